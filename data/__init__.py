@@ -1,0 +1,1 @@
+"""Generated data: the generator (`python -m data.generate --help`) and its committed sample."""

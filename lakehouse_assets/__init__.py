@@ -1,0 +1,1 @@
+"""An e-commerce lakehouse as a Dagster code location: raw files to gold Delta tables."""

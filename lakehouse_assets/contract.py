@@ -1,0 +1,449 @@
+"""What a table is: its columns, key, grain, layout, limits and, for gold, its SQL.
+
+Everything else about a table is derived from its contract: Delta schema, verdict columns,
+asset, checks, column metadata and lineage. A contract is plain data; importing one imports
+neither dagster nor pyspark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Layer(StrEnum):
+    """Where in the lakehouse a table stands."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    GOLD = "gold"
+
+
+class Category(StrEnum):
+    """Why a row is rejected, worst first."""
+
+    SCHEMA = "schema"
+    DATA_QUALITY = "data_quality"
+    REFERENTIAL_INTEGRITY = "referential_integrity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column: its name, Spark SQL type, meaning and, for a dataset, its rules.
+
+    ``source`` is the header in the raw file (the column's own name unless given); a column
+    with ``derived`` has none: it is a SQL expression over the row's typed columns.
+    ``references`` names the dataset whose key this column must be.
+    """
+
+    name: str
+    type: str
+    description: str
+    required: bool = False
+    minimum: int | None = None
+    allowed: tuple[int, ...] | None = None
+    references: str | None = None
+    source: str | None = None
+    derived: str | None = None
+
+    @property
+    def header(self) -> str | None:
+        """The raw file's header for this column; None where the column is derived."""
+        return None if self.derived else (self.source or self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """A warning about published rows: it rejects nothing.
+
+    ``sql`` selects ``_batch_date, sample`` (a text that names the row) for each row in
+    question, from ``published`` (this table's rows of the batch dates at hand) and any
+    silver table by its name.
+    """
+
+    name: str
+    description: str
+    sql: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldLimit:
+    """When a file is held: more than ``share`` of its rows break a rule of their own.
+
+    Files with fewer than ``least_rows`` rows are never held: a share says little of them.
+    """
+
+    share: float = 0.05
+    least_rows: int = 100
+
+
+# Where a published row comes from. Not part of the contract's content: they name the
+# run's circumstances, and start with an underscore everywhere.
+LINEAGE: Final = (
+    Column(name="_batch_date", type="DATE", description="Folder that the row's file landed in."),
+    Column(name="_file", type="STRING", description="Name of the row's file."),
+    Column(name="_sheet_no", type="INT", description="Sheet by position from 1; 0 in CSV."),
+    Column(name="_row", type="BIGINT", description="Row or physical line in the file, from 1."),
+    Column(name="_content", type="STRING", description="Identity of the landed upload."),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What every Delta table here has: a place, columns and a physical layout."""
+
+    layer: str
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...] = ()
+    zorder_by: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The table's name in queries and messages, such as ``silver.orders``."""
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def payload(self) -> tuple[Column, ...]:
+        """The contract's columns: what "the same table" compares."""
+        return tuple(c for c in self.columns if not c.name.startswith("_"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All column names, in order."""
+        return tuple(c.name for c in self.columns)
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.id} has no column {name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset's contract: what its files hold and what its silver table is.
+
+    From it derive the silver table and the generic tables beside it: bronze (every row in
+    force, as text), rejected (quarantine) and superseded (older versions of a key).
+    """
+
+    name: str
+    description: str
+    key: str
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...]
+    zorder_by: tuple[str, ...] = ()
+    hold: HoldLimit = field(default_factory=HoldLimit)
+    advice: tuple[Advice, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a contract that contradicts itself, naming the table and the column."""
+        names = [c.name for c in self.columns]
+        _refuse(len(set(names)) < len(names), f"{self.name}: a column name stands twice")
+        _refuse(self.key not in names, f"{self.name}: the key {self.key!r} is no column")
+        for name in (*self.partition_by, *self.zorder_by):
+            _refuse(name not in names, f"{self.name}: layout column {name!r} is no column")
+        for column in self.columns:
+            _refuse(column.name.startswith("_"), f"{self.name}: {column.name!r} may not begin with _")
+
+    @property
+    def sources(self) -> tuple[Column, ...]:
+        """The columns that the raw files hold."""
+        return tuple(c for c in self.columns if c.header)
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that every raw file of the dataset must have."""
+        return tuple(c.header for c in self.columns if c.header)
+
+    @property
+    def foreign_keys(self) -> tuple[Column, ...]:
+        """The columns that must be a key of another dataset."""
+        return tuple(c for c in self.columns if c.references)
+
+    @property
+    def silver(self) -> Table:
+        """The published table: one row per key."""
+        return Table(
+            layer=Layer.SILVER,
+            name=self.name,
+            description=self.description,
+            columns=(*self.columns, *LINEAGE),
+            partition_by=self.partition_by,
+            zorder_by=self.zorder_by,
+        )
+
+    @property
+    def bronze(self) -> Table:
+        """Every row of every file in force, as text."""
+        return Table(
+            layer=Layer.BRONZE,
+            name=self.name,
+            description=f"Every row of every {self.name} file in force, as text.",
+            columns=self._as_text(),
+            partition_by=("_batch_date", "_content"),
+        )
+
+    @property
+    def rejected(self) -> Table:
+        """Quarantine: the rows rejected now, whole, with every rule that they break."""
+        return Table(
+            layer="rejected",
+            name=self.name,
+            description=f"The rows of {self.name} files that are rejected now, and why.",
+            columns=(
+                *self._as_text(),
+                Column(name="_category", type="STRING", description="Worst kind of fault."),
+                Column(name="_rules", type="ARRAY<STRING>", description="Every rule broken."),
+                _SUBJECT,
+            ),
+            partition_by=("_batch_date",),
+        )
+
+    @property
+    def superseded(self) -> Table:
+        """Where each superseded row stands, so that it is found when its turn comes."""
+        return Table(
+            layer="superseded",
+            name=self.name,
+            description=f"Rows of {self.name} files that a newer version of their key hides.",
+            columns=(
+                *LINEAGE,
+                Column(
+                    name="_duplicate",
+                    type="BOOLEAN",
+                    description="Breaks no rule and says the same as the published row.",
+                ),
+                _SUBJECT,
+            ),
+            partition_by=("_batch_date",),
+        )
+
+    def _as_text(self) -> tuple[Column, ...]:
+        sources = tuple(
+            Column(name=header, type="STRING", description=c.description)
+            for c in self.columns
+            if (header := c.header)
+        )
+        return (*sources, *_BRONZE_META)
+
+    @property
+    def rules_digest(self) -> str:
+        """Identity of what decides a row's fate and a file's admission."""
+        return _digest([asdict(c) for c in self.columns], self.key, asdict(self.hold))
+
+
+_SUBJECT: Final = Column(
+    name="_subject",
+    type="STRING",
+    description="The key as text, or the upload where the key cannot be read.",
+)
+
+_BRONZE_META: Final = (
+    *LINEAGE[:2],
+    Column(name="_sheet", type="STRING", description="Sheet's name; null in CSV."),
+    *LINEAGE[2:],
+    Column(
+        name="_extra",
+        type="MAP<STRING,STRING>",
+        description="Values of unexpected columns; null without any.",
+    ),
+    Column(name="_raw", type="STRING", description="The text of a line that has no columns."),
+    Column(name="_fault", type="STRING", description="Why it has none: ragged or unsplittable."),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciliation:
+    """A gold table's proof against silver: both expressions must give the same.
+
+    ``gold`` is an aggregate over the gold table, ``silver`` a SELECT of one value over silver
+    tables; both are taken over the units that a run recomputed.
+    """
+
+    name: str
+    gold: str
+    silver: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gold:
+    """A gold table's contract: columns, grain and one SELECT over silver tables.
+
+    ``unit`` is ``<dataset>.<column>``: the column by whose values the table is recomputed.
+    A changed row of any input is followed along the foreign keys to the units it touches;
+    those units are computed anew, whole, from just the rows that belong to them. Without a
+    unit every change computes the whole table anew.
+    """
+
+    name: str
+    description: str
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+    sql: str
+    unit: str | None = None
+    partition_by: tuple[str, ...] = ()
+    zorder_by: tuple[str, ...] = ()
+    reconciliations: tuple[Reconciliation, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a contract that contradicts itself, naming the table and the column."""
+        names = [c.name for c in self.columns]
+        _refuse(len(set(names)) < len(names), f"{self.name}: a column name stands twice")
+        for name in (*self.grain, *self.partition_by, *self.zorder_by):
+            _refuse(name not in names, f"{self.name}: {name!r} is no column")
+        if self.unit is not None:
+            _refuse(self.unit.count(".") != 1, f"{self.name}: unit must be <dataset>.<column>")
+            column = self.unit.split(".")[1]
+            _refuse(column not in names, f"{self.name}: unit {column!r} is no column")
+            _refuse(
+                any(p != column for p in self.partition_by),
+                f"{self.name}: partitioned by something else than its unit {column!r}",
+            )
+        else:
+            _refuse(bool(self.partition_by), f"{self.name}: partitions need a unit")
+
+    @property
+    def table(self) -> Table:
+        """The Delta table."""
+        return Table(
+            layer=Layer.GOLD,
+            name=self.name,
+            description=self.description,
+            columns=self.columns,
+            partition_by=self.partition_by,
+            zorder_by=self.zorder_by,
+        )
+
+    @property
+    def digest(self) -> str:
+        """Identity of what decides the table's content."""
+        return _digest(self.sql, [asdict(c) for c in self.columns], self.unit, self.grain)
+
+
+RECEIPTS: Final = Table(
+    layer="ledger",
+    name="receipts",
+    description="Where the rows of every landed content are: the newest line of each counts.",
+    columns=(
+        Column(name="seq", type="BIGINT", description="Order of all facts and receipts."),
+        Column(name="dataset", type="STRING", description="Dataset of the file."),
+        Column(name="batch_date", type="DATE", description="Folder that it landed in."),
+        Column(name="file", type="STRING", description="The file's name."),
+        Column(name="digest", type="STRING", description="SHA-256 of its bytes, in hex."),
+        Column(
+            name="state",
+            type="STRING",
+            description="in_force, held, unreadable, replaced or withdrawn.",
+        ),
+        Column(name="read", type="BIGINT", description="Records with any value."),
+        Column(name="published", type="BIGINT", description="Rows in silver."),
+        Column(name="superseded", type="BIGINT", description="Rows hidden by a newer version."),
+        Column(name="duplicates", type="BIGINT", description="Hidden rows that say the same."),
+        Column(name="rejected", type="BIGINT", description="Rows in quarantine."),
+        Column(name="held", type="BIGINT", description="Rows of a held file, in no table."),
+        Column(name="error", type="STRING", description="Why it is held or unreadable."),
+        Column(name="run_id", type="STRING", description="Run that said so."),
+        Column(name="recorded_at", type="TIMESTAMP", description="When, UTC."),
+    ),
+)
+
+
+def delta_schema(table: Table) -> str:
+    """The table's schema as the Delta protocol writes it (JSON).
+
+    Every column is nullable in storage: that a required one holds no null is audited before
+    a commit, and engines disagree on what a NOT NULL column accepts.
+    """
+    return json.dumps(
+        {
+            "type": "struct",
+            "fields": [
+                {
+                    "name": c.name,
+                    "type": _delta_type(c.type),
+                    "nullable": True,
+                    "metadata": {"comment": c.description},
+                }
+                for c in table.columns
+            ],
+        }
+    )
+
+
+_DELTA_TYPES: Final = {
+    "BIGINT": "long",
+    "INT": "integer",
+    "STRING": "string",
+    "DATE": "date",
+    "TIMESTAMP": "timestamp",
+    "BOOLEAN": "boolean",
+    "DOUBLE": "double",
+}
+
+
+def _delta_type(spark_type: str) -> Any:
+    if spark_type.startswith("DECIMAL("):
+        return spark_type.lower()
+    if spark_type == "ARRAY<STRING>":
+        return {"type": "array", "elementType": "string", "containsNull": True}
+    if spark_type == "MAP<STRING,STRING>":
+        return {"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": True}
+    if spark_type not in _DELTA_TYPES:
+        known = ", ".join([*_DELTA_TYPES, "DECIMAL(p,s)"])
+        raise ValueError(f"unknown column type {spark_type!r}; use one of {known}")
+    return _DELTA_TYPES[spark_type]
+
+
+def in_dependency_order(datasets: dict[str, Dataset]) -> Iterator[Dataset]:
+    """The datasets, parents before the children that refer to them.
+
+    Raises ValueError where foreign keys name no dataset, or go in a circle.
+    """
+    done: set[str] = set()
+    while len(done) < len(datasets):
+        ready = [
+            d
+            for d in datasets.values()
+            if d.name not in done and {c.references for c in d.foreign_keys} <= done
+        ]
+        if not ready:
+            left = ", ".join(sorted(set(datasets) - done))
+            raise ValueError(f"foreign keys of {left} name no dataset, or go in a circle")
+        for dataset in ready:
+            done.add(dataset.name)
+            yield dataset
+
+
+def ratio(numerator: str, denominator: str) -> str:
+    """SQL for a quotient of two BIGINT expressions as DECIMAL(18,4); null for a zero denominator.
+
+    Rounded half up from the exact quotient: long division in integers, two decimals at a
+    time, because engines disagree on the scale of decimal ÷ decimal, and what is rounded
+    twice can be wrong. The numerator may not be negative.
+    """
+    n, d = f"({numerator})", f"nullif({denominator}, 0)"
+    left = f"(({n} % {d}) * 100)"
+    hundredths = f"CAST({left} DIV {d} AS DECIMAL(18,0)) * CAST(0.01 AS DECIMAL(3,2))"
+    rest = f"((({left} % {d}) * 200 + {d}) DIV (2 * {d}))"
+    ten_thousandths = f"CAST({rest} AS DECIMAL(18,0)) * CAST(0.0001 AS DECIMAL(5,4))"
+    return (
+        f"CAST(CAST({n} DIV {d} AS DECIMAL(18,0)) + {hundredths} + {ten_thousandths} "
+        "AS DECIMAL(18,4))"
+    )
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _refuse(wrong: bool, message: str) -> None:
+    if wrong:
+        raise ValueError(message)

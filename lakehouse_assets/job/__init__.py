@@ -1,0 +1,6 @@
+"""A table's work for some batch dates, on any engine. Imports no dagster: it travels to Glue."""
+
+from lakehouse_assets.job.result import Check, Result, Severity
+from lakehouse_assets.job.run import run, table_ids
+
+__all__ = ["Check", "Result", "Severity", "run", "table_ids"]

@@ -1,0 +1,43 @@
+"""What a job tells of its work: counts, checks and what a person must look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """How bad a failed check is: a warning asks for a look, an error for an act."""
+
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check, for one batch date or (without a date) for the run."""
+
+    name: str
+    passed: bool
+    day: date | None = None
+    severity: Severity = Severity.ERROR
+    description: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """What a table's job did.
+
+    ``days`` has, per batch date, counts in rows by name; ``metadata`` is of the whole run;
+    ``lines`` are clear lines for people about files, ``<file>: <wrong>; <what to do>``.
+    """
+
+    table: str
+    version: int | None = None
+    days: dict[date, dict[str, int]] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)

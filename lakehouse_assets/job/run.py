@@ -1,0 +1,62 @@
+"""Which code does a table's work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.job import bronze, gold, silver
+from lakehouse_assets.job.result import Result
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse_assets.lake import Lake
+    from lakehouse_assets.parse import Limits
+
+
+def table_ids() -> list[str]:
+    """Every table that a job can bring up to date, in the order in which they build on each other."""
+    datasets = list(DATASETS.values())
+    return [
+        *(d.bronze.id for d in datasets),
+        *(d.silver.id for d in datasets),
+        *(g.table.id for g in GOLD.values()),
+    ]
+
+
+def run(
+    spark: SparkSession,
+    lake: Lake,
+    table: str,
+    dates: Sequence[date],
+    run_id: str,
+    limits: Limits | None = None,
+) -> Result:
+    """Bring one table up to date with the batches of these dates.
+
+    Bronze reads the dates' files. Silver and gold take in whatever has changed since they
+    last did; the dates only say what to report on. Running it again changes nothing. Raises
+    KeyError for an unknown table, AuditError where the result may not be published.
+    """
+    started, cpu = time.perf_counter(), time.process_time()
+    layer, name = table.split(".")
+    ledger = Ledger(lake)
+    days = sorted(set(dates))
+    with Workspace(spark, lake, run_id) as work:
+        if layer == "bronze":
+            result = bronze.run(work, ledger, DATASETS[name], days, limits)
+        elif layer == "silver":
+            result = silver.run(work, ledger, DATASETS[name], days)
+        elif layer == "gold":
+            result = gold.run(work, ledger, GOLD[name], days)
+        else:
+            raise KeyError(table)
+    result.metadata["seconds"] = round(time.perf_counter() - started, 3)
+    result.metadata["cpu_seconds"] = round(time.process_time() - cpu, 3)
+    return result

@@ -1,0 +1,430 @@
+"""Silver: resolve the keys that a change touches, and publish exactly one row of each.
+
+A change is a row that came to or left bronze, or a parent that came to or left silver. All
+rows in force of every subject (key) touched are resolved together, whenever they landed;
+the tables' rows of those subjects, and no others, are replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from lakehouse_assets import receipts
+from lakehouse_assets.changes import VersionGoneError, between, touched_partitions
+from lakehouse_assets.contract import Dataset, Table
+from lakehouse_assets.job.result import Check, Result, Severity
+from lakehouse_assets.ledger import Fact, Kind, Ledger, State
+from lakehouse_assets.plan import silver_inputs, table_reason
+from lakehouse_assets.publish import Published, replace_rows
+from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve, subject
+from lakehouse_assets.rules import Rule, category, foreign_key_rules, own_rules, rules
+from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.workspace import Workspace, among, matching, union, without
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_SAMPLES = 5
+
+
+def run(work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date]) -> Result:
+    """Absorb all that has changed in bronze and in the parents; see `job.run`."""
+    lake = work.lake
+    state = ledger.state()
+    for table in (dataset.bronze, dataset.silver, dataset.rejected, dataset.superseded):
+        lake.create(table)
+    inputs = silver_inputs(lake, dataset, DATASETS)
+    result = Result(dataset.silver.id)
+    reason = table_reason(state, dataset.silver.id, inputs, dataset.rules_digest)
+    if reason:
+        result.metadata["reason"] = reason
+        published = _absorb(work, ledger, state, dataset, inputs)
+        result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
+        state = ledger.state()
+    result.version = lake.version(dataset.silver)
+    _report(work, result, dataset, dates)
+    return result
+
+
+@dataclass(frozen=True)
+class _Affected:
+    """What must be resolved: subjects (None for all) and the bronze rows of them."""
+
+    subjects: DataFrame | None
+    rows: DataFrame
+    dates: set[date]
+
+
+def _absorb(
+    work: Workspace, ledger: Ledger, state: State, dataset: Dataset, inputs: Mapping[str, int]
+) -> Published:
+    before = state.absorbed.get(dataset.silver.id)
+    parents = {
+        c.references: _published(work, DATASETS[c.references], inputs).select(
+            DATASETS[c.references].key
+        )
+        for c in dataset.foreign_keys
+        if c.references
+    }
+    affected = None
+    if before is not None and before.rules == dataset.rules_digest:
+        try:
+            affected = _touched(work, dataset, before.inputs, inputs)
+        except VersionGoneError:
+            affected = None  # too long ago to tell what changed: resolve everything
+    if affected is None:
+        bronze = work.read(dataset.bronze, inputs[dataset.bronze.id])
+        days = {s.path.batch_date for s in state.of(dataset.name)}
+        affected = _Affected(None, bronze, days)
+    resolved = resolve(work, dataset, affected.rows, parents)
+    published = _publish(work, dataset, affected, resolved)
+    versions = {
+        t.id: work.lake.create(t) for t in (dataset.silver, dataset.rejected, dataset.superseded)
+    }
+    receipts.record(
+        ledger,
+        receipts.in_tables(work, state, dataset, sorted(affected.dates), versions),
+        work.run_id,
+    )
+    detail = {
+        "table": dataset.silver.id,
+        "version": versions[dataset.silver.id],
+        "inputs": dict(inputs),
+        "rules": dataset.rules_digest,
+        "rows_come": published.come,
+        "rows_gone": published.gone,
+    }
+    ledger.append([Fact(Kind.ABSORBED, detail=detail, run_id=work.run_id)])
+    return published
+
+
+# ----------------------------------------------------------------------------------- affected
+
+
+def _touched(
+    work: Workspace, dataset: Dataset, before: Mapping[str, int], after: Mapping[str, int]
+) -> _Affected:
+    """The subjects that changes touch, and their bronze rows.
+
+    Raises VersionGoneError where a version that was absorbed can no longer be compared.
+    """
+    bronze = dataset.bronze
+    old, new = before.get(bronze.id, -1), after[bronze.id]
+    uploads = {content for _, content in touched_partitions(work, bronze, old, new)}
+    days = {day for day, _ in touched_partitions(work, bronze, old, new)}
+    here = {f["_content"] for f in work.lake.files(bronze, new)}
+    there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}
+    come, gone = (here - there) & uploads, (there - here) & uploads
+    name = f"{subject(dataset)} AS _subject"
+    found: list[DataFrame] = []
+    if come:
+        rows = work.read(bronze, new).where(among("_content", come))
+        found.append(rows.selectExpr(name))
+    if gone:
+        rows = work.read(bronze, old).where(among("_content", gone))
+        found.append(rows.selectExpr(name))
+    found += _of_changed_parents(work, dataset, before, after)
+    if not found:
+        nothing = work.read(bronze, new).where("false")
+        return _Affected(nothing.selectExpr(name), nothing, set())
+    subjects = work.stage(union(found).distinct())
+    elsewhere = _uploads_of(work, dataset, subjects)
+    days |= set(elsewhere.values())
+    # Every row of an upload that came is touched; of the others only those of the subjects.
+    frames = [work.read(bronze, new).where(among("_content", come))]
+    others = {c for c in elsewhere if c in here and c not in come}
+    if others:
+        where = f"{among('_batch_date', {elsewhere[c] for c in others})} AND {among('_content', others)}"
+        rows = work.read(bronze, new).where(where).selectExpr("*", name)
+        frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
+    return _Affected(subjects, union(frames), days)
+
+
+def _of_changed_parents(
+    work: Workspace, dataset: Dataset, before: Mapping[str, int], after: Mapping[str, int]
+) -> list[DataFrame]:
+    """Subjects of rejected rows whose parent came or went, and of published ones that lost it."""
+    found: list[DataFrame] = []
+    for column in dataset.foreign_keys:
+        parent = DATASETS[column.references or ""]
+        table = parent.silver
+        changes = between(work, table, before.get(table.id, -1), after[table.id])
+        if changes is None:
+            continue
+        key = parent.key
+        came = work.stage(without(changes.come.select(key), key, changes.gone))
+        left = work.stage(without(changes.gone.select(key), key, changes.come))
+        silver = _now(work, dataset.silver)
+        rejected = _now(work, dataset.rejected).selectExpr(
+            "_subject", f"{_foreign_key(dataset, column.name)} AS `{column.name}`"
+        )
+        for keys in (came, left):
+            if keys.limit(1).collect():
+                found.append(matching(rejected, column.name, keys, key=key).select("_subject"))
+        if left.limit(1).collect():
+            orphaned = matching(silver, column.name, left, key=key)
+            found.append(orphaned.selectExpr(f"{_subject_of_key(dataset)} AS _subject"))
+    return found
+
+
+def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[str, date]:
+    """The uploads (with their batch dates) in which the tables' rows of these subjects stand."""
+    keys = _keys(dataset, subjects)
+    frames = [
+        matching(_now(work, dataset.silver), dataset.key, keys).select("_content", "_batch_date")
+    ]
+    for table in (dataset.rejected, dataset.superseded):
+        rows = _now(work, table).join(subjects, "_subject", "left_semi")
+        frames.append(rows.select("_content", "_batch_date"))
+    return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
+
+
+def _subject_of_key(dataset: Dataset) -> str:
+    return f"concat('=', CAST(`{dataset.key}` AS STRING))"
+
+
+def _keys(dataset: Dataset, subjects: DataFrame) -> DataFrame:
+    """The subjects that are keys, as the key's type."""
+    kind = dataset.silver.column(dataset.key).type
+    return subjects.where("_subject LIKE '=%'").selectExpr(
+        f"CAST(substring(_subject, 2) AS {kind}) AS `{dataset.key}`"
+    )
+
+
+def _foreign_key(dataset: Dataset, name: str) -> str:
+    """SQL for a foreign key's value in a bronze-like row."""
+    from lakehouse_assets.rules import text, typed  # noqa: PLC0415
+
+    column = dataset.silver.column(name)
+    return typed(column).replace(f"`_text_{name}`", text(column))
+
+
+def _now(work: Workspace, table: Table) -> DataFrame:
+    return work.read(table, work.lake.version(table))
+
+
+def _published(work: Workspace, dataset: Dataset, inputs: Mapping[str, int]) -> DataFrame:
+    return work.read(dataset.silver, inputs[dataset.silver.id])
+
+
+# --------------------------------------------------------------------------------- publishing
+
+
+def _publish(
+    work: Workspace, dataset: Dataset, affected: _Affected, resolved: DataFrame
+) -> Published:
+    """Write the fates down: losers first, so that silver, when it moves, is the last to."""
+    for table, rows in (
+        (dataset.superseded, _superseded(resolved)),
+        (dataset.rejected, _rejected(work, dataset, affected, resolved)),
+    ):
+        present = _now(work, table)
+        if affected.subjects is None:
+            owned, others = present, present.where("false")
+        else:
+            owned = present.join(affected.subjects, "_subject", "left_semi")
+            others = present.join(affected.subjects, "_subject", "left_anti")
+        replace_rows(
+            work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER
+        )
+    present = _now(work, dataset.silver)
+    if affected.subjects is None:
+        owned, others = present, present.where("false")
+    else:
+        keys = work.stage(_keys(dataset, affected.subjects))
+        owned = matching(present, dataset.key, keys)
+        others = without(present, dataset.key, keys)
+    return replace_rows(
+        work,
+        dataset.silver,
+        owned=owned,
+        others=others,
+        rows=resolved.where(f"_fate = '{Fate.PUBLISHED}'"),
+        grain=(dataset.key,),
+        required=[
+            *(c.name for c in dataset.columns if c.required),
+            *(c for c in dataset.partition_by),
+        ],
+    )
+
+
+def _superseded(resolved: DataFrame) -> DataFrame:
+    hidden = resolved.where(f"_fate IN ('{Fate.SUPERSEDED}', '{Fate.DUPLICATE}')")
+    return hidden.selectExpr("*", f"_fate = '{Fate.DUPLICATE}' AS _duplicate")
+
+
+def _rejected(
+    work: Workspace, dataset: Dataset, affected: _Affected, resolved: DataFrame
+) -> DataFrame:
+    """The rejected rows as bronze has them, with their reasons."""
+    reasons = work.stage(
+        resolved.where(f"_fate = '{Fate.REJECTED}'").selectExpr(
+            "_content", "_sheet_no", "_row", "_subject", "_rules"
+        )
+    )
+    whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
+    return work.stage(whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category"))
+
+
+# ---------------------------------------------------------------------------------- reporting
+
+
+def checks(dataset: Dataset) -> dict[str, str]:
+    """Silver's checks by name, with what each says when it passes."""
+    found = {
+        "structure": "The table has the contract's columns and types.",
+        "keys_unique": f"Every {dataset.key} stands once.",
+        "accounting": "Every row of every file has exactly one fate.",
+    }
+    for name, group in _rule_groups(dataset).items():
+        found[name] = "No row breaks " + ", ".join(r.name for r in group) + "."
+    return found | {a.name: a.description for a in dataset.advice}
+
+
+def _rule_groups(dataset: Dataset) -> dict[str, list[Rule]]:
+    groups: dict[str, list[Rule]] = {}
+    for rule in own_rules(dataset):
+        groups.setdefault(f"valid_{rule.column}" if rule.column else "valid_rows", []).append(rule)
+    for rule in foreign_key_rules(dataset):
+        groups[f"foreign_key_{rule.column}"] = [rule]
+    return groups
+
+
+def _report(work: Workspace, result: Result, dataset: Dataset, dates: Sequence[date]) -> None:
+    lake = work.lake
+    days = among("_batch_date", dates)
+    found = receipts.current(lake, dataset.name, dates)
+    totals = {day: receipts.Counts() for day in dates}
+    for receipt in found:
+        totals[receipt.path.batch_date] += receipt.counts
+    published = work.stage(_now(work, dataset.silver).where(days))
+    _check_structure(work, result, dataset, dates)
+    _check_keys(result, dataset, published, dates)
+    uneven = [r for r in found if not r.counts.adds_up]
+    for day in dates:
+        total = totals[day]
+        result.days[day] = {**total.__dict__}
+        wrong = [str(r.path) for r in uneven if r.path.batch_date == day]
+        result.checks.append(
+            Check(
+                "accounting",
+                not wrong,
+                day,
+                description=checks(dataset)["accounting"]
+                if not wrong
+                else f"rows do not add up: {', '.join(wrong)}",
+                metadata=dict(total.__dict__),
+            )
+        )
+    _check_rules(work, result, dataset, dates, totals)
+    _check_advice(work, result, dataset, published, dates)
+
+
+def _check_structure(
+    work: Workspace, result: Result, dataset: Dataset, dates: Sequence[date]
+) -> None:
+    present = dict(_now(work, dataset.silver).dtypes)
+    wanted = {c.name: c.type.lower() for c in dataset.silver.columns}
+    differing = sorted(n for n in wanted if present.get(n) != wanted[n])
+    for day in dates:
+        note = f"differs from the contract: {differing}" if differing else ""
+        result.checks.append(
+            Check("structure", not differing, day, description=note or checks(dataset)["structure"])
+        )
+
+
+def _check_keys(
+    result: Result, dataset: Dataset, published: DataFrame, dates: Sequence[date]
+) -> None:
+    rows = published.groupBy("_batch_date").agg({dataset.key: "count"}).collect()
+    counted = {r[0]: r[1] for r in rows}
+    repeated = published.groupBy(dataset.key).count().where("count > 1").select(dataset.key)
+    samples = [str(r[0]) for r in repeated.limit(_SAMPLES).collect()]
+    for day in dates:
+        result.checks.append(
+            Check(
+                "keys_unique",
+                not samples,
+                day,
+                description=checks(dataset)["keys_unique"] if not samples else "keys repeat",
+                metadata={"rows": counted.get(day, 0), "sample_keys": samples},
+            )
+        )
+
+
+def _check_rules(
+    work: Workspace,
+    result: Result,
+    dataset: Dataset,
+    dates: Sequence[date],
+    totals: Mapping[date, receipts.Counts],
+) -> None:
+    """One outcome per date and group of rules, from the rows in quarantine."""
+    rejected = _now(work, dataset.rejected).where(among("_batch_date", dates))
+    exploded = rejected.selectExpr("_batch_date", "_file", "_row", "_subject", "explode(_rules) AS rule")
+    rows = (
+        exploded.groupBy("_batch_date", "rule")
+        .agg({"_row": "count", "_subject": "min"})
+        .selectExpr("_batch_date", "rule", "`count(_row)` AS broken", "`min(_subject)` AS sample")
+        .collect()
+    )
+    counts = {(r["_batch_date"], r["rule"]): (r["broken"], r["sample"]) for r in rows}
+    for day in dates:
+        read = totals[day].read - totals[day].held
+        for name, group in _rule_groups(dataset).items():
+            broken = {r.name: counts[day, r.name][0] for r in group if (day, r.name) in counts}
+            samples = [counts[day, r][1].removeprefix("=") for r in broken]
+            share = max(broken.values(), default=0) / read if read else 0.0
+            beyond = share > dataset.hold.share and read >= dataset.hold.least_rows
+            own = not name.startswith("foreign_key")
+            result.checks.append(
+                Check(
+                    name,
+                    not broken,
+                    day,
+                    Severity.ERROR if beyond and own else Severity.WARN,
+                    checks(dataset)[name] if not broken else f"rejected rows: {broken}",
+                    {
+                        "rows": read,
+                        "broken": broken,
+                        "threshold": dataset.hold.share,
+                        "sample_keys": samples,
+                    },
+                )
+            )
+
+
+def _check_advice(
+    work: Workspace, result: Result, dataset: Dataset, published: DataFrame, dates: Sequence[date]
+) -> None:
+    if not dataset.advice:
+        return
+    for other in DATASETS.values():
+        _now(work, other.silver).createOrReplaceTempView(other.name)
+    published.createOrReplaceTempView("published")
+    for advice in dataset.advice:
+        rows: list[Any] = (
+            work.spark.sql(advice.sql)
+            .groupBy("_batch_date")
+            .agg({"sample": "min", "*": "count"})
+            .collect()
+        )
+        counts = {r["_batch_date"]: (r["count(1)"], r["min(sample)"]) for r in rows}
+        for day in dates:
+            number, sample = counts.get(day, (0, ""))
+            result.checks.append(
+                Check(
+                    advice.name,
+                    number == 0,
+                    day,
+                    Severity.WARN,
+                    advice.description if number == 0 else f"{number:,} rows, such as {sample}",
+                    {"rows": number, "sample": sample},
+                )
+            )
+
+
+__all__ = ["checks", "rules", "run"]

@@ -1,0 +1,225 @@
+"""The lake: where each zone and table is, and which versions its Delta tables have.
+
+Reads only Delta logs, through delta-rs; rows are the engine's work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import TableNotFoundError
+from deltalake.schema import Schema
+
+from lakehouse_assets.contract import Table, delta_schema
+from resources.storage import Storage, StoredObject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RAW: Final = "raw"
+
+# Everyone can read what these allow: no deletion vectors, no column mapping, classic
+# checkpoints. Thirty days of history serve time travel and restore.
+TABLE_PROPERTIES: Final = {
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
+
+_PASSED_OVER: Final = re.compile(r"[._].*|.*(\.tmp|\.part|\.crdownload|~)", re.I | re.S)
+
+
+@dataclass(frozen=True, order=True)
+class FilePath:
+    """Where a file landed: ``<dataset>/<batch date>/<file>`` names it in every message."""
+
+    dataset: str
+    batch_date: date
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}/{self.batch_date}/{self.file}"
+
+    @property
+    def raw(self) -> str:
+        """Its path in the lake."""
+        return f"{RAW}/{self}"
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file in the raw zone."""
+
+    path: FilePath
+    stored: StoredObject
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """Something in the raw zone that is no file of any dataset and date."""
+
+    path: str
+    problem: str
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether a name says that the file is not meant to be read (hidden, or half-written)."""
+    return bool(_PASSED_OVER.fullmatch(name))
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One lakehouse: a storage with a raw zone, Delta tables and the ledger.
+
+    ``first_date`` is the earliest batch date; ``last_date`` the latest that a run may ask for.
+    """
+
+    storage: Storage
+    first_date: date
+    last_date: date
+    datasets: frozenset[str]
+
+    # ------------------------------------------------------------------------------ raw zone
+
+    def raw_files(self, dates: Sequence[date] | None = None) -> Iterator[RawFile | Misplaced]:
+        """What lies in the raw zone: files, and what is out of place there.
+
+        With ``dates``, only what lies in those dates' folders.
+        """
+        if dates is None:
+            for stored in self.storage.list(RAW):
+                yield from self._placed(stored)
+            return
+        for dataset in sorted(self.datasets):
+            for day in dates:
+                for stored in self.storage.list(f"{RAW}/{dataset}/{day}"):
+                    yield from self._placed(stored)
+
+    def _placed(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
+        parts = stored.path.split("/")[1:]
+        if is_passed_over(parts[-1]):
+            return
+        problem = None
+        if len(parts) > 1 and parts[0] not in self.datasets:
+            known = ", ".join(sorted(self.datasets))
+            problem = f"no dataset is named {parts[0]!r}; move it to one of {known}"
+        elif len(parts) != 3:
+            problem = "not directly in a date folder; move it to <dataset>/<YYYY-MM-DD>/"
+        else:
+            try:
+                day = _iso_date(parts[1])
+                problem = self.outside(day)
+            except ValueError:
+                problem = f"{parts[1]!r} is no date; move it to <dataset>/<YYYY-MM-DD>/"
+        if problem:
+            yield Misplaced("/".join(parts), problem)
+        else:
+            yield RawFile(FilePath(parts[0], day, parts[2]), stored)
+
+    def outside(self, day: date) -> str | None:
+        """Why a day is no batch date of this lake; None where it is one."""
+        if self.first_date <= day <= self.last_date:
+            return None
+        return (
+            f"{day} is outside the batch dates {self.first_date} to {self.last_date}; "
+            "use another date, or set LAKEHOUSE_FIRST_DATE"
+        )
+
+    def aside(self, digest: str) -> str:
+        """Where bytes are kept that were landed over before a run judged them."""
+        return f"aside/{digest}"
+
+    # -------------------------------------------------------------------------------- tables
+
+    def path(self, table: Table) -> str:
+        """A table's folder in the lake."""
+        if table.layer == "ledger":
+            return f"processed/{table.name}"
+        return f"processed/{table.layer}/{table.name}"
+
+    def uri(self, table: Table) -> str:
+        """What engines and other tools open."""
+        return self.storage.uri(self.path(table))
+
+    def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        """The table's log at a version (the newest unless given); None before its first."""
+        try:
+            return DeltaTable(self.uri(table), version=version)
+        except TableNotFoundError:
+            return None
+
+    def version(self, table: Table) -> int | None:
+        """The newest version; None before the first."""
+        found = self.delta(table)
+        return None if found is None else found.version()
+
+    def create(self, table: Table) -> int:
+        """Make sure that the table exists, with exactly its contract's columns.
+
+        Returns its newest version.
+        """
+        found = self.delta(table)
+        if found is None:
+            found = DeltaTable.create(
+                self.uri(table),
+                schema=Schema.from_json(delta_schema(table)),
+                partition_by=list(table.partition_by),
+                configuration=dict(TABLE_PROPERTIES),
+                description=table.description[:4000],
+                name=table.id,
+            )
+        return found.version()
+
+    def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
+        """The data files of a version: ``path``, ``size_bytes``, ``num_records``, partition values.
+
+        Read from the log alone. Partition values stand under their columns' names. No version
+        means no files.
+        """
+        if version is None:
+            return []
+        found = self.delta(table, version)
+        if found is None:
+            return []
+        import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+        actions = pa.table(found.get_add_actions(flatten=True))
+        columns = ["path", "size_bytes", "num_records", *(f"partition.{c}" for c in table.partition_by)]
+        known = [c for c in columns if c in actions.column_names]
+        rows: list[dict[str, Any]] = actions.select(known).to_pylist()
+        return [{k.removeprefix("partition."): v for k, v in row.items()} for row in rows]
+
+    def rows(self, table: Table, sql: str = "SELECT * FROM t") -> list[dict[str, Any]]:
+        """Rows of a small table of the lake's own (ledger, receipts), named ``t`` in the query.
+
+        Through delta-rs's own query engine: pyarrow's dataset reader can abort the process
+        when the interpreter ends while its threads still hold Python file objects.
+        """
+        found = self.delta(table)
+        if found is None:
+            return []
+        import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+        reader = QueryBuilder().register("t", found).execute(sql)
+        result: list[dict[str, Any]] = pa.table(reader.read_all()).to_pylist()
+        return result
+
+
+def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows of a table as Arrow, with exactly its contract's columns and types."""
+    import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+    schema = pa.schema(Schema.from_json(delta_schema(table)).to_arrow())
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def _iso_date(text: str) -> date:
+    # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError(text)
+    return date.fromisoformat(text)

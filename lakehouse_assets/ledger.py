@@ -1,0 +1,288 @@
+"""The ledger: append-only facts about what landed and what was decided.
+
+Everything that the tables should hold follows from these facts, the rules and the bytes;
+nothing here looks at a clock to decide (``recorded_at`` is for people). Facts are stored as
+a Delta table; each append takes the next numbers of ``seq`` and fails and tries again where
+another writer was faster, so that the order is total.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from deltalake import CommitProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from lakehouse_assets.contract import Column, Table
+from lakehouse_assets.lake import FilePath, Lake, to_arrow
+
+FACTS: Final = Table(
+    layer="ledger",
+    name="ledger",
+    description="Append-only facts: what landed, what was decided, what was absorbed.",
+    columns=(
+        Column(name="seq", type="BIGINT", description="Order of all facts and receipts."),
+        Column(name="kind", type="STRING", description="What happened."),
+        Column(name="recorded_at", type="TIMESTAMP", description="When, UTC; for people only."),
+        Column(name="run_id", type="STRING", description="Run that recorded it, if any."),
+        Column(name="dataset", type="STRING", description="Dataset of the file; null for tables."),
+        Column(name="batch_date", type="DATE", description="Folder of the file."),
+        Column(name="file", type="STRING", description="Name of the file."),
+        Column(name="digest", type="STRING", description="SHA-256 of the bytes, in hex."),
+        Column(name="detail", type="STRING", description="What else is known, as JSON."),
+    ),
+)
+
+
+class Kind(StrEnum):
+    """What a fact says."""
+
+    LANDED = "landed"
+    ADMITTED = "admitted"
+    HELD = "held"
+    UNREADABLE = "unreadable"
+    ACCEPTED = "accepted"
+    WITHDRAWN = "withdrawn"
+    REINSTATED = "reinstated"
+    ABSORBED = "absorbed"
+    RECEIPTS = "receipts"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that happened. ``seq`` is 0 until it is recorded."""
+
+    kind: Kind
+    path: FilePath | None = None
+    digest: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    seq: int = 0
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a run found in a content: whether it can be read, and what share of it is faulty."""
+
+    kind: Kind
+    read: int = 0
+    faulty: int = 0
+    error: str | None = None
+    rules: str = ""
+    unexpected: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> bool:
+        """Whether there is something that a person must look at."""
+        return self.kind is not Kind.ADMITTED or self.error is not None
+
+
+@dataclass
+class PathState:
+    """All that the ledger says of one path, and what follows from it."""
+
+    path: FilePath
+    landings: list[Fact] = field(default_factory=list)
+    withdrawals: list[int] = field(default_factory=list)
+    judgements: dict[str, Judgement] = field(default_factory=dict)
+    admitted: set[str] = field(default_factory=set)
+
+    @property
+    def last(self) -> Fact | None:
+        """What landed last, withdrawn or not."""
+        return self.landings[-1] if self.landings else None
+
+    @property
+    def open(self) -> list[Fact]:
+        """What landed since the last withdrawal that stands."""
+        since = self.withdrawals[-1] if self.withdrawals else 0
+        return [f for f in self.landings if f.seq > since]
+
+    @property
+    def in_force(self) -> str | None:
+        """Digest of the admitted content landed last since the last standing withdrawal."""
+        digests = [f.digest for f in self.open if f.digest in self.admitted]
+        return digests[-1] if digests else None
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Landed contents that no run has read yet, oldest first."""
+        digests = (f.digest for f in self.landings if f.digest)
+        return [d for d in dict.fromkeys(digests) if d not in self.judgements]
+
+    def state(self, digest: str) -> str | None:
+        """The receipt's state of a content; None before a run has read it."""
+        if digest == self.in_force:
+            return "in_force"
+        landed = [f.digest for f in self.open]
+        if landed and digest == landed[-1]:
+            judged = self.judgements.get(digest)
+            return None if judged is None else str(judged.kind)
+        return "replaced" if digest in landed else "withdrawn"
+
+    @property
+    def standing(self) -> Judgement | None:
+        """The judgement of what stands last at the path; None where nothing does."""
+        landed = self.open
+        if not landed or landed[-1].digest is None:
+            return None
+        judged = self.judgements.get(landed[-1].digest)
+        if judged and judged.kind is Kind.HELD and landed[-1].digest in self.admitted:
+            return replace(judged, kind=Kind.ADMITTED, error=None)
+        return judged
+
+
+@dataclass(frozen=True)
+class Absorbed:
+    """Up to which versions of its inputs, and by which rules, a table has been brought."""
+
+    version: int
+    inputs: dict[str, int]
+    rules: str
+    run_id: str | None
+    recorded_at: datetime | None
+
+
+@dataclass
+class State:
+    """The ledger, folded: what is in force at each path, and what each table has absorbed."""
+
+    paths: dict[FilePath, PathState] = field(default_factory=dict)
+    absorbed: dict[str, Absorbed] = field(default_factory=dict)
+    seq: int = 0
+
+    def at(self, path: FilePath) -> PathState:
+        """The state of a path, empty where nothing ever landed there."""
+        return self.paths.get(path) or PathState(path)
+
+    def of(self, dataset: str, dates: Sequence[date] | None = None) -> list[PathState]:
+        """The paths of a dataset (and of those batch dates), in version order."""
+        wanted = None if dates is None else set(dates)
+        found = [
+            s
+            for p, s in self.paths.items()
+            if p.dataset == dataset and (wanted is None or p.batch_date in wanted)
+        ]
+        return sorted(found, key=lambda s: s.path)
+
+    def take(self, fact: Fact) -> None:
+        """Take in the next fact."""
+        self.seq = max(self.seq, int(fact.detail.get("through", fact.seq)))
+        if fact.kind is Kind.ABSORBED:
+            self.absorbed[fact.detail["table"]] = Absorbed(
+                version=fact.detail["version"],
+                inputs=fact.detail["inputs"],
+                rules=fact.detail["rules"],
+                run_id=fact.run_id,
+                recorded_at=fact.recorded_at,
+            )
+        if fact.path is None:
+            return
+        state = self.paths.setdefault(fact.path, PathState(fact.path))
+        digest = fact.digest or ""
+        match fact.kind:
+            case Kind.LANDED:
+                state.landings.append(fact)
+            case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
+                state.judgements[digest] = Judgement(
+                    kind=fact.kind,
+                    read=fact.detail["read"],
+                    faulty=fact.detail["faulty"],
+                    error=fact.detail["error"],
+                    rules=fact.detail["rules"],
+                    unexpected=tuple(fact.detail["unexpected"]),
+                )
+                if fact.kind is Kind.ADMITTED:
+                    state.admitted.add(digest)
+            case Kind.ACCEPTED:
+                state.admitted.add(digest)
+            case Kind.WITHDRAWN:
+                state.withdrawals.append(fact.seq)
+            case Kind.REINSTATED if state.withdrawals:
+                state.withdrawals.pop()
+            case _:
+                pass
+
+
+class Ledger:
+    """Reads and appends facts. The only thing that makes anything land."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+
+    def facts(self) -> list[Fact]:
+        """Every fact, in order."""
+        rows = self.lake.rows(FACTS)
+        return sorted((_from_row(row) for row in rows), key=lambda f: f.seq)
+
+    def state(self) -> State:
+        """The ledger, folded."""
+        state = State()
+        for fact in self.facts():
+            state.take(fact)
+        return state
+
+    def append(self, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
+        """Record facts, giving each the next ``seq``; returns them as recorded.
+
+        ``reserve`` takes that many numbers behind the last fact for receipts.
+        """
+        new = list(facts)
+        if not new:
+            return []
+        self.lake.create(FACTS)
+        while True:
+            table = self.lake.delta(FACTS)  # before the facts: a commit since then must fail
+            assert table is not None  # it was just created
+            known = self.facts()
+            first = 1 + max((int(f.detail.get("through", f.seq)) for f in known), default=0)
+            now = datetime.now(UTC)
+            recorded = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(new)]
+            if reserve:
+                last = recorded[-1]
+                detail = {**last.detail, "through": last.seq + reserve}
+                recorded[-1] = replace(last, detail=detail)
+            try:
+                write_deltalake(
+                    table,
+                    to_arrow(FACTS, [_to_row(f) for f in recorded]),
+                    mode="append",
+                    # Only a commit right on top of what was read gets these numbers.
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except CommitFailedError:
+                continue
+            return recorded
+
+
+def _from_row(row: dict[str, Any]) -> Fact:
+    path = FilePath(row["dataset"], row["batch_date"], row["file"]) if row["file"] else None
+    return Fact(
+        kind=Kind(row["kind"]),
+        path=path,
+        digest=row["digest"],
+        detail=json.loads(row["detail"]),
+        run_id=row["run_id"],
+        seq=row["seq"],
+        recorded_at=row["recorded_at"],
+    )
+
+
+def _to_row(fact: Fact) -> dict[str, Any]:
+    return {
+        "seq": fact.seq,
+        "kind": str(fact.kind),
+        "recorded_at": fact.recorded_at,
+        "run_id": fact.run_id,
+        "dataset": fact.path.dataset if fact.path else None,
+        "batch_date": fact.path.batch_date if fact.path else None,
+        "file": fact.path.file if fact.path else None,
+        "digest": fact.digest,
+        "detail": json.dumps(fact.detail),
+    }

@@ -1,0 +1,222 @@
+"""What is pending, and why: the ledger's facts, the raw zone and the tables, compared.
+
+Nothing here is remembered between runs. Whatever was lost halfway (a run, a message, an
+answer) shows as a difference and is pending again. Imports neither dagster nor pyspark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from lakehouse_assets.contract import Dataset, Gold
+from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile
+from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
+
+_SETTLED_SECONDS = 2.0
+"""A stamp taken this soon after a change may hide another one within the clock's grain."""
+
+
+@dataclass(frozen=True)
+class ToRead:
+    """A content that a run must read: where its bytes are now, and why it must.
+
+    ``digest`` is None where only reading can tell (bytes placed by hand).
+    """
+
+    path: FilePath
+    source: str
+    digest: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class BronzeWork:
+    """What brings one dataset's bronze up to date for some batch dates."""
+
+    read: tuple[ToRead, ...] = ()
+    leaving: tuple[tuple[FilePath | None, str], ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.read or self.leaving)
+
+
+@dataclass
+class Plan:
+    """Everything pending in a lake."""
+
+    files: dict[FilePath, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    misplaced: list[Misplaced] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    waiting: list[tuple[FilePath, Judgement]] = field(default_factory=list)
+
+    @property
+    def dates(self) -> list[date]:
+        """The batch dates with pending files, in order."""
+        return sorted({path.batch_date for path in self.files})
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.tables)
+
+
+def content_id(path: FilePath, digest: str) -> str:
+    """Identity of one content at one path: bronze's partition, safe in every file name."""
+    return hashlib.sha256(f"{path}\0{digest}".encode()).hexdigest()[:16]
+
+
+def make(
+    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+) -> Plan:
+    """Compare what is with what should be."""
+    plan = Plan()
+    files: dict[str, list[RawFile]] = {name: [] for name in datasets}
+    for found in lake.raw_files():
+        if isinstance(found, Misplaced):
+            plan.misplaced.append(found)
+        else:
+            files[found.path.dataset].append(found)
+    for dataset in datasets.values():
+        work = bronze_work(lake, state, dataset, files[dataset.name])
+        for item in work.read:
+            plan.files.setdefault(item.path, item.reason)
+        for path, _ in work.leaving:
+            if path is not None:
+                plan.files.setdefault(path, "no longer in force")
+        plan.notices += work.notices
+        reason = table_reason(
+            state, dataset.silver.id, silver_inputs(lake, dataset, datasets), dataset.rules_digest
+        )
+        if reason:
+            plan.tables[dataset.silver.id] = reason
+    for table in gold.values():
+        inputs = gold_inputs(lake, table, datasets)
+        reason = table_reason(state, table.table.id, inputs, table.digest)
+        if reason:
+            plan.tables[table.table.id] = reason
+    plan.waiting = waiting(state)
+    return plan
+
+
+def bronze_work(
+    lake: Lake, state: State, dataset: Dataset, files: Iterable[RawFile], dates: Sequence[date] | None = None
+) -> BronzeWork:
+    """What a run must read, and what must leave bronze, for a dataset (and those dates).
+
+    ``files`` are the raw files of the dataset and dates. ``leaving`` names the path (None
+    where the ledger does not know it) and the content.
+    """
+    at_path = {f.path: f for f in files}
+    known = {s.path: s for s in state.of(dataset.name, dates)}
+    version = lake.version(dataset.bronze)
+    present = {
+        f["_content"]: f["_batch_date"]
+        for f in lake.files(dataset.bronze, version)
+        if dates is None or f["_batch_date"] in dates
+    }
+    read: list[ToRead] = []
+    notices: list[str] = []
+    wanted: set[str] = set()
+    names: dict[str, FilePath] = {}
+    for path in sorted({*at_path, *known}):
+        past = known.get(path) or PathState(path)
+        raw = at_path.get(path)
+        new = _raw_digest(lake, raw, past.last) if raw else None
+        changed = raw is not None and (past.last is None or new != past.last.digest)
+        if raw and changed:
+            read.append(ToRead(path, raw.path.raw, new, "new" if past.last is None else "changed"))
+        elif raw and past.landings and not past.open:
+            notices.append(
+                f"{path}: the same bytes as the withdrawn ones; "
+                "lakehouse reinstate brings them back"
+            )
+        for digest, reason in _to_judge(dataset, past, present):
+            source = _bytes_of(lake, path, digest, new)
+            if source:
+                read.append(ToRead(path, source, digest, reason))
+        digest = past.in_force
+        names |= {content_id(path, f.digest): path for f in past.landings if f.digest}
+        if digest:
+            wanted.add(content_id(path, digest))
+    leaving = tuple((names.get(c), c) for c in sorted(present) if c not in wanted)
+    return BronzeWork(tuple(read), leaving, tuple(notices))
+
+
+def _to_judge(
+    dataset: Dataset, past: PathState, present: Mapping[str, date]
+) -> Iterable[tuple[str, str]]:
+    for digest in past.unjudged:
+        yield digest, "landed"
+    last = past.open[-1].digest if past.open else None
+    standing = past.standing
+    if last and standing and standing.rules != dataset.rules_digest:
+        if standing.kind in (Kind.HELD, Kind.UNREADABLE):
+            yield last, "rules changed"
+            return
+    digest = past.in_force
+    if digest and digest in past.judgements and past.judgements[digest].read:
+        if content_id(past.path, digest) not in present:
+            yield digest, "came into force"
+
+
+def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
+    """Digest of the bytes at a path, without reading them where the stamp tells."""
+    if last and last.digest and last.detail.get("stamp") == raw.stored.stamp:
+        recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
+        if recorded - raw.stored.modified > _SETTLED_SECONDS or last.detail.get("by") == "land":
+            return last.digest
+    return hashlib.sha256(lake.storage.read(raw.path.raw)).hexdigest()
+
+
+def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> str | None:
+    if at_path == digest:
+        return path.raw
+    aside = lake.aside(digest)
+    return aside if lake.storage.find(aside) else None
+
+
+def silver_inputs(
+    lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]
+) -> dict[str, int]:
+    """The present versions of what a silver table is made of; -1 before the first."""
+    tables = [dataset.bronze]
+    tables += [datasets[c.references].silver for c in dataset.foreign_keys if c.references]
+    return {t.id: _version(lake.version(t)) for t in tables}
+
+
+def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dict[str, int]:
+    """The present versions of the silver tables that a gold table reads; -1 before the first."""
+    from lakehouse_assets.lineage import inputs  # noqa: PLC0415 - SQL is parsed only when asked
+
+    silver = [datasets[name].silver for name in inputs(table)]
+    return {t.id: _version(lake.version(t)) for t in silver}
+
+
+def table_reason(state: State, table: str, inputs: Mapping[str, int], rules: str) -> str | None:
+    """Why a table must absorb something; None where it is up to date."""
+    if all(version < 0 for version in inputs.values()):
+        return None
+    absorbed = state.absorbed.get(table)
+    if absorbed is None:
+        return "never filled"
+    if absorbed.rules != rules:
+        return "rules changed"
+    moved = sorted(name for name, v in inputs.items() if absorbed.inputs.get(name, -1) != v)
+    return f"{', '.join(moved)} changed" if moved else None
+
+
+def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[FilePath, Judgement]]:
+    """The files that stand last at their path and are held, unreadable or partly so."""
+    found = []
+    for path, past in sorted(state.paths.items()):
+        standing = past.standing
+        if standing and standing.bad and (dates is None or path.batch_date in dates):
+            found.append((path, standing))
+    return found
+
+
+def _version(version: int | None) -> int:
+    return -1 if version is None else version

@@ -1,0 +1,185 @@
+"""Receipts: for every landed content, where its rows are now; appended, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from deltalake import write_deltalake
+
+from lakehouse_assets.contract import RECEIPTS, Dataset
+from lakehouse_assets.lake import FilePath, Lake, to_arrow
+from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
+from lakehouse_assets.plan import content_id
+from lakehouse_assets.resolve import Fate
+from lakehouse_assets.workspace import Workspace, among
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one content by fate."""
+
+    read: int = 0
+    published: int = 0
+    superseded: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    held: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row read has exactly one fate."""
+        return self.read == (
+            self.published + self.superseded + self.duplicates + self.rejected + self.held
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both contents' rows together."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Counts(*(a + b for a, b in pairs))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The newest word on one content at one path."""
+
+    path: FilePath
+    digest: str
+    state: str
+    counts: Counts
+    error: str | None = None
+
+
+def current(lake: Lake, dataset: str | None = None, dates: Sequence[date] | None = None) -> list[Receipt]:
+    """The newest receipt of every content (of a dataset and those batch dates), by path."""
+    where = ["true"]
+    if dataset is not None:
+        where.append(f"dataset = '{dataset}'")
+    if dates is not None:
+        days = ", ".join(f"DATE '{d}'" for d in dates) or "NULL"
+        where.append(f"batch_date IN ({days})")
+    rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")  # noqa: S608
+    newest: dict[tuple[FilePath, str], Receipt] = {}
+    for row in rows:
+        path = FilePath(row["dataset"], row["batch_date"], row["file"])
+        counts = Counts(*(row[name] for name in asdict(Counts())))
+        newest[path, row["digest"]] = Receipt(
+            path, row["digest"], row["state"], counts, row["error"]
+        )
+    return sorted(newest.values(), key=lambda r: (r.path, r.digest))
+
+
+def outside_tables(
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]
+) -> list[Receipt]:
+    """The receipts due of contents without rows in any table: held, unreadable, gone or empty.
+
+    What silver still holds rows of keeps its receipt until silver has let them go.
+    """
+    published = {
+        (r.path, r.digest)
+        for r in current(lake, dataset.name, dates)
+        if r.state == "in_force" and r.counts.read
+    }
+    return [
+        r
+        for r in _due(state, dataset, dates, lambda _: Counts())
+        if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
+    ]
+
+
+def in_tables(
+    work: Workspace, state: State, dataset: Dataset, dates: Sequence[date], versions: dict[str, int]
+) -> list[Receipt]:
+    """The receipts due of all contents of those dates, each fate counted in its own table."""
+    days = among("_batch_date", dates)
+    found: dict[str, dict[str, int]] = {}
+
+    def count(name: str, table: Any, where: str = "true") -> None:
+        rows = work.read(table, versions[table.id]).where(f"{days} AND {where}")
+        for row in rows.groupBy("_content").count().collect():
+            found.setdefault(row["_content"], {})[name] = row["count"]
+
+    count(Fate.PUBLISHED, dataset.silver)
+    count(Fate.SUPERSEDED, dataset.superseded, "NOT _duplicate")
+    count(Fate.DUPLICATE, dataset.superseded, "_duplicate")
+    count(Fate.REJECTED, dataset.rejected)
+
+    def counts(content: str) -> Counts:
+        fates = found.get(content, {})
+        return Counts(
+            published=fates.get(Fate.PUBLISHED, 0),
+            superseded=fates.get(Fate.SUPERSEDED, 0),
+            duplicates=fates.get(Fate.DUPLICATE, 0),
+            rejected=fates.get(Fate.REJECTED, 0),
+        )
+
+    return _due(state, dataset, dates, counts)
+
+
+def _due(
+    state: State, dataset: Dataset, dates: Sequence[date], counts: Callable[[str], Counts]
+) -> list[Receipt]:
+    due: list[Receipt] = []
+    for past in state.of(dataset.name, dates):
+        for digest in dict.fromkeys(f.digest for f in past.landings if f.digest):
+            receipt = _receipt(past, digest, counts)
+            if receipt:
+                due.append(receipt)
+    return due
+
+
+def _receipt(past: PathState, digest: str, counts: Callable[[str], Counts]) -> Receipt | None:
+    state = past.state(digest)
+    judged = past.judgements.get(digest)
+    if state is None:
+        return None
+    if state in ("replaced", "withdrawn") or judged is None:
+        return Receipt(past.path, digest, state, Counts())
+    if state == "in_force":
+        fates = counts(content_id(past.path, digest))
+        accepted = judged.kind is Kind.HELD  # let in by a person: the reason is no more
+        error = None if accepted else judged.error
+        whole = Counts(judged.read, *astuple(fates)[1:])
+        return Receipt(past.path, digest, state, whole, error)
+    held = judged.read if state == "held" else 0
+    return Receipt(past.path, digest, state, Counts(read=held, held=held), judged.error)
+
+
+def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]:
+    """Append those receipts that say something new; returns them.
+
+    A fact takes their numbers first: where the process dies between the two, the next run
+    finds the receipts still due.
+    """
+    lake = ledger.lake
+    due = list(due)
+    dates = sorted({r.path.batch_date for r in due})
+    known = {(r.path, r.digest): r for r in current(lake, dates=dates)}
+    new = [r for r in due if known.get((r.path, r.digest)) != r]
+    if not new:
+        return []
+    [fact] = ledger.append(
+        [Fact(Kind.RECEIPTS, detail={"count": len(new)}, run_id=run_id)], reserve=len(new)
+    )
+    lake.create(RECEIPTS)
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "seq": fact.seq + 1 + i,
+            "dataset": r.path.dataset,
+            "batch_date": r.path.batch_date,
+            "file": r.path.file,
+            "digest": r.digest,
+            "state": r.state,
+            **asdict(r.counts),
+            "error": r.error,
+            "run_id": run_id,
+            "recorded_at": now,
+        }
+        for i, r in enumerate(new)
+    ]
+    write_deltalake(lake.uri(RECEIPTS), to_arrow(RECEIPTS, rows), mode="append")
+    return new

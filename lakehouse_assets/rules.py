@@ -1,0 +1,148 @@
+"""A dataset's contract as SQL: what each raw text means, and every rule that a row breaks.
+
+All rules of a row are judged in one pass over the data, as expressions that Sail and Spark
+evaluate alike. Two traps shape them: casts round silently, so a rule looks at the text; and
+engines differ in how they cast odd texts, so only what a pattern admits is cast at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lakehouse_assets.contract import Category, Column, Dataset
+
+BLANKS: Final = " \t\r\n\u00a0"
+"""Outer characters that are no part of a value: space, tab, CR, LF and no-break space."""
+
+_WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
+_DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
+_ZONE: Final = r"(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?|[+-]18(:?00)?)?"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way in which a row can be wrong.
+
+    ``broken`` is SQL over the trimmed texts (``_text_<column>``), the typed columns and, for
+    a foreign key, ``_orphan_<column>``, which is true where the parent is not published.
+    """
+
+    name: str
+    column: str
+    category: Category
+    broken: str
+
+
+def text(column: Column) -> str:
+    """SQL for a source column's trimmed text; null where only blanks stand."""
+    return f"nullif(trim(BOTH '{BLANKS}' FROM `{column.header}`), '')"
+
+
+def typed(column: Column) -> str:
+    """SQL for a column's value out of its trimmed text; null where the type cannot hold it."""
+    value = f"`_text_{column.name}`"
+    if column.type in ("BIGINT", "INT"):
+        cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {column.type})"
+        return _where(value, _WHOLE, cast)
+    if column.type.startswith("DECIMAL("):
+        places = int(column.type.removesuffix(")").split(",")[1])
+        fraction = f"([.][0-9]{{1,{places}}})?" if places else ""
+        return _where(value, rf"^-?[0-9]+{fraction}\z", f"try_cast({value} AS {column.type})")
+    if column.type == "DOUBLE":
+        return _where(value, r"^-?[0-9]+([.][0-9]+)?\z", f"try_cast({value} AS DOUBLE)")
+    if column.type == "TIMESTAMP":
+        cast = _where(value, rf"^{_DATE}[T ]{_TIME}{_ZONE}\z", f"try_cast({value} AS TIMESTAMP)")
+        # A zone can carry the instant out of the years that a timestamp may have.
+        return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
+    if column.type == "DATE":
+        cast = _where(value, rf"^{_DATE}\z", f"try_cast({value} AS DATE)")
+        return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
+    if column.type == "BOOLEAN":
+        return f"CASE {value} WHEN '1' THEN true WHEN '0' THEN false END"
+    return value
+
+
+def key_text(dataset: Dataset) -> str:
+    """SQL for a bronze row's key, read as its type and written as text; null where unreadable."""
+    column = dataset.silver.column(dataset.key)
+    inner = typed(column).replace(f"`_text_{column.name}`", text(column))
+    return f"CAST({inner} AS STRING)"
+
+
+def rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """Every rule that the dataset's contract states, those of the row itself first."""
+    own = [
+        Rule(
+            name=f"row.{fault}",
+            column="",
+            category=Category.SCHEMA,
+            broken=f"_fault = '{fault}'",
+        )
+        for fault in ("ragged", "unsplittable")
+    ]
+    for column in dataset.columns:
+        own += _column_rules(column)
+    references = [
+        Rule(
+            name=f"{c.name}.foreign_key",
+            column=c.name,
+            category=Category.REFERENTIAL_INTEGRITY,
+            broken=f"`_orphan_{c.name}`",
+        )
+        for c in dataset.foreign_keys
+    ]
+    return (*own, *references)
+
+
+def own_rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """The rules that a row breaks on its own, whatever else has landed."""
+    return tuple(
+        r for r in rules(dataset) if r.category is not Category.REFERENTIAL_INTEGRITY
+    )
+
+
+def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """The rules that depend on what else is published."""
+    return tuple(r for r in rules(dataset) if r.category is Category.REFERENTIAL_INTEGRITY)
+
+
+def broken(rules_: tuple[Rule, ...]) -> str:
+    """SQL for the array of the names of those rules that a row breaks."""
+    cases = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
+    return f"array_compact(array({cases}))"
+
+
+def category(dataset: Dataset, rules_column: str) -> str:
+    """SQL for the worst category among the names in an array column; null for none."""
+    cases = []
+    for kind in Category:
+        names = ", ".join(f"'{r.name}'" for r in rules(dataset) if r.category is kind)
+        if names:
+            cases.append(f"WHEN arrays_overlap({rules_column}, array({names})) THEN '{kind}'")
+    return f"CASE {' '.join(cases)} END"
+
+
+def _column_rules(column: Column) -> list[Rule]:
+    found: list[tuple[str, str]] = []
+    if column.header:
+        # A row that has no columns breaks only the rule that says so.
+        value = f"`_text_{column.name}`"
+        if column.required:
+            found.append(("required", f"_fault IS NULL AND {value} IS NULL"))
+        if column.type != "STRING":
+            found.append(("type", f"{value} IS NOT NULL AND `{column.name}` IS NULL"))
+    if column.minimum is not None:
+        found.append(("min", f"`{column.name}` < {column.minimum}"))
+    if column.allowed is not None:
+        allowed = ", ".join(str(value) for value in column.allowed)
+        found.append(("allowed", f"`{column.name}` NOT IN ({allowed})"))
+    return [
+        Rule(f"{column.name}.{name}", column.name, Category.DATA_QUALITY, sql)
+        for name, sql in found
+    ]
+
+
+def _where(value: str, pattern: str, cast: str) -> str:
+    return f"CASE WHEN {value} RLIKE r'{pattern}' THEN {cast} END"

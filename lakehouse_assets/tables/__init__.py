@@ -1,0 +1,44 @@
+"""The tables: one module each. A module in ``silver`` or ``gold`` with a ``TABLE`` is a table."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import TypeVar
+
+from lakehouse_assets.contract import Dataset, Gold, Table, in_dependency_order
+from lakehouse_assets.tables import gold, silver
+
+T = TypeVar("T", Dataset, Gold)
+
+
+def _collect(package: ModuleType, kind: type[T]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for info in sorted(iter_modules(package.__path__), key=lambda m: m.name):
+        if info.name.startswith("_"):
+            continue
+        table = getattr(import_module(f"{package.__name__}.{info.name}"), "TABLE", None)
+        if not isinstance(table, kind):
+            raise TypeError(
+                f"{package.__name__}.{info.name} has no TABLE = {kind.__name__}(...); "
+                "add it, or begin the module's name with _"
+            )
+        found[table.name] = table
+    return found
+
+
+DATASETS: dict[str, Dataset] = {d.name: d for d in in_dependency_order(_collect(silver, Dataset))}
+"""Every dataset by name, parents before children."""
+
+GOLD: dict[str, Gold] = _collect(gold, Gold)
+"""Every gold table by name."""
+
+
+def queryable() -> dict[str, Table]:
+    """Every table that people can name in a query, by its id such as ``gold.daily_sales``."""
+    tables = [
+        *(t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected, d.superseded)),
+        *(g.table for g in GOLD.values()),
+    ]
+    return {t.id: t for t in tables}

@@ -1,0 +1,1 @@
+"""Gold tables: one module each, with the contract and one SELECT over silver tables."""

@@ -1,0 +1,115 @@
+"""One run's hold on an engine and a lake: reading versions, staging results.
+
+The engine is a SparkSession and no more: only the DataFrame and SQL API that Spark Connect
+carries is used anywhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.contract import Table
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lakehouse_assets.lake import Lake
+
+
+@dataclass
+class Workspace:
+    """An engine at work on a lake for one run; a context manager that removes its stages."""
+
+    spark: SparkSession
+    lake: Lake
+    run_id: str
+    _folder: str = field(default_factory=lambda: f"stage/{uuid.uuid4().hex}")
+    _stages: int = 0
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.lake.storage.delete(self._folder)
+
+    def read(self, table: Table, version: int | None) -> DataFrame:
+        """A table's rows at a version; no rows where there is no version."""
+        if version is None or version < 0:
+            columns = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
+            return self.spark.createDataFrame([], columns)
+        reader = self.spark.read.format("delta").option("versionAsOf", version)
+        return reader.load(self.lake.uri(table))
+
+    def stage(self, rows: DataFrame) -> DataFrame:
+        """Compute rows once and hand them back as stored.
+
+        Plans are not cached by every engine: what several steps need is written down once.
+        As Delta rather than Parquet, because Sail names the parts of a map differently in the
+        two and then cannot unite staged rows with a table's.
+        """
+        self._stages += 1
+        uri = self.lake.storage.uri(f"{self._folder}/{self._stages}")
+        rows.write.format("delta").mode("overwrite").save(uri)
+        return self.spark.read.format("delta").load(uri)
+
+
+def literal(value: object) -> str:
+    """SQL for a value that stands in a partition."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(value)
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{text}'"
+
+
+def among(column: str, values: Iterable[object]) -> str:
+    """SQL for "the column has one of these values"; false for none of them."""
+    listed = ", ".join(sorted({literal(v) for v in values}))
+    return f"`{column}` IN ({listed})" if listed else "false"
+
+
+def matching(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
+    """The rows whose column stands among values (a semi-join that file statistics prune).
+
+    ``key`` is the values' column, by default the same name. The least and greatest value go
+    into the scan as a range, so that files without any of them are not read.
+    """
+    key = key or column
+    least, greatest = values.selectExpr(f"min(`{key}`)", f"max(`{key}`)").collect()[0]
+    if least is None:
+        return rows.where("false")
+    ranged = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
+    return ranged.join(_named(values, key, column), column, "left_semi")
+
+
+def without(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
+    """The rows whose column does not stand among values."""
+    return rows.join(_named(values, key or column, column), column, "left_anti")
+
+
+def union(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of all frames, columns matched by name."""
+    first, *rest = frames
+    for frame in rest:
+        first = first.unionByName(frame)
+    return first
+
+
+def _named(values: DataFrame, key: str, column: str) -> DataFrame:
+    return values.selectExpr(f"`{key}` AS `{column}`")

@@ -1,0 +1,1 @@
+"""What an environment provides: settings, storage, engines and runners."""

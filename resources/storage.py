@@ -1,0 +1,116 @@
+"""Where bytes are: one folder tree, addressed by relative paths with forward slashes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """A stored file: its path, size in bytes and stamp.
+
+    Equal stamps mean unchanged bytes; the stamp is opaque. ``modified`` is seconds since the
+    epoch, by the storage's clock.
+    """
+
+    path: str
+    size: int
+    stamp: str
+    modified: float
+
+
+class Storage(Protocol):
+    """A place for files. Implementations are plain data, so that they travel to workers."""
+
+    @property
+    def root(self) -> str:
+        """URI or absolute path of the tree."""
+        ...
+
+    def uri(self, path: str) -> str:
+        """What engines and other tools open."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Every file below a folder, in path order; nothing where there is no folder."""
+        ...
+
+    def find(self, path: str) -> StoredObject | None:
+        """The file at a path; None where there is none."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Its bytes. Raises FileNotFoundError."""
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes at a path, whole or not at all, over what was there."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalStorage:
+    """A folder on this machine."""
+
+    root: str
+
+    def uri(self, path: str) -> str:
+        """Absolute path below the root."""
+        return str(Path(self.root, path))
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Every file below a folder, in path order; nothing where there is no folder."""
+        for folder, folders, files in os.walk(self.uri(prefix)):
+            folders.sort()
+            for name in sorted(files):
+                found = self.find(Path(folder, name).relative_to(self.root).as_posix())
+                if found:  # it can go between the listing and the look
+                    yield found
+
+    def find(self, path: str) -> StoredObject | None:
+        """The file at a path; None where there is none."""
+        try:
+            stat = os.stat(self.uri(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
+        return StoredObject(path, stat.st_size, stamp, max(stat.st_mtime, stat.st_ctime))
+
+    def read(self, path: str) -> bytes:
+        """Its bytes. Raises FileNotFoundError."""
+        return Path(self.uri(path)).read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes at a path, whole or not at all, over what was there."""
+        target = Path(self.uri(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The dot makes a half-written file one that is passed over.
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing where there is none."""
+        target = Path(self.uri(path))
+        if target.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink(missing_ok=True)
