@@ -218,5 +218,17 @@ def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[Fil
     return found
 
 
+def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
+    """``<file>: <what is wrong>; <what to do>``, one line for each unreadable sheet."""
+    lines = []
+    for problem in (judgement.error or "").split(" | "):
+        if problem.startswith("["):
+            sheet, _, rest = problem.partition("] ")
+            lines.append(f"{path} {sheet}]: {rest}")
+        elif problem:
+            lines.append(f"{path}: {problem}")
+    return lines
+
+
 def _version(version: int | None) -> int:
     return -1 if version is None else version

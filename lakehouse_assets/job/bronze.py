@@ -16,7 +16,14 @@ from lakehouse_assets.job.result import Check, Result, Severity
 from lakehouse_assets.lake import FilePath, RawFile
 from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State
 from lakehouse_assets.parse import Limits, Unreadable, parse
-from lakehouse_assets.plan import BronzeWork, ToRead, bronze_work, content_id, waiting
+from lakehouse_assets.plan import (
+    BronzeWork,
+    ToRead,
+    bronze_work,
+    clear_lines,
+    content_id,
+    waiting,
+)
 from lakehouse_assets.publish import AuditError, commit
 from lakehouse_assets.resolve import judged
 from lakehouse_assets.workspace import Workspace, among
@@ -353,18 +360,6 @@ def _report(result: Result, state: State, dataset: Dataset, dates: Sequence[date
             )
         )
         result.checks.append(_volume(read_per_day, day))
-
-
-def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
-    """``<file>: <what is wrong>; <what to do>``, one line for each unreadable sheet."""
-    lines = []
-    for problem in (judgement.error or "").split(" | "):
-        if problem.startswith("["):
-            sheet, _, rest = problem.partition("] ")
-            lines.append(f"{path} {sheet}]: {rest}")
-        elif problem:
-            lines.append(f"{path}: {problem}")
-    return lines
 
 
 def _volume(read_per_day: dict[date, int], day: date) -> Check:

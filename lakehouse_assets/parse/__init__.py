@@ -7,12 +7,13 @@ the rules to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.parse.model import EMPTY, Limits, Parsed, SheetProblem, Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
 __all__ = ["Limits", "Parsed", "SheetProblem", "Unreadable", "parse", "schema"]

@@ -14,13 +14,15 @@ import io
 import itertools
 import json
 import sys
-from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import python_calamine as calamine
 
 from lakehouse_assets.parse.package import Refused, brief, look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA = pa.schema([("row", pa.int64()), ("cells", pa.list_(pa.string()))])
 """`row` is the sheet's row, from 1; `cells` its cells from column A to the last not empty."""

@@ -14,7 +14,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ import pyarrow.csv as pa_csv
 from lakehouse_assets.parse import records
 from lakehouse_assets.parse.model import EMPTY, Limits, Parsed, Unreadable
 from lakehouse_assets.parse.rows import BLANKS, Header, header_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _CHUNK = 2**20
 _BLOCK = 4 * _CHUNK
@@ -128,6 +131,8 @@ def _fields_of(body: memoryview, width: int, *, quotes: bool) -> tuple[list[pa.A
         wrong.append(row.number - 1)
         return "skip"
 
+    if body[: len(_BOM)] == _BOM:  # Not at the beginning of the file it is text, but not to Arrow.
+        body = memoryview(_BOM + bytes(body))
     names = [str(at) for at in range(width)]
     table = pa_csv.read_csv(
         pa.BufferReader(body),

@@ -92,8 +92,9 @@ def _sheets_to_avoid(
 ) -> dict[str, str]:
     avoid: dict[str, str] = {}
     cells = 0
-    for name, path in _sheet_parts(archive, parts):
-        if path not in parts:
+    for name, paths in _sheet_parts(archive, parts):
+        path = next((path for path in paths if path in parts), None)
+        if path is None:
             avoid[name] = "its part of the workbook is missing; save the workbook again"
             continue
         try:
@@ -115,19 +116,22 @@ def _sheets_to_avoid(
 
 def _sheet_parts(
     archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]
-) -> list[tuple[str, str]]:
-    """(name, path of its part) of each sheet."""
+) -> list[tuple[str, tuple[str, str]]]:
+    """(name, where its part may be) of each sheet."""
     with archive.open(parts["xl/workbook.xml"]) as stream:
         workbook = ET.parse(stream)  # noqa: S314 - expat bounds entities, the process memory
     with archive.open(parts["xl/_rels/workbook.xml.rels"]) as stream:
         relations = ET.parse(stream)  # noqa: S314
     targets = {it.get("Id"): it.get("Target", "") for it in relations.iterfind("{*}Relationship")}
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, tuple[str, str]]] = []
     for sheet in workbook.iterfind("{*}sheets/{*}sheet"):
         ids = [value for key, value in sheet.items() if key.endswith("}id")]
         target = targets.get(ids[0], "") if ids else ""
-        found.append((sheet.get("name", ""), _normal(posixpath.join("/xl", target))))
-    return [(name, posixpath.normpath(path)) for name, path in found]
+        # Seen from the workbook, as it should be, or from the top, as some programs write it.
+        paths = (posixpath.join("/xl", target), posixpath.join("/", target))
+        first, second = (_normal(posixpath.normpath(path)) for path in paths)
+        found.append((sheet.get("name", ""), (first, second)))
+    return found
 
 
 def _extent(stream: IO[bytes]) -> tuple[int, int]:
@@ -140,14 +144,14 @@ def _extent(stream: IO[bytes]) -> tuple[int, int]:
     rows: set[bytes] = set()
     tail = b""
     while chunk := stream.read(_CHUNK):
-        parser.Parse(chunk, False)  # noqa: FBT003 - the C interface has no name for it
+        parser.Parse(chunk, False)
         text = tail + chunk
         for column, row in _CELL.findall(text):
             columns.add(column)
             rows.add(row)
         # From the last tag but one on: a cell's and its first child's may end in the next chunk.
         tail = text[max(text.rfind(b"<", 0, text.rfind(b"<")), len(text) - _LONGEST_TAG) :]
-    parser.Parse(b"", True)  # noqa: FBT003
+    parser.Parse(b"", True)
     if not rows:
         return 0, 0
     numbers = [int(row) for row in rows]

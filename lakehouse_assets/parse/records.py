@@ -11,13 +11,16 @@ so everything is worked out for both beforehand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from lakehouse_assets.parse.rows import BLANKS, Int64s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LF, _CR, _QUOTE, _COMMA = b'\n\r",'
 
@@ -50,8 +53,9 @@ class Split:
         return self.data[self.starts[number] : self.stops[number]]
 
     def longest(self) -> int:
-        """The size of the longest record in bytes."""
-        return int((self.stops - self.starts).max(initial=0))
+        """The size of the longest record, or line that belongs to none, in bytes."""
+        lines = max((len(text.encode()) for _, text in self.unsplittable), default=0)
+        return max(lines, int((self.stops - self.starts).max(initial=0)))
 
     def behind(self, number: int) -> bytes | memoryview:
         """All records behind this one, one directly behind the other."""
@@ -160,10 +164,8 @@ def _structure(
     quote = np.flatnonzero(at == _QUOTE)
     before = np.where(quote == begin, _LF, at[quote - 1])
     after = np.where(quote + 1 == size, _LF, at[np.minimum(quote + 1, size - 1)])
-    then = at[np.minimum(quote + 2, size - 1)]
-    crlf = (after == _CR) & (then == _LF)  # A CR that ends the text is its own `then`: no LF.
     opens = np.isin(before, (_LF, _COMMA, _QUOTE))
-    closes = np.isin(after, (_LF, _COMMA, _QUOTE)) | crlf
+    closes = np.isin(after, (_LF, _CR, _COMMA, _QUOTE))  # A lone CR fails by itself.
     turn = np.arange(len(quote)) % 2
     cr = np.flatnonzero(at == _CR)
     lone = cr[at[np.minimum(cr + 1, size - 1)] != _LF]

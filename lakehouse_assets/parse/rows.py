@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse_assets.parse.model import Limits, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 BLANKS = " \t\r\n\u00a0"
 """Outer blanks: no part of a value or of a name. A field of nothing else has no value."""

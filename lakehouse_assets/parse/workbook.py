@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,9 @@ import pyarrow.compute as pc
 
 from lakehouse_assets.parse.model import Limits, Parsed, SheetProblem, Unreadable
 from lakehouse_assets.parse.rows import BLANKS, Header, Int64s, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _START = (
@@ -66,7 +68,7 @@ def _check_kind(data: bytes) -> None:
 
 def _reader_output(data: bytes, limits: Limits) -> bytes:
     """What the reading process says about the workbook: an Arrow stream."""
-    path = [entry or str(Path.cwd()) for entry in sys.path]
+    path = [str(entry or Path.cwd()) for entry in sys.path]
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, fixed code
             [sys.executable, "-I", "-c", _START, json.dumps(path), json.dumps(asdict(limits))],

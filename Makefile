@@ -1,0 +1,51 @@
+# What can be done here. `make` alone lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export LAKEHOUSE_ROOT ?= .lakehouse
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo ui test coverage lint format bench lock clean
+
+help:  ## List what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+install: $(VENV)/.installed  ## Install everything into .venv, from the lock
+
+# --no-deps: the lock is complete, and pip's resolver trips over extras in a hashed one.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 14), "needs Python 3.11, 3.12 or 3.13; say make PYTHON=python3.12 ..."'
+	@echo "Installing into $(VENV) (a minute or two, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install  ## Land the sample, run raw to gold, show what came of it
+	@$(BIN)/python -m data.demo
+
+ui: install  ## Open the Dagster UI on http://127.0.0.1:3000
+	@$(BIN)/lakehouse ui
+
+test: install  ## Run every test but the long ones
+	@$(BIN)/python -m pytest
+
+lint: install  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## Format the code
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: install  ## Compare Sail, local Spark and a hand-written script on the same work
+	@$(BIN)/python -m tests.bench
+
+lock: install  ## Write requirements.lock anew from pyproject.toml (needs uv)
+	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove .venv and the local lakehouse
+	@rm -rf $(VENV) .lakehouse

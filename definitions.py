@@ -1,0 +1,27 @@
+"""The Dagster code location: assembly only. Loading it opens nothing and asks no network."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from lakehouse_assets import assets
+from resources.engines import engine
+from resources.runners import LocalRunner
+from resources.settings import Settings
+
+settings = Settings.load()
+days = assets.partitions(settings.first_date)
+
+defs = dg.Definitions(
+    assets=[*assets.raw_assets(days), *assets.table_assets(settings.lake(), days)],
+    jobs=[
+        dg.define_asset_job(
+            "lakehouse",
+            selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
+            description="Raw files to gold for the batch dates that it is given.",
+        )
+    ],
+    resources={"runner": LocalRunner(engine=engine(settings))},
+    # One process: the embedded engine starts once and uses every core by itself.
+    executor=dg.in_process_executor,
+)

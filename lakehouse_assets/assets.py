@@ -1,0 +1,349 @@
+"""Contracts as Dagster assets: one asset a table, its checks, its metadata and lineage.
+
+Nothing here knows an engine or an environment: an asset hands its table to the runner and
+tells Dagster what came of it.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of assets.
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any, Protocol
+
+import dagster as dg
+
+from lakehouse_assets import lineage, receipts
+from lakehouse_assets.contract import Column, Dataset, Gold, Table
+from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver
+from lakehouse_assets.lake import Lake
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.plan import clear_lines, waiting
+from lakehouse_assets.tables import DATASETS, GOLD
+
+OWNERS = ["team:data-engineering"]
+FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))
+RECEIPTS_KEY = dg.AssetKey("receipts")
+_SEVERITIES = {
+    Severity.WARN: dg.AssetCheckSeverity.WARN,
+    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
+}
+
+
+class Runner(Protocol):
+    """Where a table's work runs."""
+
+    def run(self, table: str, dates: list[date], run_id: str) -> Result:
+        """Bring one table up to date with the batches of these dates."""
+        ...
+
+
+def partitions(first: date) -> dg.DailyPartitionsDefinition:
+    """Batch dates. Today's is there from its first minute on, so that today's files can run."""
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=1)
+
+
+def raw_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetSpec]:
+    """The raw files of each dataset: they come from outside, so they are external assets."""
+    return [
+        dg.AssetSpec(
+            key=dg.AssetKey(["raw", d.name]),
+            description=f"Files in raw/{d.name}/<batch date>/: .csv, .csv.gz or .xlsx.",
+            group_name="raw",
+            kinds={"csv", "excel"},
+            owners=OWNERS,
+            partitions_def=days,
+            metadata={"columns": dg.MetadataValue.md(_as_markdown(d.sources))},
+        )
+        for d in DATASETS.values()
+    ]
+
+
+def table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Every bronze, silver and gold table, and the receipts that close a run."""
+    with warnings.catch_warnings():
+        # Single-run backfills are beta, checks per partition a preview. Without the two a
+        # range would be a run a day, or show every day the same outcome.
+        warnings.simplefilter("ignore", category=dg.BetaWarning)
+        warnings.simplefilter("ignore", category=dg.PreviewWarning)
+        return _table_assets(lake, days)
+
+
+def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
+    found: list[dg.AssetsDefinition] = []
+    for dataset in DATASETS.values():
+        parents = [c.references for c in dataset.foreign_keys if c.references]
+        found.append(
+            _asset(
+                lake, days, dataset.bronze, [f"raw.{dataset.name}"], bronze.CHECKS,
+                _bronze_lineage(dataset), "every row of every file in force, as text",
+            )
+        )
+        found.append(
+            _asset(
+                lake, days, dataset.silver,
+                [dataset.bronze.id, *(f"silver.{p}" for p in parents)],
+                silver.checks(dataset), _silver_lineage(dataset),
+                f"the newest qualifying row of each {dataset.key}",
+            )
+        )
+    for table in GOLD.values():
+        found.append(
+            _asset(
+                lake, days, table.table, [f"silver.{n}" for n in lineage.inputs(table)],
+                gold.checks(table), _gold_lineage(table), table.sql,
+            )
+        )
+    return [*found, _receipts(lake, days)]
+
+
+def _asset(  # noqa: PLR0913 - what makes an asset of a table, each thing once
+    lake: Lake,
+    days: dg.DailyPartitionsDefinition,
+    table: Table,
+    upstream: Iterable[str],
+    checks: Mapping[str, str],
+    column_lineage: dg.TableColumnLineage,
+    logic: str,
+) -> dg.AssetsDefinition:
+    key = _key(table.id)
+    specs = [
+        dg.AssetCheckSpec(name, asset=key, description=note, partitions_def=days)
+        for name, note in checks.items()
+    ]
+
+    @dg.asset(
+        key=key,
+        deps=[_key(name) for name in upstream],
+        description=table.description,
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=table.layer,
+        kinds={"delta", "spark"},
+        owners=OWNERS,
+        tags={"layer": table.layer},
+        pool=table.id.replace(".", "_"),
+        check_specs=specs,
+        freshness_policy=FRESH,
+        metadata=_table_metadata(lake, table, column_lineage, logic),
+    )
+    def materialize(
+        context: dg.AssetExecutionContext, runner: dg.ResourceParam[Runner]
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        dates = [date.fromisoformat(k) for k in context.partition_keys]
+        result = runner.run(table.id, dates, context.run_id)
+        for line in result.lines:
+            context.log.warning(line)
+        if table.layer == "bronze":
+            _tell_of_raw_files(context, table.name, result)
+        yield from _materialization(context, lake, table, result)
+
+    return materialize
+
+
+def _materialization(
+    context: dg.AssetExecutionContext, lake: Lake, table: Table, result: Result
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+    """Metadata per date, and each check's outcome per date."""
+    single = len(context.partition_keys) == 1
+    for day, counts in result.days.items():
+        rows = counts.get("published", counts.get("read", counts.get("rows", 0)))
+        context.add_asset_metadata(
+            {**counts, "dagster/partition_row_count": rows}, partition_key=day.isoformat()
+        )
+    yield dg.MaterializeResult(metadata=_result_metadata(lake, table, result))
+    by_name: dict[str, list[Check]] = {}
+    for check in result.checks:
+        by_name.setdefault(check.name, []).append(check)
+    for name, outcomes in by_name.items():
+        if not single:
+            for outcome in outcomes:
+                context.log_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=context.asset_key,
+                        check_name=name,
+                        partition=outcome.day.isoformat() if outcome.day else None,
+                        passed=outcome.passed,
+                        severity=_SEVERITIES[outcome.severity],
+                        description=outcome.description,
+                        metadata=outcome.metadata,
+                    )
+                )
+        yield _summary(name, outcomes)
+
+
+def _summary(name: str, outcomes: list[Check]) -> dg.AssetCheckResult:
+    """One outcome for all dates of a run: the worst, and how many dates failed."""
+    failed = [c for c in outcomes if not c.passed]
+    worst = next((c for c in failed if c.severity is Severity.ERROR), (failed or outcomes)[0])
+    if len(outcomes) == 1:
+        note, metadata = worst.description, worst.metadata
+    else:
+        note = f"{len(failed)} of {len(outcomes)} dates failed. {worst.description}"
+        metadata = {"failed_dates": [str(c.day) for c in failed]}
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not failed,
+        severity=_SEVERITIES[worst.severity],
+        description=note,
+        metadata=metadata,
+    )
+
+
+def _tell_of_raw_files(context: dg.AssetExecutionContext, name: str, result: Result) -> None:
+    for day, counts in result.days.items():
+        if counts.get("files"):
+            context.log_event(
+                dg.AssetMaterialization(
+                    asset_key=dg.AssetKey(["raw", name]),
+                    partition=day.isoformat(),
+                    description="Files that stand in the raw zone, as this run read them.",
+                    metadata={"files": counts["files"], "rows": counts["read"] + counts["held"]},
+                )
+            )
+
+
+def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The last asset of a run: it says of every file what became of it, and fails for bad ones.
+
+    Only here does a run fail, when all that is good has been published.
+    """
+    upstream = [*(d.silver.id for d in DATASETS.values()), *(g.table.id for g in GOLD.values())]
+
+    @dg.asset(
+        key=RECEIPTS_KEY,
+        deps=[_key(name) for name in upstream],
+        description=(
+            "What became of every file: rows read, published, superseded, rejected and held. "
+            "Fails the run where a file is held or unreadable, when all else is done."
+        ),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="ledger",
+        kinds={"delta"},
+        owners=OWNERS,
+        metadata={"dagster/uri": lake.uri(receipts.RECEIPTS)},
+    )
+    def receipts_of_batch(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        dates = [date.fromisoformat(k) for k in context.partition_keys]
+        found = receipts.current(lake, dates=dates)
+        for day in dates:
+            of_day = [r for r in found if r.path.batch_date == day]
+            total = sum((r.counts for r in of_day), receipts.Counts())
+            context.add_asset_metadata(
+                {"files": len(of_day), **total.__dict__}, partition_key=day.isoformat()
+            )
+        yield dg.MaterializeResult(metadata={"receipts": dg.MetadataValue.md(_receipt_table(found))})
+        bad = waiting(Ledger(lake).state(), dates)
+        lines = [line for path, judged in bad for line in clear_lines(path, judged)]
+        if lines:
+            raise dg.Failure("\n".join(lines), allow_retries=False)
+
+    return receipts_of_batch
+
+
+# ----------------------------------------------------------------------------------- metadata
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(name.split("."))
+
+
+def _table_metadata(
+    lake: Lake, table: Table, column_lineage: dg.TableColumnLineage, logic: str
+) -> dict[str, Any]:
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    c.name,
+                    c.type.lower(),
+                    description=c.description,
+                    constraints=dg.TableColumnConstraints(nullable=not c.required),
+                )
+                for c in table.columns
+            ]
+        ),
+        "dagster/column_lineage": column_lineage,
+        "dagster/table_name": table.id,
+        "dagster/uri": lake.uri(table),
+        "partition_columns": ", ".join(table.partition_by) or "none",
+        "zorder_columns": ", ".join(table.zorder_by) or "none",
+        "aggregation_logic": dg.MetadataValue.md(f"```sql\n{logic}\n```"),
+    }
+
+
+def _result_metadata(lake: Lake, table: Table, result: Result) -> dict[str, Any]:
+    delta = lake.delta(table)
+    metadata: dict[str, Any] = dict(result.metadata)
+    if delta is None:
+        return metadata
+    files = lake.files(table, delta.version())
+    created = delta.metadata().created_time
+    metadata |= {
+        "dagster/row_count": sum(f["num_records"] or 0 for f in files),
+        "bytes": sum(f["size_bytes"] for f in files),
+        "files": len(files),
+        "version": delta.version(),
+        "created": dg.MetadataValue.timestamp(created / 1000) if created else "unknown",
+        "updated": dg.MetadataValue.timestamp(delta.history(1)[0]["timestamp"] / 1000),
+        "location": dg.MetadataValue.path(lake.uri(table)),
+        "preview": dg.MetadataValue.md(_preview(lake, table)),
+    }
+    return metadata
+
+
+def _preview(lake: Lake, table: Table, rows: int = 5) -> str:
+    names = [c.name for c in table.payload][:12]
+    listed = ", ".join(f'"{n}"' for n in names)
+    found = lake.rows(table, f"SELECT {listed} FROM t LIMIT {rows}")
+    lines = [_row(names), _row(["---"] * len(names))]
+    return "\n".join(lines + [_row(str(v) for v in row.values()) for row in found])
+
+
+def _receipt_table(found: list[receipts.Receipt]) -> str:
+    names = ["file", "state", *receipts.Counts().__dict__, "error"]
+    lines = [_row(names), _row(["---"] * len(names))]
+    for r in found:
+        values = [str(r.path), r.state, *r.counts.__dict__.values(), r.error or ""]
+        lines.append(_row(str(v) for v in values))
+    return "\n".join(lines)
+
+
+def _as_markdown(columns: Iterable[Column]) -> str:
+    lines = [_row(["column", "type", "required", "meaning"]), _row(["---"] * 4)]
+    for c in columns:
+        lines.append(_row([c.header or "", c.type, "yes" if c.required else "", c.description]))
+    return "\n".join(lines)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+
+
+def _depends(pairs: Iterable[tuple[str, str]]) -> list[dg.TableColumnDep]:
+    return [dg.TableColumnDep(_key(table), column) for table, column in pairs]
+
+
+def _bronze_lineage(dataset: Dataset) -> dg.TableColumnLineage:
+    raw = f"raw.{dataset.name}"
+    return dg.TableColumnLineage({h: _depends([(raw, h)]) for h in dataset.headers})
+
+
+def _silver_lineage(dataset: Dataset) -> dg.TableColumnLineage:
+    bronze_id = dataset.bronze.id
+    found = {c.name: _depends([(bronze_id, c.header)]) for c in dataset.columns if c.header}
+    headers = {c.name: c.header for c in dataset.sources if c.header}
+    for column in dataset.columns:
+        if column.derived:
+            names = [n for n in headers if n in column.derived]
+            found[column.name] = _depends([(bronze_id, headers[n]) for n in names])
+    return dg.TableColumnLineage(found)
+
+
+def _gold_lineage(table: Gold) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            name: _depends((f"silver.{dataset}", column) for dataset, column in pairs)
+            for name, pairs in lineage.columns(table).items()
+        }
+    )

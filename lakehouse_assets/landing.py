@@ -1,0 +1,69 @@
+"""Landing: putting a file into the raw zone, and saying so in the ledger at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from lakehouse_assets.lake import FilePath, Lake, is_passed_over
+from lakehouse_assets.ledger import Fact, Kind, Ledger
+
+
+class LandingError(Exception):
+    """A file that cannot land as asked; its text is one clear line."""
+
+
+def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
+    """The dataset that a file's name begins with, or names as a word; None where unsure."""
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    begins = [d for d in datasets if re.match(rf"{d}(_|$)", words)]
+    if begins:
+        return max(begins, key=len)
+    inside = {d for d in datasets if re.search(rf"(^|_){d}(_|$)", words)}
+    longest = {d for d in inside if not any(d != other and d in other for other in inside)}
+    return longest.pop() if len(longest) == 1 else None
+
+
+def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath, bool]:
+    """Put a file into the raw zone, in the place of one of the same name.
+
+    Returns where it landed, and whether that is news: the bytes landed last there are not.
+    Raises LandingError for a name that is passed over, a date outside the lake's, or a file
+    that cannot be opened.
+    """
+    lake = ledger.lake
+    if is_passed_over(file.name):
+        raise LandingError(
+            f"{file.name}: a name that begins with . or _, or ends in .tmp, .part, .crdownload "
+            "or ~, is passed over; rename the file"
+        )
+    if problem := lake.outside(day):
+        raise LandingError(f"{file.name}: {problem}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise LandingError(f"{file}: {error.strerror}; name a file that can be read") from None
+    path = FilePath(dataset, day, file.name)
+    digest = hashlib.sha256(data).hexdigest()
+    past = ledger.state().at(path)
+    _keep_unread(lake, path, past.unjudged)
+    lake.storage.write(path.raw, data)
+    if past.last and past.last.digest == digest and past.open:
+        return path, False
+    stored = lake.storage.find(path.raw)
+    detail = {"by": "land", "size": len(data), "stamp": stored.stamp if stored else ""}
+    ledger.append([Fact(Kind.LANDED, path, digest, detail)])
+    return path, True
+
+
+def _keep_unread(lake: Lake, path: FilePath, unjudged: list[str]) -> None:
+    """Keep landed bytes that no run has read yet, before others take their place."""
+    if not unjudged or lake.storage.find(path.raw) is None:
+        return
+    data = lake.storage.read(path.raw)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest in unjudged:
+        lake.storage.write(lake.aside(digest), data)

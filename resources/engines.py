@@ -1,0 +1,105 @@
+"""Engines: what gives a SparkSession. Which one is a setting; the work does not know."""
+
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from dagster_pyspark import LazyPySparkResource
+
+from resources.settings import EngineName, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.2.0"
+
+# Defaults spend most of a small run on empty shuffle and snapshot partitions and on a JIT
+# that never pays for itself. Timestamps mean UTC on every engine.
+SPARK_CONFIG: Final[dict[str, Any]] = {
+    "spark.master": "local[2]",
+    "spark.app.name": "lakehouse",
+    "spark.driver.memory": "4g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": (
+        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256M"
+    ),
+    "spark.jars.packages": _DELTA,
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+
+
+class Engine(dg.ConfigurableResource["Engine"], ABC):
+    """Something that gives a SparkSession, and no more."""
+
+    @abstractmethod
+    def session(self) -> "SparkSession":
+        """This process's session, started when first asked for."""
+
+
+class SailEngine(Engine):
+    """The embedded engine: a Spark Connect server inside this process. No JVM, no jars."""
+
+    def session(self) -> "SparkSession":
+        """This process's session, started when first asked for."""
+        return _sail_session()
+
+
+class SparkEngine(Engine):
+    """Apache Spark with Delta on this machine, held by dagster-pyspark's resource."""
+
+    pyspark: LazyPySparkResource
+
+    def session(self) -> "SparkSession":
+        """This process's session, started when first asked for."""
+        session: SparkSession = self.pyspark.spark_session
+        return session
+
+
+class RemoteEngine(Engine):
+    """A Spark Connect server somewhere else."""
+
+    url: str
+
+    def session(self) -> "SparkSession":
+        """A session on that server."""
+        return _connect(self.url)
+
+
+def engine(settings: Settings) -> Engine:
+    """The engine that the settings name."""
+    if settings.spark_remote:
+        return RemoteEngine(url=settings.spark_remote)
+    if settings.engine is EngineName.SPARK:
+        return SparkEngine(pyspark=LazyPySparkResource(spark_config=SPARK_CONFIG))
+    return SailEngine()
+
+
+@cache
+def _sail_session() -> "SparkSession":
+    from pysail.spark import SparkConnectServer  # noqa: PLC0415 - only where Sail is asked for
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    _, port = server.listening_address
+    _SERVERS.append(server)  # it ends when nothing holds it
+    return _connect(f"sc://127.0.0.1:{port}")
+
+
+def _connect(url: str) -> "SparkSession":
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - takes long to import
+
+    session = SparkSession.builder.remote(url).getOrCreate()
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
+
+
+_SERVERS: list[Any] = []

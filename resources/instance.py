@@ -1,0 +1,42 @@
+"""The Dagster instance of a laptop: where runs are recorded and the UI looks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from resources.settings import Settings
+
+_CONFIG = Path(__file__).parent.parent / "deploy" / "local" / "dagster.yaml"
+
+
+def home(settings: Settings) -> Path:
+    """The instance's folder, made and configured where it is not there yet."""
+    folder = settings.dagster_home or settings.root / "dagster"
+    folder = folder.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        shutil.copyfile(_CONFIG, folder / "dagster.yaml")
+    return folder
+
+
+def open_instance(settings: Settings) -> DagsterInstance:
+    """The instance, for this process."""
+    import dagster as dg  # noqa: PLC0415 - takes long to import
+
+    # Dagster's own tools read the variable, and so do the processes that it starts.
+    os.environ["DAGSTER_HOME"] = str(home(settings))
+    return dg.DagsterInstance.get()
+
+
+def serve(settings: Settings, port: int) -> None:
+    """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
+    os.environ["DAGSTER_HOME"] = str(home(settings))
+    program = [sys.executable, "-m", "dagster", "dev", "-m", "definitions"]
+    os.execv(sys.executable, [*program, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606

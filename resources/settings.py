@@ -1,0 +1,83 @@
+"""The only reader of the environment. Every setting has a default that works on a laptop."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakehouse_assets.lake import Lake
+from lakehouse_assets.parse import Limits
+from lakehouse_assets.tables import DATASETS
+from resources.storage import LocalStorage
+
+
+class EngineName(StrEnum):
+    """The engines that can do the work."""
+
+    SAIL = "sail"
+    SPARK = "spark"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; its text is one clear line."""
+
+
+class Settings(BaseSettings):
+    """What ``LAKEHOUSE_*`` variables (and nothing else) can change."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", extra="forbid")
+
+    root: Path = Field(Path(".lakehouse"), description="Folder that holds the whole lakehouse.")
+    dagster_home: Path | None = Field(
+        None,
+        description="Folder of the Dagster instance; <root>/dagster unless set.",
+        validation_alias="DAGSTER_HOME",
+    )
+    engine: EngineName = Field(EngineName.SAIL, description="sail (embedded) or spark (JVM).")
+    first_date: date = Field(date(2024, 1, 1), description="Earliest batch date.")
+    spark_remote: str | None = Field(None, description="A Spark Connect URL to work on instead.")
+    max_file_bytes: int = Field(Limits().max_bytes, description="Largest file, as landed.")
+    max_expanded_bytes: int = Field(Limits().max_expanded_bytes, description="Largest unpacked.")
+    max_columns: int = Field(Limits().max_columns, description="Most columns of a file.")
+    max_cells: int = Field(Limits().max_cells, description="Most cells of a workbook.")
+    max_record_bytes: int = Field(Limits().max_record_bytes, description="Largest CSV record.")
+    workbook_memory_bytes: int = Field(
+        Limits().workbook_memory_bytes, description="Memory that reading a workbook may take."
+    )
+    workbook_seconds: float = Field(
+        Limits().workbook_seconds, description="Time that reading a workbook may take."
+    )
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment. Raises SettingsError naming the variable and what is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "LAKEHOUSE_" + "_".join(str(part) for part in first["loc"]).upper()
+            raise SettingsError(f"{name}: {first['msg']}; correct or unset it") from None
+
+    @property
+    def limits(self) -> Limits:
+        """How much one file may ask for."""
+        return Limits(
+            max_bytes=self.max_file_bytes,
+            max_expanded_bytes=self.max_expanded_bytes,
+            max_columns=self.max_columns,
+            max_cells=self.max_cells,
+            max_record_bytes=self.max_record_bytes,
+            workbook_memory_bytes=self.workbook_memory_bytes,
+            workbook_seconds=self.workbook_seconds,
+        )
+
+    def lake(self) -> Lake:
+        """The lakehouse that these settings name; nothing is opened yet."""
+        # Tomorrow counts as well: somewhere it is that day already.
+        last = datetime.now(UTC).date() + timedelta(days=1)
+        storage = LocalStorage(str(self.root.expanduser().absolute()))
+        return Lake(storage, self.first_date, last, frozenset(DATASETS))
