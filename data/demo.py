@@ -21,19 +21,19 @@ SHOWN = (
     ),
     (
         "Why rows were rejected",
-        "SELECT _category, unnest(_rules) AS rule, count(*) AS rows "
-        "FROM rejected.order_items GROUP BY ALL ORDER BY rows DESC",
+        "SELECT _category, rule, count(*) AS rows "
+        "FROM (SELECT _category, unnest(_rules) AS rule FROM rejected.order_items) "
+        "GROUP BY ALL ORDER BY rows DESC, rule",
     ),
 )
 
 
 def main() -> int:
     """Land, run, show. Returns the exit code of what failed first."""
-    for folder in sorted(p for p in SAMPLE.glob("*/*") if p.is_dir()):
-        files = [str(f) for f in sorted(folder.iterdir())]
-        dataset, day = folder.parent.name, folder.name
-        code = _lakehouse("land", *files, "--dataset", dataset, "--date", day)
-        if code:
+    for day in sorted({p.parent.name for p in SAMPLE.glob("*/*/*")}):
+        files = [str(f) for f in sorted(SAMPLE.glob(f"*/{day}/*"))]
+        _say(f"lakehouse land ... --date {day}")
+        if code := _lakehouse("land", *files, "--date", day):
             return code
     _say("lakehouse run")
     if code := _lakehouse("run"):

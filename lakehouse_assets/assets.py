@@ -117,10 +117,11 @@ def _asset(  # noqa: PLR0913 - what makes an asset of a table, each thing once
         description=table.description,
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        group_name=table.layer,
+        # As plain text: Dagster cannot send an enum to its webserver.
+        group_name=str(table.layer),
         kinds={"delta", "spark"},
         owners=OWNERS,
-        tags={"layer": table.layer},
+        tags={"layer": str(table.layer)},
         pool=table.id.replace(".", "_"),
         check_specs=specs,
         freshness_policy=FRESH,

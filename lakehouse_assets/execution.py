@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import uuid
 from collections.abc import Sequence
@@ -30,7 +29,6 @@ def materialize(
 
     Returns one clear line where the run failed for another reason than bad files.
     """
-    os.environ.setdefault("SAIL_LOG", "warn")
     instance = open_instance(settings)
     from definitions import defs  # noqa: PLC0415 - reads the settings when imported
 

@@ -68,19 +68,30 @@ class Fact:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a run found in a content: whether it can be read, and what share of it is faulty."""
+    """What a run found in a content: whether it can be read, and what share of it is faulty.
+
+    ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
+    name, each with its problem.
+    """
 
     kind: Kind
     read: int = 0
     faulty: int = 0
     error: str | None = None
+    sheets: tuple[tuple[str, str], ...] = ()
     rules: str = ""
     unexpected: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
         """Whether there is something that a person must look at."""
-        return self.kind is not Kind.ADMITTED or self.error is not None
+        return self.kind is not Kind.ADMITTED or bool(self.sheets)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is held or cannot be read, wholly or in some sheets; None where all is well."""
+        told = [self.error] if self.error else [f"[{sheet}] {why}" for sheet, why in self.sheets]
+        return "; ".join(told) or None
 
 
 @dataclass
@@ -195,6 +206,7 @@ class State:
                     read=fact.detail["read"],
                     faulty=fact.detail["faulty"],
                     error=fact.detail["error"],
+                    sheets=tuple((s, p) for s, p in fact.detail["sheets"]),
                     rules=fact.detail["rules"],
                     unexpected=tuple(fact.detail["unexpected"]),
                 )

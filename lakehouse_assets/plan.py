@@ -219,15 +219,9 @@ def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[Fil
 
 
 def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
-    """``<file>: <what is wrong>; <what to do>``, one line for each unreadable sheet."""
-    lines = []
-    for problem in (judgement.error or "").split(" | "):
-        if problem.startswith("["):
-            sheet, _, rest = problem.partition("] ")
-            lines.append(f"{path} {sheet}]: {rest}")
-        elif problem:
-            lines.append(f"{path}: {problem}")
-    return lines
+    """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
+    lines = [f"{path}: {judgement.error}"] if judgement.error else []
+    return lines + [f"{path} [{sheet}]: {problem}" for sheet, problem in judgement.sheets]
 
 
 def _version(version: int | None) -> int:

@@ -140,12 +140,12 @@ def _receipt(past: PathState, digest: str, counts: Callable[[str], Counts]) -> R
         return Receipt(past.path, digest, state, Counts())
     if state == "in_force":
         fates = counts(content_id(past.path, digest))
-        accepted = judged.kind is Kind.HELD  # let in by a person: the reason is no more
-        error = None if accepted else judged.error
+        # Where a person let in what was held, the reason is no more.
+        error = None if judged.kind is Kind.HELD else judged.reason
         whole = Counts(judged.read, *astuple(fates)[1:])
         return Receipt(past.path, digest, state, whole, error)
     held = judged.read if state == "held" else 0
-    return Receipt(past.path, digest, state, Counts(read=held, held=held), judged.error)
+    return Receipt(past.path, digest, state, Counts(read=held, held=held), judged.reason)
 
 
 def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]:

@@ -1,5 +1,7 @@
 """Engines: what gives a SparkSession. Which one is a setting; the work does not know."""
 
+import os
+import sys
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +62,8 @@ class SparkEngine(Engine):
 
     def session(self) -> "SparkSession":
         """This process's session, started when first asked for."""
+        # Workers must find what this process finds.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         session: SparkSession = self.pyspark.spark_session
         return session
 
@@ -85,6 +89,8 @@ def engine(settings: Settings) -> Engine:
 
 @cache
 def _sail_session() -> "SparkSession":
+    # Read once by its logger; the run's own log says what a person needs to know.
+    os.environ.setdefault("RUST_LOG", "error")
     from pysail.spark import SparkConnectServer  # noqa: PLC0415 - only where Sail is asked for
 
     server = SparkConnectServer("127.0.0.1", 0)

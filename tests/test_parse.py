@@ -306,6 +306,7 @@ def test_record_with_a_value_in_an_unexpected_column_only_counts() -> None:
         ("a\n1\n", "missing column(s) b; "),
         ("x,y\n1,2\n", "missing column(s) a, b; "),
         ("1,2\n3,4\n", "missing column(s) a, b; "),
+        ("\u3000a,b\x0b\n1,2\n", "missing column(s) a, b; "),  # No blanks of ours.
         ("a,b,a\n1,2,3\n", "column name(s) a more than once"),
         ("a,b,X, x \n1,2,3,4\n", "column name(s) x more than once"),
         ('a,b"\n1,2\n', "the header in line 1 cannot be split"),
@@ -405,7 +406,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("tiny_blocks")
 @settings(
-    max_examples=1_500,
+    max_examples=1_000,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -474,9 +475,12 @@ def test_any_bytes_give_rows_or_one_clear_line(data: bytes, name: str) -> None:
         assert parsed.rows.schema == schema(["a", "b"])
 
 
-def test_a_file_of_several_blocks_keeps_row_numbers_and_values() -> None:
+def test_a_file_of_several_blocks_keeps_row_numbers_and_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK", 2**16)
     lines = ["id,text,more"]
-    for i in range(60_000):
+    for i in range(12_000):
         lines.append(f'{i},"{i} ""é"",\n{"x" * (i % 300)}",' + ("m" if i % 1000 == 1 else ""))
         if i % 777 == 0:
             lines += ["", 'stray"quote,,', "1,2"]
@@ -488,7 +492,7 @@ def test_a_file_of_several_blocks_keeps_row_numbers_and_values() -> None:
     bad = [(line, raw) for line, raw, fields in expected if not fields or len(fields) != 3]
     assert values(parsed, "id text") == good
     assert [(line, raw) for line, _, raw in faults(parsed)] == bad
-    assert [it for it in extras(parsed) if it] == [{"more": "m"}] * 60
+    assert [it for it in extras(parsed) if it] == [{"more": "m"}] * 12
 
 
 def test_quoted_line_ends_survive_wherever_a_block_ends() -> None:
@@ -680,8 +684,6 @@ def test_where_the_parts_of_sheets_may_be() -> None:
         return zip_of(parts)
 
     assert values(read_book(moved("/xl/sheets", "sheets"))) == [(2, "1", None)]
-    assert values(read_book(moved("/xl/sheets", "./sheets"))) == [(2, "1", None)]
-    assert values(read_book(moved("/xl/sheets", "xl/sheets"))) == [(2, "1", None)]
     assert "its part of the workbook is missing" in reason(
         moved("/xl/sheets", "/xl/nowhere"), name="f.xlsx"
     )
@@ -727,12 +729,16 @@ def test_all_sheets_in_their_position_hidden_ones_too() -> None:
     )
     parsed = read_book(data, "a")
     rows = [(it["_sheet"], it["_sheet_no"], it["_row"], it["a"]) for it in parsed.rows.to_pylist()]
-    assert rows == [
+    assert rows == [  # The chart is sheet 7.
         ("first", 1, 2, "1"), ("hidden", 4, 2, "3"), ("very", 5, 4, "4"), ("after", 8, 2, "5"),
     ]  # fmt: skip
     assert [it.sheet for it in parsed.sheet_problems] == ["bad"]
     assert parsed.unexpected == ("more",)
     assert extras(parsed)[2] == {"more": "m"}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["xl/chartsheets/sheet1.xml"] = "broken, but nobody reads it"
+    assert read_book(zip_of(parts), "a") == parsed
 
 
 def test_cells_as_text() -> None:

@@ -262,6 +262,7 @@ def _judge(  # noqa: PLR0913
             "read": verdict.read,
             "faulty": verdict.faulty,
             "error": verdict.error,
+            "sheets": verdict.sheets,
             "rules": verdict.rules,
             "unexpected": verdict.unexpected,
         }
@@ -280,10 +281,14 @@ def _verdict(dataset: Dataset, summary: dict[str, Any], faulty: int) -> Judgemen
             f"held: {faulty:,} of {read:,} rows break a rule, more than {limit.share:.0%}; "
             "mend the file and land it again, or let it in with lakehouse accept"
         )
-    elif summary["sheets"]:
-        error = " | ".join(f"[{sheet}] {problem}" for sheet, problem in summary["sheets"])
     return Judgement(
-        kind, read, faulty, error, dataset.rules_digest, tuple(summary["unexpected"])
+        kind=kind,
+        read=read,
+        faulty=faulty,
+        error=error,
+        sheets=tuple((sheet, problem) for sheet, problem in summary["sheets"]),
+        rules=dataset.rules_digest,
+        unexpected=tuple(summary["unexpected"]),
     )
 
 

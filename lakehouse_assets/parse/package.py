@@ -92,9 +92,8 @@ def _sheets_to_avoid(
 ) -> dict[str, str]:
     avoid: dict[str, str] = {}
     cells = 0
-    for name, paths in _sheet_parts(archive, parts):
-        path = next((path for path in paths if path in parts), None)
-        if path is None:
+    for name, path in _sheet_parts(archive, parts):
+        if path not in parts:
             avoid[name] = "its part of the workbook is missing; save the workbook again"
             continue
         try:
@@ -116,21 +115,19 @@ def _sheets_to_avoid(
 
 def _sheet_parts(
     archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]
-) -> list[tuple[str, tuple[str, str]]]:
-    """(name, where its part may be) of each sheet."""
+) -> list[tuple[str, str]]:
+    """(name, path of its part) of each sheet."""
     with archive.open(parts["xl/workbook.xml"]) as stream:
         workbook = ET.parse(stream)  # noqa: S314 - expat bounds entities, the process memory
     with archive.open(parts["xl/_rels/workbook.xml.rels"]) as stream:
         relations = ET.parse(stream)  # noqa: S314
     targets = {it.get("Id"): it.get("Target", "") for it in relations.iterfind("{*}Relationship")}
-    found: list[tuple[str, tuple[str, str]]] = []
+    found: list[tuple[str, str]] = []
     for sheet in workbook.iterfind("{*}sheets/{*}sheet"):
         ids = [value for key, value in sheet.items() if key.endswith("}id")]
         target = targets.get(ids[0], "") if ids else ""
-        # Seen from the workbook, as it should be, or from the top, as some programs write it.
-        paths = (posixpath.join("/xl", target), posixpath.join("/", target))
-        first, second = (_normal(posixpath.normpath(path)) for path in paths)
-        found.append((sheet.get("name", ""), (first, second)))
+        path = posixpath.normpath(posixpath.join("/xl", target))
+        found.append((sheet.get("name", ""), _normal(path)))
     return found
 
 
