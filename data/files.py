@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 Cells = tuple[str, ...]
 Mangle = Callable[[list[str]], str]  # a record's fields, quoted → a line that is no record

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from lakehouse_assets import lineage, receipts
-from lakehouse_assets.contract import Column, Dataset, Gold, Table
+from lakehouse_assets.contract import RECEIPTS, Column, Dataset, Gold, Table
 from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Ledger
@@ -74,29 +74,42 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
         parents = [c.references for c in dataset.foreign_keys if c.references]
         found.append(
             _asset(
-                lake, days, dataset.bronze, [f"raw.{dataset.name}"], bronze.CHECKS,
-                _bronze_lineage(dataset), "every row of every file in force, as text",
+                lake,
+                days,
+                dataset.bronze,
+                [f"raw.{dataset.name}"],
+                bronze.CHECKS,
+                _bronze_lineage(dataset),
+                "every row of every file in force, as text",
             )
         )
         found.append(
             _asset(
-                lake, days, dataset.silver,
+                lake,
+                days,
+                dataset.silver,
                 [dataset.bronze.id, *(f"silver.{p}" for p in parents)],
-                silver.checks(dataset), _silver_lineage(dataset),
+                silver.checks(dataset),
+                _silver_lineage(dataset),
                 f"the newest qualifying row of each {dataset.key}",
             )
         )
-    for table in GOLD.values():
-        found.append(
-            _asset(
-                lake, days, table.table, [f"silver.{n}" for n in lineage.inputs(table)],
-                gold.checks(table), _gold_lineage(table), table.sql,
-            )
+    found += [
+        _asset(
+            lake,
+            days,
+            table.table,
+            [f"silver.{n}" for n in lineage.inputs(table)],
+            gold.checks(table),
+            _gold_lineage(table),
+            table.sql,
         )
+        for table in GOLD.values()
+    ]
     return [*found, _receipts(lake, days)]
 
 
-def _asset(  # noqa: PLR0913 - what makes an asset of a table, each thing once
+def _asset(
     lake: Lake,
     days: dg.DailyPartitionsDefinition,
     table: Table,
@@ -222,7 +235,7 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
         group_name="ledger",
         kinds={"delta"},
         owners=OWNERS,
-        metadata={"dagster/uri": lake.uri(receipts.RECEIPTS)},
+        metadata={"dagster/uri": lake.uri(RECEIPTS)},
     )
     def receipts_of_batch(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         dates = [date.fromisoformat(k) for k in context.partition_keys]
@@ -233,7 +246,9 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
             context.add_asset_metadata(
                 {"files": len(of_day), **total.__dict__}, partition_key=day.isoformat()
             )
-        yield dg.MaterializeResult(metadata={"receipts": dg.MetadataValue.md(_receipt_table(found))})
+        yield dg.MaterializeResult(
+            metadata={"receipts": dg.MetadataValue.md(_receipt_table(found))}
+        )
         bad = waiting(Ledger(lake).state(), dates)
         lines = [line for path, judged in bad for line in clear_lines(path, judged)]
         if lines:
@@ -304,17 +319,14 @@ def _preview(lake: Lake, table: Table, rows: int = 5) -> str:
 def _receipt_table(found: list[receipts.Receipt]) -> str:
     names = ["file", "state", *receipts.Counts().__dict__, "error"]
     lines = [_row(names), _row(["---"] * len(names))]
-    for r in found:
-        values = [str(r.path), r.state, *r.counts.__dict__.values(), r.error or ""]
-        lines.append(_row(str(v) for v in values))
-    return "\n".join(lines)
+    values = ([r.path, r.state, *r.counts.__dict__.values(), r.error or ""] for r in found)
+    return "\n".join(lines + [_row(str(v) for v in row) for row in values])
 
 
 def _as_markdown(columns: Iterable[Column]) -> str:
-    lines = [_row(["column", "type", "required", "meaning"]), _row(["---"] * 4)]
-    for c in columns:
-        lines.append(_row([c.header or "", c.type, "yes" if c.required else "", c.description]))
-    return "\n".join(lines)
+    head = ["column", "type", "required", "meaning"]
+    body = ([c.header or "", c.type, "yes" if c.required else "", c.description] for c in columns)
+    return "\n".join(_row(cells) for cells in (head, ["---"] * len(head), *body))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ only those are compared. Files that were merely rewritten (compaction) give no c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deltalake.exceptions import DeltaError
 
@@ -37,35 +37,61 @@ def between(work: Workspace, table: Table, before: int, after: int) -> Changes |
     Returns None where none can differ. ``before`` may be -1: all rows are come. Raises
     VersionGoneError where the older version can no longer be read.
     """
-    touched = touched_partitions(work, table, before, after)
-    if not touched:
+    old, new = _differing(work, table, before, after)
+    if not old and not new:
         return None
     columns = [c.name for c in table.payload]
-    # Each partition column alone: a superset of the touched combinations, which is harmless.
-    where = " AND ".join(among(c, {t[i] for t in touched}) for i, c in enumerate(table.partition_by))
-    old = work.read(table, before).where(where or "true").select(*columns)
-    new = work.read(table, after).where(where or "true").select(*columns)
-    if before < 0:
-        return Changes(old, new)
-    return Changes(work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old)))
+
+    def rows(version: int, partitions: set[Partition]) -> DataFrame:
+        # Each column alone: a superset of the combinations, which is exact for one column and
+        # harmless for several where both versions are cut alike.
+        where = [among(c, {p[i] for p in partitions}) for i, c in enumerate(table.partition_by)]
+        found = work.read(table, version).where(" AND ".join(where) or "true")
+        return found.select(*columns) if partitions else found.where("false").select(*columns)
+
+    both = old & new
+    if len(table.partition_by) > 1:
+        both = old | new
+    gone, come = rows(before, old - both), rows(after, new - both)
+    if both:
+        before_rows, after_rows = rows(before, both), rows(after, both)
+        gone = gone.unionByName(work.stage(before_rows.exceptAll(after_rows)))
+        come = come.unionByName(work.stage(after_rows.exceptAll(before_rows)))
+    return Changes(gone, come)
 
 
-def touched_partitions(
-    work: Workspace, table: Table, before: int, after: int
-) -> set[tuple[object, ...]]:
+def touched_partitions(work: Workspace, table: Table, before: int, after: int) -> set[Partition]:
     """Partition values of the files that only one of two versions has.
 
     An unpartitioned table has the one empty tuple. Raises VersionGoneError.
     """
+    old, new = _differing(work, table, before, after)
+    return old | new
+
+
+def _differing(
+    work: Workspace, table: Table, before: int, after: int
+) -> tuple[set[Partition], set[Partition]]:
+    """Partitions with files that differ, as far as each of the two versions has rows there."""
     if before == after:
-        return set()
+        return set(), set()
     try:
         old = {f["path"]: f for f in work.lake.files(table, None if before < 0 else before)}
     except DeltaError as error:
         raise VersionGoneError(f"{table.id} version {before}") from error
     new = {f["path"]: f for f in work.lake.files(table, after)}
-    differing = [old.get(path) or new[path] for path in old.keys() ^ new.keys()]
-    return {tuple(f[c] for c in table.partition_by) for f in differing}
+
+    def partition(file: dict[str, object]) -> Partition:
+        return tuple(file[c] for c in table.partition_by)
+
+    touched = {partition(old.get(path) or new[path]) for path in old.keys() ^ new.keys()}
+    return (
+        touched & {partition(f) for f in old.values()},
+        touched & {partition(f) for f in new.values()},
+    )
+
+
+Partition = tuple[Any, ...]
 
 
 class VersionGoneError(Exception):

@@ -113,8 +113,12 @@ def land_command(
             _say(str(error))
             failed = True
             continue
-        out.print(f"{path}: landed" if news else f"{path}: the same bytes are there already",
-                  markup=False, highlight=False, soft_wrap=True)
+        out.print(
+            f"{path}: landed" if news else f"{path}: the same bytes are there already",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     raise typer.Exit(int(failed))
 
 

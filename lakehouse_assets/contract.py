@@ -151,7 +151,9 @@ class Dataset:
         for name in (*self.partition_by, *self.zorder_by):
             _refuse(name not in names, f"{self.name}: layout column {name!r} is no column")
         for column in self.columns:
-            _refuse(column.name.startswith("_"), f"{self.name}: {column.name!r} may not begin with _")
+            _refuse(
+                column.name.startswith("_"), f"{self.name}: {column.name!r} may not begin with _"
+            )
 
     @property
     def sources(self) -> tuple[Column, ...]:
@@ -395,7 +397,12 @@ def _delta_type(spark_type: str) -> Any:
     if spark_type == "ARRAY<STRING>":
         return {"type": "array", "elementType": "string", "containsNull": True}
     if spark_type == "MAP<STRING,STRING>":
-        return {"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": True}
+        return {
+            "type": "map",
+            "keyType": "string",
+            "valueType": "string",
+            "valueContainsNull": True,
+        }
     if spark_type not in _DELTA_TYPES:
         known = ", ".join([*_DELTA_TYPES, "DECIMAL(p,s)"])
         raise ValueError(f"unknown column type {spark_type!r}; use one of {known}")

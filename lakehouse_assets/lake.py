@@ -31,7 +31,9 @@ TABLE_PROPERTIES: Final = {
     "delta.deletedFileRetentionDuration": "interval 30 days",
 }
 
-_PASSED_OVER: Final = re.compile(r"[._].*|.*(\.tmp|\.part|\.crdownload|~)", re.I | re.S)
+_PASSED_OVER: Final = re.compile(
+    r"[._].*|.*(\.tmp|\.part|\.crdownload|~)", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -108,7 +110,7 @@ class Lake:
         if len(parts) > 1 and parts[0] not in self.datasets:
             known = ", ".join(sorted(self.datasets))
             problem = f"no dataset is named {parts[0]!r}; move it to one of {known}"
-        elif len(parts) != 3:
+        elif len(parts) != len(("dataset", "date", "file")):
             problem = "not directly in a date folder; move it to <dataset>/<YYYY-MM-DD>/"
         else:
             try:
@@ -189,7 +191,12 @@ class Lake:
         import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
 
         actions = pa.table(found.get_add_actions(flatten=True))
-        columns = ["path", "size_bytes", "num_records", *(f"partition.{c}" for c in table.partition_by)]
+        columns = [
+            "path",
+            "size_bytes",
+            "num_records",
+            *(f"partition.{c}" for c in table.partition_by),
+        ]
         known = [c for c in columns if c in actions.column_names]
         rows: list[dict[str, Any]] = actions.select(known).to_pylist()
         return [{k.removeprefix("partition."): v for k, v in row.items()} for row in rows]

@@ -46,7 +46,7 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
 def _leaves(node: Node) -> set[tuple[str, str]]:
     leaves: set[tuple[str, str]] = set()
     for step in node.walk():
-        if isinstance(step.expression, exp.Table) and not step.downstream:
-            if step.expression.name in DATASETS:
-                leaves.add((step.expression.name, step.name.split(".")[-1].strip('`"')))
+        table = step.expression
+        if isinstance(table, exp.Table) and not step.downstream and table.name in DATASETS:
+            leaves.add((table.name, step.name.split(".")[-1].strip('`"')))
     return leaves

@@ -102,7 +102,11 @@ def make(
 
 
 def bronze_work(
-    lake: Lake, state: State, dataset: Dataset, files: Iterable[RawFile], dates: Sequence[date] | None = None
+    lake: Lake,
+    state: State,
+    dataset: Dataset,
+    files: Iterable[RawFile],
+    dates: Sequence[date] | None = None,
 ) -> BronzeWork:
     """What a run must read, and what must leave bronze, for a dataset (and those dates).
 
@@ -137,10 +141,9 @@ def bronze_work(
             source = _bytes_of(lake, path, digest, new)
             if source:
                 read.append(ToRead(path, source, digest, reason))
-        digest = past.in_force
         names |= {content_id(path, f.digest): path for f in past.landings if f.digest}
-        if digest:
-            wanted.add(content_id(path, digest))
+        if past.in_force:
+            wanted.add(content_id(path, past.in_force))
     leaving = tuple((names.get(c), c) for c in sorted(present) if c not in wanted)
     return BronzeWork(tuple(read), leaving, tuple(notices))
 
@@ -152,14 +155,14 @@ def _to_judge(
         yield digest, "landed"
     last = past.open[-1].digest if past.open else None
     standing = past.standing
-    if last and standing and standing.rules != dataset.rules_digest:
-        if standing.kind in (Kind.HELD, Kind.UNREADABLE):
-            yield last, "rules changed"
-            return
-    digest = past.in_force
-    if digest and digest in past.judgements and past.judgements[digest].read:
-        if content_id(past.path, digest) not in present:
-            yield digest, "came into force"
+    refused = standing is not None and standing.kind in (Kind.HELD, Kind.UNREADABLE)
+    if last and standing and refused and standing.rules != dataset.rules_digest:
+        yield last, "rules changed"
+        return
+    in_force = past.in_force
+    judged = past.judgements.get(in_force or "")
+    if in_force and judged and judged.read and content_id(past.path, in_force) not in present:
+        yield in_force, "came into force"
 
 
 def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
@@ -178,9 +181,7 @@ def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> s
     return aside if lake.storage.find(aside) else None
 
 
-def silver_inputs(
-    lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]
-) -> dict[str, int]:
+def silver_inputs(lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]) -> dict[str, int]:
     """The present versions of what a silver table is made of; -1 before the first."""
     tables = [dataset.bronze]
     tables += [datasets[c.references].silver for c in dataset.foreign_keys if c.references]

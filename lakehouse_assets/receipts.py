@@ -52,7 +52,9 @@ class Receipt:
     error: str | None = None
 
 
-def current(lake: Lake, dataset: str | None = None, dates: Sequence[date] | None = None) -> list[Receipt]:
+def current(
+    lake: Lake, dataset: str | None = None, dates: Sequence[date] | None = None
+) -> list[Receipt]:
     """The newest receipt of every content (of a dataset and those batch dates), by path."""
     where = ["true"]
     if dataset is not None:
@@ -60,7 +62,7 @@ def current(lake: Lake, dataset: str | None = None, dates: Sequence[date] | None
     if dates is not None:
         days = ", ".join(f"DATE '{d}'" for d in dates) or "NULL"
         where.append(f"batch_date IN ({days})")
-    rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")  # noqa: S608
+    rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")
     newest: dict[tuple[FilePath, str], Receipt] = {}
     for row in rows:
         path = FilePath(row["dataset"], row["batch_date"], row["file"])

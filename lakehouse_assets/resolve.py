@@ -11,7 +11,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.contract import LINEAGE, Dataset
-from lakehouse_assets.rules import Rule, broken, foreign_key_rules, key_text, own_rules, text, typed
+from lakehouse_assets.rules import (
+    Rule,
+    broken,
+    foreign_key_rules,
+    of_bronze,
+    own_rules,
+    text,
+    typed,
+)
 from lakehouse_assets.workspace import Workspace, matching, without
 
 if TYPE_CHECKING:
@@ -30,12 +38,17 @@ class Fate(StrEnum):
     REJECTED = "rejected"
 
 
-def subject(dataset: Dataset) -> str:
-    """SQL over a bronze row: its key as text, or its upload where the key cannot be read.
+def subject(key: str) -> str:
+    """SQL for what a row is about: its key as text, or its upload where the key is null.
 
-    Rows of one subject are resolved together.
+    ``key`` is SQL for the key. Rows of one subject are resolved together.
     """
-    return f"coalesce(concat('=', {key_text(dataset)}), concat('?', _content))"
+    return f"coalesce(concat('=', CAST({key} AS STRING)), concat('?', _content))"
+
+
+def subject_in_bronze(dataset: Dataset) -> str:
+    """SQL for the subject of a bronze row."""
+    return subject(of_bronze(dataset, dataset.key))
 
 
 def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
@@ -43,13 +56,15 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
     lineage = [c.name for c in LINEAGE]
     texts = [f"{text(c)} AS `_text_{c.name}`" for c in dataset.sources]
     rows = rows.selectExpr(*lineage, "_fault", *texts)
-    rows = rows.selectExpr("*", *(f"{typed(c)} AS `{c.name}`" for c in dataset.sources))
+    rows = rows.selectExpr(
+        "*", *(f"{typed(c, f'`_text_{c.name}`')} AS `{c.name}`" for c in dataset.sources)
+    )
     derived = [c for c in dataset.columns if c.derived]
     rows = rows.selectExpr("*", *(f"{c.derived} AS `{c.name}`" for c in derived))
     return rows.selectExpr(
         *(c.name for c in dataset.columns),
         *lineage,
-        f"coalesce(concat('=', CAST(`{dataset.key}` AS STRING)), concat('?', _content)) AS _subject",
+        f"{subject(dataset.key)} AS _subject",
         f"{broken(own_rules(dataset))} AS _own",
     )
 

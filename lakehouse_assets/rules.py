@@ -40,9 +40,10 @@ def text(column: Column) -> str:
     return f"nullif(trim(BOTH '{BLANKS}' FROM `{column.header}`), '')"
 
 
-def typed(column: Column) -> str:
-    """SQL for a column's value out of its trimmed text; null where the type cannot hold it."""
-    value = f"`_text_{column.name}`"
+def typed(column: Column, value: str) -> str:
+    """SQL for a column's value out of the SQL of its trimmed text; null where the type cannot
+    hold it.
+    """
     if column.type in ("BIGINT", "INT"):
         cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {column.type})"
         return _where(value, _WHOLE, cast)
@@ -64,11 +65,10 @@ def typed(column: Column) -> str:
     return value
 
 
-def key_text(dataset: Dataset) -> str:
-    """SQL for a bronze row's key, read as its type and written as text; null where unreadable."""
-    column = dataset.silver.column(dataset.key)
-    inner = typed(column).replace(f"`_text_{column.name}`", text(column))
-    return f"CAST({inner} AS STRING)"
+def of_bronze(dataset: Dataset, name: str) -> str:
+    """SQL for a column's value over a bronze row; null where the text cannot be read."""
+    column = dataset.silver.column(name)
+    return typed(column, text(column))
 
 
 def rules(dataset: Dataset) -> tuple[Rule, ...]:
@@ -98,9 +98,7 @@ def rules(dataset: Dataset) -> tuple[Rule, ...]:
 
 def own_rules(dataset: Dataset) -> tuple[Rule, ...]:
     """The rules that a row breaks on its own, whatever else has landed."""
-    return tuple(
-        r for r in rules(dataset) if r.category is not Category.REFERENTIAL_INTEGRITY
-    )
+    return tuple(r for r in rules(dataset) if r.category is not Category.REFERENTIAL_INTEGRITY)
 
 
 def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lakehouse_assets.contract import Table
 
@@ -32,7 +32,7 @@ class Workspace:
     _folder: str = field(default_factory=lambda: f"stage/{uuid.uuid4().hex}")
     _stages: int = 0
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -54,7 +54,10 @@ def chromium() -> Finding:
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     advice = "" if program else "for the UI's screenshots install Debian's chromium"
     return Finding(
-        "Chromium (screenshots)", ok=bool(program), found=program or "none", advice=advice,
+        "Chromium (screenshots)",
+        ok=bool(program),
+        found=program or "none",
+        advice=advice,
         needed=False,
     )
 

@@ -44,12 +44,12 @@ def query(lake: Lake, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         connection.close()
 
 
-def _connect(duckdb: Any) -> duckdb.DuckDBPyConnection:
+def _connect(module: Any) -> duckdb.DuckDBPyConnection:
     import duckdb_extension_delta  # noqa: PLC0415 - carries the extension's file
 
     folder = Path(duckdb_extension_delta.__file__).parent
     [extension] = folder.glob("extensions/*/delta.duckdb_extension")
-    connection = duckdb.connect()
+    connection: duckdb.DuckDBPyConnection = module.connect()
     connection.execute(f"LOAD '{extension}'")
     connection.execute("SET TimeZone = 'UTC'")
     return connection

@@ -80,7 +80,7 @@ class LocalStorage:
     def find(self, path: str) -> StoredObject | None:
         """The file at a path; None where there is none."""
         try:
-            stat = os.stat(self.uri(path))
+            stat = Path(self.uri(path)).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
         stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
@@ -101,8 +101,8 @@ class LocalStorage:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,7 @@ def run(
     return result
 
 
-def _take_in(  # noqa: PLR0913 - the one place where all of these meet
+def _take_in(
     work: Workspace,
     ledger: Ledger,
     state: State,
@@ -118,7 +118,12 @@ def _take_in(  # noqa: PLR0913 - the one place where all of these meet
     facts.append(
         Fact(
             Kind.ABSORBED,
-            detail={"table": table.id, "version": version, "inputs": {}, "rules": dataset.rules_digest},
+            detail={
+                "table": table.id,
+                "version": version,
+                "inputs": {},
+                "rules": dataset.rules_digest,
+            },
             run_id=work.run_id,
         )
     )
@@ -148,8 +153,8 @@ def _parsed(
 
 def _reader(
     storage: Storage, headers: tuple[str, ...], names: tuple[str, ...], limits: Limits
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
@@ -158,7 +163,7 @@ def _reader(
     return read
 
 
-def _read_file(  # noqa: PLR0913 - runs in a worker: it has nothing but what it is given
+def _read_file(
     storage: Storage,
     path: FilePath,
     source: str,
@@ -229,7 +234,7 @@ def _summaries(staged: DataFrame) -> list[tuple[FilePath, dict[str, Any]]]:
 # ------------------------------------------------------------------------------------ judging
 
 
-def _judge(  # noqa: PLR0913
+def _judge(
     work: Workspace,
     dataset: Dataset,
     state: State,
@@ -239,9 +244,7 @@ def _judge(  # noqa: PLR0913
 ) -> list[Fact]:
     """Facts: what landed by being read, and what was found in each content."""
     stamps = {f.path: f.stored.stamp for f in files}
-    large = [
-        content_id(p, s["digest"]) for p, s in found if s["read"] >= dataset.hold.least_rows
-    ]
+    large = [content_id(p, s["digest"]) for p, s in found if s["read"] >= dataset.hold.least_rows]
     faulty: dict[str, int] = {}
     if large:
         rows = staged.where(f"_summary IS NULL AND {among('_content', large)}")
@@ -258,7 +261,7 @@ def _judge(  # noqa: PLR0913
         if digest in past.admitted and digest in past.judgements:
             continue  # admission is a recorded decision
         verdict = _verdict(dataset, summary, faulty.get(content_id(path, digest), 0))
-        detail = {
+        found_out: dict[str, Any] = {
             "read": verdict.read,
             "faulty": verdict.faulty,
             "error": verdict.error,
@@ -266,7 +269,7 @@ def _judge(  # noqa: PLR0913
             "rules": verdict.rules,
             "unexpected": verdict.unexpected,
         }
-        verdicts.append(Fact(verdict.kind, path, digest, detail, work.run_id))
+        verdicts.append(Fact(verdict.kind, path, digest, found_out, work.run_id))
     return landed + verdicts
 
 
@@ -300,9 +303,7 @@ def _as_if(state: State, facts: Sequence[Fact]) -> State:
     return after
 
 
-def _audit(
-    dataset: Dataset, staged: DataFrame, coming: set[str], lengths: dict[str, int]
-) -> None:
+def _audit(dataset: Dataset, staged: DataFrame, coming: set[str], lengths: dict[str, int]) -> None:
     rows = staged.where(f"_summary IS NULL AND {among('_content', coming)}")
     counted = {r["_content"]: r["count"] for r in rows.groupBy("_content").count().collect()}
     for content in coming:

@@ -42,7 +42,12 @@ def run(work: Workspace, ledger: Ledger, gold: Gold, dates: Sequence[date]) -> R
             outcome = made[0] if made else Check(name, passed=True, description=note)
             result.checks.append(
                 Check(
-                    name, outcome.passed, day, outcome.severity, outcome.description, outcome.metadata
+                    name,
+                    outcome.passed,
+                    day,
+                    outcome.severity,
+                    outcome.description,
+                    outcome.metadata,
                 )
             )
     return result
@@ -59,7 +64,7 @@ def checks(gold: Gold) -> dict[str, str]:
     }
 
 
-def _absorb(  # noqa: PLR0913
+def _absorb(
     work: Workspace,
     ledger: Ledger,
     before: Absorbed | None,
@@ -209,7 +214,9 @@ def _reconcile(work: Workspace, gold: Gold, computed: DataFrame) -> list[Check]:
             Check(
                 name,
                 mine == theirs,
-                description=checks(gold)[name] if mine == theirs else f"gold {mine}, silver {theirs}",
+                description=checks(gold)[name]
+                if mine == theirs
+                else f"gold {mine}, silver {theirs}",
                 metadata={"gold": str(mine), "silver": str(theirs)},
             )
         )

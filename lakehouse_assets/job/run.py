@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def table_ids() -> list[str]:
-    """Every table that a job can bring up to date, in the order in which they build on each other."""
+    """Every table that a job can bring up to date, in the order of their dependence."""
     datasets = list(DATASETS.values())
     return [
         *(d.bronze.id for d in datasets),

@@ -19,8 +19,8 @@ from lakehouse_assets.job.result import Check, Result, Severity
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State
 from lakehouse_assets.plan import silver_inputs, table_reason
 from lakehouse_assets.publish import Published, replace_rows
-from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve, subject
-from lakehouse_assets.rules import Rule, category, foreign_key_rules, own_rules, rules
+from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve, subject, subject_in_bronze
+from lakehouse_assets.rules import Rule, category, foreign_key_rules, of_bronze, own_rules
 from lakehouse_assets.tables import DATASETS
 from lakehouse_assets.workspace import Workspace, among, matching, union, without
 
@@ -118,7 +118,7 @@ def _touched(
     here = {f["_content"] for f in work.lake.files(bronze, new)}
     there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}
     come, gone = (here - there) & uploads, (there - here) & uploads
-    name = f"{subject(dataset)} AS _subject"
+    name = f"{subject_in_bronze(dataset)} AS _subject"
     found: list[DataFrame] = []
     if come:
         rows = work.read(bronze, new).where(among("_content", come))
@@ -137,7 +137,8 @@ def _touched(
     frames = [work.read(bronze, new).where(among("_content", come))]
     others = {c for c in elsewhere if c in here and c not in come}
     if others:
-        where = f"{among('_batch_date', {elsewhere[c] for c in others})} AND {among('_content', others)}"
+        where = among("_batch_date", {elsewhere[c] for c in others})
+        where += f" AND {among('_content', others)}"
         rows = work.read(bronze, new).where(where).selectExpr("*", name)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
     return _Affected(subjects, union(frames), days)
@@ -159,14 +160,12 @@ def _of_changed_parents(
         left = work.stage(without(changes.gone.select(key), key, changes.come))
         silver = _now(work, dataset.silver)
         rejected = _now(work, dataset.rejected).selectExpr(
-            "_subject", f"{_foreign_key(dataset, column.name)} AS `{column.name}`"
+            "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
         )
-        for keys in (came, left):
-            if keys.limit(1).collect():
-                found.append(matching(rejected, column.name, keys, key=key).select("_subject"))
-        if left.limit(1).collect():
-            orphaned = matching(silver, column.name, left, key=key)
-            found.append(orphaned.selectExpr(f"{_subject_of_key(dataset)} AS _subject"))
+        moved = came.unionByName(left)
+        found.append(matching(rejected, column.name, moved, key=key).select("_subject"))
+        orphaned = matching(silver, column.name, left, key=key)
+        found.append(orphaned.selectExpr(f"{subject(dataset.key)} AS _subject"))
     return found
 
 
@@ -182,24 +181,12 @@ def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[
     return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
 
 
-def _subject_of_key(dataset: Dataset) -> str:
-    return f"concat('=', CAST(`{dataset.key}` AS STRING))"
-
-
 def _keys(dataset: Dataset, subjects: DataFrame) -> DataFrame:
     """The subjects that are keys, as the key's type."""
     kind = dataset.silver.column(dataset.key).type
     return subjects.where("_subject LIKE '=%'").selectExpr(
         f"CAST(substring(_subject, 2) AS {kind}) AS `{dataset.key}`"
     )
-
-
-def _foreign_key(dataset: Dataset, name: str) -> str:
-    """SQL for a foreign key's value in a bronze-like row."""
-    from lakehouse_assets.rules import text, typed  # noqa: PLC0415
-
-    column = dataset.silver.column(name)
-    return typed(column).replace(f"`_text_{name}`", text(column))
 
 
 def _now(work: Workspace, table: Table) -> DataFrame:
@@ -227,9 +214,7 @@ def _publish(
         else:
             owned = present.join(affected.subjects, "_subject", "left_semi")
             others = present.join(affected.subjects, "_subject", "left_anti")
-        replace_rows(
-            work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER
-        )
+        replace_rows(work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER)
     present = _now(work, dataset.silver)
     if affected.subjects is None:
         owned, others = present, present.where("false")
@@ -364,7 +349,9 @@ def _check_rules(
 ) -> None:
     """One outcome per date and group of rules, from the rows in quarantine."""
     rejected = _now(work, dataset.rejected).where(among("_batch_date", dates))
-    exploded = rejected.selectExpr("_batch_date", "_file", "_row", "_subject", "explode(_rules) AS rule")
+    exploded = rejected.selectExpr(
+        "_batch_date", "_file", "_row", "_subject", "explode(_rules) AS rule"
+    )
     rows = (
         exploded.groupBy("_batch_date", "rule")
         .agg({"_row": "count", "_subject": "min"})
@@ -425,6 +412,3 @@ def _check_advice(
                     {"rows": number, "sample": sample},
                 )
             )
-
-
-__all__ = ["checks", "rules", "run"]

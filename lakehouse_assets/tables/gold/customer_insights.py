@@ -29,7 +29,7 @@ TABLE = Gold(
         Column(
             name="average_days_between_orders",
             type="DECIMAL(18,4)",
-            description="Mean gap between timestamps, days, rounded half up; null below two orders.",
+            description="Mean gap of timestamps, days, rounded half up; null below two orders.",
         ),
         Column(
             name="stddev_days_between_orders",

@@ -30,7 +30,8 @@ TABLE = Gold(
             CAST(coalesce(sum(c.items), 0) AS BIGINT) AS items,
             count(DISTINCT o.user_id) AS customers,
             CAST(sum(o.total_amount) AS DECIMAL(18,2)) AS revenue,
-            {ratio("CAST(sum(o.total_amount) * 100 AS BIGINT)", "(100 * count(*))")} AS average_order_value
+            {ratio("CAST(sum(o.total_amount) * 100 AS BIGINT)", "(100 * count(*))")}
+                AS average_order_value
         FROM orders o
         LEFT JOIN counted c ON c.order_id = o.order_id
         GROUP BY o.order_date

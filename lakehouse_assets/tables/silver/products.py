@@ -14,9 +14,7 @@ TABLE = Dataset(
             required=True,
             description="Department's number; does not determine its name.",
         ),
-        Column(
-            name="department", type="STRING", required=True, description="Department's name."
-        ),
+        Column(name="department", type="STRING", required=True, description="Department's name."),
         Column(name="product_name", type="STRING", required=True, description="Name on sale."),
     ),
     partition_by=("department_id",),
@@ -25,7 +23,9 @@ TABLE = Dataset(
             name="department_names",
             description="A department_id should have one name.",
             sql="""
-                SELECT p._batch_date, concat('department ', CAST(p.department_id AS STRING)) AS sample
+                SELECT
+                    p._batch_date,
+                    concat('department ', CAST(p.department_id AS STRING)) AS sample
                 FROM published p
                 JOIN (
                     SELECT department_id FROM products

@@ -1,0 +1,385 @@
+"""Drives the product below Dagster by the oracle's events, and compares everything with the oracle.
+
+    with World(folder, spark) as world:
+        world.apply(Land("orders", D1, "o.csv", b"..."))
+        world.apply(Run())
+        world.check()
+
+Tables are read through delta-rs, not by the product's code. Where a command of the product does
+not exist yet, its fact is appended to the ledger by hand, unless the oracle says that it would be
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+
+import oracle
+from lakehouse_assets import job, plan
+from lakehouse_assets.contract import HoldLimit
+from lakehouse_assets.lake import FilePath, Lake
+from lakehouse_assets.landing import land
+from lakehouse_assets.ledger import Fact, Kind, Ledger
+from lakehouse_assets.tables import DATASETS, GOLD
+from resources.storage import LocalStorage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FIRST, LAST = date(2025, 1, 1), date(2025, 12, 31)
+BRONZE_META = ("_batch_date", "_file", "_sheet", "_sheet_no", "_row", "_extra", "_raw")
+LINEAGE = ("_batch_date", "_file", "_sheet_no", "_row")
+COUNTS = ("read", "published", "superseded", "duplicates", "rejected", "held")
+TYPES = {"text": "string", "bigint": "long", "int": "integer"}
+GOLD_GRAIN = {
+    "daily_sales": ("order_date",),
+    "product_performance": ("order_date", "product_id"),
+    "department_analytics": ("order_date", "department_id", "department"),
+    "customer_insights": ("user_id",),
+}
+DEVIATION = "stddev_days_between_orders"
+TOLERANCE = Decimal("0.000001")
+# Checks that state what the tables promise, whatever lies in the files.
+SOUND = ("accounting", "keys_unique", "structure", "grain_unique")
+
+# ---------------------------------------------------------------------------- the product's rules
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Rules as the oracle has them, and how the product's contracts say the same.
+
+    `columns`: (dataset, column) → what is replaced in it; `hold`: dataset → its limit, else `least`
+    rows and 5 %.
+    """
+
+    oracle: oracle.Rules
+    columns: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = ()
+    hold: tuple[tuple[str, float], ...] = ()
+
+    def install(self, original: dict[str, Any]) -> None:
+        """Change the contracts in place."""
+        shares = dict(self.hold)
+        for name, dataset in original.items():
+            limit = HoldLimit(share=shares.get(name, 0.05), least_rows=self.oracle.hold_rows)
+            columns = list(dataset.columns)
+            for of, column, changes in self.columns:
+                if of == name:
+                    at = next(i for i, c in enumerate(columns) if c.name == column)
+                    columns[at] = replace(columns[at], **dict(changes))
+            DATASETS[name] = replace(dataset, columns=tuple(columns), hold=limit)
+
+
+DEFAULT = RuleSet(oracle.DEFAULT)
+
+
+# ------------------------------------------------------------------------------------- the world
+
+
+@dataclass(frozen=True)
+class SomeTables:
+    """A run of these dates that brings only some tables behind bronze up to date, in this order.
+
+    To the oracle it is a run: bronze, which reads and judges, is complete.
+    """
+
+    dates: frozenset[date]
+    tables: tuple[str, ...]
+
+
+class World:
+    """A lake, all that happened to it, and what the oracle says of that."""
+
+    def __init__(self, root: Path, spark: SparkSession, rules: RuleSet = DEFAULT) -> None:
+        self.root = root
+        self.spark = spark
+        self.rules = rules
+        self.events: list[oracle.Event] = []
+        self.lake = Lake(LocalStorage(str(root / "lake")), FIRST, LAST, frozenset(DATASETS))
+        self.ledger = Ledger(self.lake)
+        self.results: list[job.Result] = []
+        self._original = dict(DATASETS)
+
+    def __enter__(self) -> World:
+        self.rules.install(self._original)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        DATASETS.update(self._original)
+
+    # --------------------------------------------------------------------------------- events
+
+    def apply(self, *events: oracle.Event | RuleSet | SomeTables) -> None:
+        """Let these things happen, to the product and on the list for the oracle."""
+        for event in events:
+            if isinstance(event, RuleSet):
+                event.install(self._original)
+                self.events.append(oracle.SetRules(event.oracle))
+                continue
+            if isinstance(event, SomeTables):
+                self.events.append(oracle.Run(event.dates))
+                self._run_tables([d.bronze.id for d in DATASETS.values()], event.dates)
+                self._run_tables(event.tables, event.dates)
+                continue
+            self.events.append(event)
+            self._apply(event)
+
+    def _apply(self, event: oracle.Event) -> None:
+        match event:
+            case oracle.Land(dataset, day, file, content):
+                source = self.root / "incoming" / file
+                source.parent.mkdir(exist_ok=True)
+                source.write_bytes(content)
+                land(self.ledger, source, dataset, day)
+            case oracle.Drop(content=content):
+                raw = self._raw(event)
+                raw.parent.mkdir(parents=True, exist_ok=True)
+                raw.write_bytes(content)
+            case oracle.Remove():
+                self._raw(event).unlink(missing_ok=True)
+            case oracle.Withdraw():
+                self._fact(Kind.WITHDRAWN, event)
+            case oracle.Reinstate():
+                self._fact(Kind.REINSTATED, event)
+            case oracle.Accept(digest=digest):
+                past = self.ledger.state().at(_path(event))
+                last = past.open[-1].digest if past.open else None
+                self._fact(Kind.ACCEPTED, event, digest or last)
+            case oracle.Run(dates):
+                self.run(dates)
+            case _:
+                raise NotImplementedError(event)
+
+    def _raw(self, event: oracle.At) -> Path:
+        folder = self.root / "lake" / "raw" / event.dataset / str(event.batch_date)
+        return folder / event.file
+
+    def _fact(self, kind: Kind, event: oracle.At, digest: str | None = None) -> None:
+        world = oracle.evaluate(self.events, self.rules.oracle, settle=False)
+        if len(self.events) - 1 not in world.refused:
+            self.ledger.append([Fact(kind, _path(event), digest)])
+
+    def run(self, dates: Iterable[date] | None = None) -> None:
+        """Run all tables for these dates; by default whatever the plan says is pending."""
+        if dates is None:
+            pending = self.plan()
+            if not pending:
+                return
+            dates = pending.dates
+        self._run_tables(job.table_ids(), dates)
+
+    def _run_tables(self, tables: Iterable[str], dates: Iterable[date]) -> None:
+        run_id = uuid.uuid4().hex
+        for table in tables:
+            result = job.run(self.spark, self.lake, table, sorted(dates), run_id)
+            self.results.append(result)
+            for check in result.checks:
+                sound = check.name in SOUND and not table.startswith("bronze.")
+                if sound or check.name.startswith("sums_"):
+                    assert check.passed, (table, check)
+
+    def plan(self) -> plan.Plan:
+        """What is pending."""
+        return plan.make(self.lake, self.ledger.state(), DATASETS, GOLD)
+
+    # -------------------------------------------------------------------------------- reading
+
+    def table(self, name: str) -> DeltaTable | None:
+        """A table by its folder under `processed`; None before its first version."""
+        uri = self.root / "lake" / "processed" / name
+        return DeltaTable(str(uri)) if (uri / "_delta_log").is_dir() else None
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """All rows of a table; timestamps in UTC without a zone, maps as dicts."""
+        found = self.table(name)
+        if found is None:
+            return []
+        reader = QueryBuilder().register("t", found).execute("SELECT * FROM t")
+        rows: list[dict[str, Any]] = pa.table(reader.read_all()).to_pylist()
+        for row in rows:
+            for column, value in row.items():
+                if isinstance(value, datetime):
+                    assert value.utcoffset() is not None, f"{name}.{column} has no zone"
+                    row[column] = value.astimezone(UTC).replace(tzinfo=None)
+                elif column == "_extra" and value is not None:
+                    row[column] = dict(value)
+        return rows
+
+    def versions(self) -> dict[str, int]:
+        """Every Delta table and its version."""
+        top = self.root / "lake" / "processed"
+        logs = sorted(top.glob("**/_delta_log"))
+        return {str(p.parent.relative_to(top)): DeltaTable(str(p.parent)).version() for p in logs}
+
+    def receipts(self) -> dict[tuple[str, date, str, str], oracle.Receipt]:
+        """The newest receipt of each content."""
+        rows = sorted(self.rows("receipts"), key=lambda r: r["seq"])
+        seqs = [r["seq"] for r in rows]
+        assert len(set(seqs)) == len(seqs), "a receipt's seq repeats"
+        return {
+            (r["dataset"], r["batch_date"], r["file"], r["digest"]): oracle.Receipt(
+                r["state"], *(r[c] for c in COUNTS), r["error"] is not None
+            )
+            for r in rows
+        }
+
+    def fates(self, dataset: str) -> dict[tuple[date, str, int, int], oracle.Fate]:
+        """The fate of every row, by the table in which it stands."""
+        found: list[tuple[tuple[date, str, int, int], oracle.Fate]] = [
+            (_place(r), oracle.Fate("published")) for r in self.rows(f"silver/{dataset}")
+        ]
+        for r in self.rows(f"superseded/{dataset}"):
+            found.append((_place(r), oracle.Fate("duplicate" if r["_duplicate"] else "superseded")))
+        for r in self.rows(f"rejected/{dataset}"):
+            rules = r["_rules"]
+            assert len(set(rules)) == len(rules), f"a rule twice: {rules}"
+            found.append((_place(r), oracle.Fate("rejected", r["_category"], frozenset(rules))))
+        twice = [place for place, _ in found if sum(p == place for p, _ in found) > 1]
+        assert not twice, f"{dataset}: more than one fate: {twice}"
+        return dict(found)
+
+    def content_hash(self) -> str:
+        """Digest of the contract's columns of every silver, gold and rejected table."""
+        names = [f"silver/{d}" for d in oracle.COLUMNS] + [f"gold/{t}" for t in oracle.GOLD]
+        tables = {n: sorted(repr(_contract(r)) for r in self.rows(n)) for n in names}
+        return hashlib.sha256(json.dumps(tables).encode()).hexdigest()
+
+    # ----------------------------------------------------------------------------- comparison
+
+    def check(self) -> None:
+        """Compare every table, receipt and listing with the oracle."""
+        expected = oracle.evaluate(self.events, self.rules.oracle, settle=False)
+        for name in oracle.COLUMNS:
+            _same_rows(
+                f"bronze.{name}",
+                (_bronze(name, r) for r in self.rows(f"bronze/{name}")),
+                expected.bronze[name],
+                LINEAGE,
+            )
+            _same(f"fates of {name}", self.fates(name), expected.fates.get(name, {}))
+            silver = [*expected.silver.get(name, {}).values()]
+            present = (_contract(r) for r in self.rows(f"silver/{name}"))
+            _same_rows(f"silver.{name}", present, silver, (oracle.KEY[name],))
+            rejected = [
+                {**_bronze(name, r), "_category": r["_category"], "_rules": sorted(r["_rules"])}
+                for r in self.rows(f"rejected/{name}")
+            ]
+            _same_rows(f"rejected.{name}", rejected, expected.rejected.get(name, []), LINEAGE)
+        for name, grain in GOLD_GRAIN.items():
+            wanted = [*expected.gold.get(name, {}).values()]
+            _same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
+        _same("receipts", self.receipts(), expected.receipts)
+        bad_sheets = {path for path, _ in expected.unreadable_sheets}
+        waiting = {path: True for path in expected.held | {*expected.unreadable} | bad_sheets}
+        found = {
+            oracle.Path(p.dataset, p.batch_date, p.file): True
+            for p, _ in plan.waiting(self.ledger.state())
+        }
+        _same("files that wait", found, waiting)
+        self._check_types()
+
+    def _check_types(self) -> None:
+        for name, columns in oracle.COLUMNS.items():
+            if table := self.table(f"silver/{name}"):
+                wanted = {c: TYPES.get(t, t) for c, t in columns.items()}
+                wanted |= {"order_date": "date"} if name != "products" else {}
+                _same(f"types of silver.{name}", _types(table), wanted)
+        for name in GOLD_GRAIN:
+            if table := self.table(f"gold/{name}"):
+                types = _types(table)
+                _same(f"types of gold.{name}", types, {c: _gold_type(c) for c in types})
+
+    def settle(self) -> None:
+        """Run whatever is pending, compare everything, and see that nothing is pending then."""
+        self.apply(oracle.Run())
+        self.check()
+        left = self.plan()
+        assert not left, (left.files, left.tables)
+
+
+# --------------------------------------------------------------------------------------- helpers
+
+
+def _path(event: oracle.At) -> FilePath:
+    return FilePath(event.dataset, event.batch_date, event.file)
+
+
+def _place(row: dict[str, Any]) -> tuple[date, str, int, int]:
+    return row["_batch_date"], row["_file"], row["_sheet_no"], row["_row"]
+
+
+def _contract(row: dict[str, Any]) -> dict[str, Any]:
+    return {c: v for c, v in row.items() if not c.startswith("_")}
+
+
+def _bronze(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {c: row[c] for c in (*oracle.COLUMNS[dataset], *BRONZE_META)}
+
+
+def _types(table: DeltaTable) -> dict[str, str]:
+    fields = json.loads(table.schema().to_json())["fields"]
+    return {f["name"]: f["type"] for f in fields if not f["name"].startswith("_")}
+
+
+def _gold_type(column: str) -> str:
+    if column == DEVIATION:
+        return "decimal(18,6)"
+    if column in {"revenue", "allocated_revenue", "spend"}:
+        return "decimal(18,2)"
+    if column.startswith("average_") or column.endswith(("_rate", "_share")):
+        return "decimal(18,4)"
+    if column.endswith("_date"):
+        return "date"
+    return "string" if column.endswith(("department", "_name")) else "long"
+
+
+def _comparable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as plain data that compares; `_raw` of a sheet row is JSON."""
+    if row.get("_raw") is not None and row.get("_sheet_no"):
+        return {**row, "_raw": json.loads(row["_raw"])}
+    return row
+
+
+def _same_rows(
+    what: str,
+    found: Iterable[dict[str, Any]],
+    wanted: Iterable[dict[str, Any]],
+    key: Sequence[str],
+) -> None:
+    def by_key(rows: Iterable[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+        made: dict[Any, dict[str, Any]] = {}
+        for row in rows:
+            name = tuple(row[k] for k in key)
+            assert name not in made, f"{what}: {name} stands twice"
+            made[name] = _comparable(row)
+        return made
+
+    mine, theirs = by_key(found), by_key(wanted)
+    for name, row in mine.items():
+        other = theirs.get(name, {}).get(DEVIATION)
+        if other is not None and row[DEVIATION] is not None:
+            assert abs(row[DEVIATION] - other) <= TOLERANCE, (what, row, other)
+            row[DEVIATION] = other
+    _same(what, mine, theirs)
+
+
+def _same(what: str, found: dict[Any, Any], wanted: dict[Any, Any]) -> None:
+    if found == wanted:
+        return
+    lines = [f"{what}: product and oracle differ"]
+    for key in sorted(found.keys() | wanted.keys(), key=repr):
+        mine, theirs = found.get(key, "nothing"), wanted.get(key, "nothing")
+        if mine != theirs:
+            lines.append(f"  {key}:\n    product {mine}\n    oracle  {theirs}")
+    raise AssertionError("\n".join(lines[:21]))
