@@ -8,12 +8,13 @@ tells Dagster what came of it.
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, Protocol
+from textwrap import dedent
+from typing import Any, Protocol, get_args, get_type_hints
 
 import dagster as dg
 
 from lakehouse_assets import lineage, receipts
-from lakehouse_assets.contract import RECEIPTS, Column, Dataset, Gold, Table
+from lakehouse_assets.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
 from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Ledger
@@ -27,6 +28,8 @@ _SEVERITIES = {
     Severity.WARN: dg.AssetCheckSeverity.WARN,
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
 }
+# What AssetCheckEvaluation takes to name a materialization; Dagster does not export the type.
+_TARGET = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
 
 class Runner(Protocol):
@@ -47,12 +50,15 @@ def raw_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=dg.AssetKey(["raw", d.name]),
-            description=f"Files in raw/{d.name}/<batch date>/: .csv, .csv.gz or .xlsx.",
+            description=(
+                f"The files in `raw/{d.name}/<batch date>/`: `.csv`, `.csv.gz` or `.xlsx`, in any "
+                "order of columns. Types are what the values must hold."
+            ),
             group_name="raw",
             kinds={"csv", "excel"},
             owners=OWNERS,
             partitions_def=days,
-            metadata={"columns": dg.MetadataValue.md(_as_markdown(d.sources))},
+            metadata={"dagster/column_schema": _schema(d.headers, d.sources)},
         )
         for d in DATASETS.values()
     ]
@@ -80,7 +86,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
                 [f"raw.{dataset.name}"],
                 bronze.CHECKS,
                 _bronze_lineage(dataset),
-                "every row of every file in force, as text",
+                "Every row of every file in force, as text.",
             )
         )
         found.append(
@@ -91,7 +97,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
                 [dataset.bronze.id, *(f"silver.{p}" for p in parents)],
                 silver.checks(dataset),
                 _silver_lineage(dataset),
-                f"the newest qualifying row of each {dataset.key}",
+                f"The newest qualifying row of each `{dataset.key}`.",
             )
         )
     found += [
@@ -102,7 +108,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
             [f"silver.{n}" for n in lineage.inputs(table)],
             gold.checks(table),
             _gold_lineage(table),
-            table.sql,
+            f"```sql\n{dedent(table.sql).strip()}\n```",
         )
         for table in GOLD.values()
     ]
@@ -158,41 +164,64 @@ def _materialization(
     context: dg.AssetExecutionContext, lake: Lake, table: Table, result: Result
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Metadata per date, and each check's outcome per date."""
-    single = len(context.partition_keys) == 1
     for day, counts in result.days.items():
-        rows = counts.get("published", counts.get("read", counts.get("rows", 0)))
-        context.add_asset_metadata(
-            {**counts, "dagster/partition_row_count": rows}, partition_key=day.isoformat()
-        )
+        # A batch date of gold has no rows of its own: the table has taken that batch in.
+        rows = counts.get("published", counts.get("read"))
+        if rows is not None:
+            metadata = {**counts, "dagster/partition_row_count": rows}
+            context.add_asset_metadata(metadata, partition_key=day.isoformat())
     yield dg.MaterializeResult(metadata=_result_metadata(lake, table, result))
     by_name: dict[str, list[Check]] = {}
     for check in result.checks:
         by_name.setdefault(check.name, []).append(check)
+    # A run of a range has no partition key, and Dagster keeps its results without a date.
+    targets = {} if context.has_partition_key else _materialized(context)
     for name, outcomes in by_name.items():
-        if not single:
-            for outcome in outcomes:
+        for outcome in outcomes:
+            if outcome.day and outcome.day in targets:
                 context.log_event(
                     dg.AssetCheckEvaluation(
                         asset_key=context.asset_key,
                         check_name=name,
-                        partition=outcome.day.isoformat() if outcome.day else None,
+                        partition=outcome.day.isoformat(),
                         passed=outcome.passed,
                         severity=_SEVERITIES[outcome.severity],
                         description=outcome.description,
                         metadata=outcome.metadata,
+                        target_materialization_data=targets[outcome.day],
                     )
                 )
         yield _summary(name, outcomes)
 
 
+def _materialized(context: dg.AssetExecutionContext) -> dict[date, Any]:
+    """What this run's materialization of each date is known by.
+
+    An evaluation that does not name it counts as outdated: the date would show no outcome.
+    """
+    keys = list(context.partition_keys)
+    found = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=keys), limit=len(keys)
+    )
+    return {
+        date.fromisoformat(record.partition_key): _TARGET(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in found.records
+        if record.partition_key and record.run_id == context.run_id
+    }
+
+
 def _summary(name: str, outcomes: list[Check]) -> dg.AssetCheckResult:
-    """One outcome for all dates of a run: the worst, and how many dates failed."""
+    """One outcome for all dates of a run: the worst, and the dates that failed."""
     failed = [c for c in outcomes if not c.passed]
     worst = next((c for c in failed if c.severity is Severity.ERROR), (failed or outcomes)[0])
-    if len(outcomes) == 1:
-        note, metadata = worst.description, worst.metadata
-    else:
-        note = f"{len(failed)} of {len(outcomes)} dates failed. {worst.description}"
+    note, metadata = worst.description, worst.metadata
+    if len(outcomes) > 1:
+        if failed:
+            note = f"{len(failed)} of {len(outcomes)} dates fail; {worst.day}: {note}"
+        else:
+            note = f"All {len(outcomes)} dates pass."
         metadata = {"failed_dates": [str(c.day) for c in failed]}
     return dg.AssetCheckResult(
         check_name=name,
@@ -268,24 +297,28 @@ def _table_metadata(
     lake: Lake, table: Table, column_lineage: dg.TableColumnLineage, logic: str
 ) -> dict[str, Any]:
     return {
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn(
-                    c.name,
-                    c.type.lower(),
-                    description=c.description,
-                    constraints=dg.TableColumnConstraints(nullable=not c.required),
-                )
-                for c in table.columns
-            ]
-        ),
+        "dagster/column_schema": _schema(table.names, table.columns),
         "dagster/column_lineage": column_lineage,
         "dagster/table_name": table.id,
         "dagster/uri": lake.uri(table),
         "partition_columns": ", ".join(table.partition_by) or "none",
         "zorder_columns": ", ".join(table.zorder_by) or "none",
-        "aggregation_logic": dg.MetadataValue.md(f"```sql\n{logic}\n```"),
+        "aggregation_logic": dg.MetadataValue.md(logic),
     }
+
+
+def _schema(names: Iterable[str], columns: Iterable[Column]) -> dg.TableSchema:
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                c.type.lower(),
+                description=c.description,
+                constraints=dg.TableColumnConstraints(nullable=not c.required),
+            )
+            for name, c in zip(names, columns, strict=True)
+        ]
+    )
 
 
 def _result_metadata(lake: Lake, table: Table, result: Result) -> dict[str, Any]:
@@ -298,7 +331,7 @@ def _result_metadata(lake: Lake, table: Table, result: Result) -> dict[str, Any]
     metadata |= {
         "dagster/row_count": sum(f["num_records"] or 0 for f in files),
         "bytes": sum(f["size_bytes"] for f in files),
-        "files": len(files),
+        "delta_files": len(files),
         "version": delta.version(),
         "created": dg.MetadataValue.timestamp(created / 1000) if created else "unknown",
         "updated": dg.MetadataValue.timestamp(delta.history(1)[0]["timestamp"] / 1000),
@@ -313,7 +346,8 @@ def _preview(lake: Lake, table: Table, rows: int = 5) -> str:
     listed = ", ".join(f'"{n}"' for n in names)
     found = lake.rows(table, f"SELECT {listed} FROM t LIMIT {rows}")
     lines = [_row(names), _row(["---"] * len(names))]
-    return "\n".join(lines + [_row(str(v) for v in row.values()) for row in found])
+    values = (["" if v is None else str(v) for v in row.values()] for row in found)
+    return "\n".join(lines + [_row(row) for row in values])
 
 
 def _receipt_table(found: list[receipts.Receipt]) -> str:
@@ -321,12 +355,6 @@ def _receipt_table(found: list[receipts.Receipt]) -> str:
     lines = [_row(names), _row(["---"] * len(names))]
     values = ([r.path, r.state, *r.counts.__dict__.values(), r.error or ""] for r in found)
     return "\n".join(lines + [_row(str(v) for v in row) for row in values])
-
-
-def _as_markdown(columns: Iterable[Column]) -> str:
-    head = ["column", "type", "required", "meaning"]
-    body = ([c.header or "", c.type, "yes" if c.required else "", c.description] for c in columns)
-    return "\n".join(_row(cells) for cells in (head, ["---"] * len(head), *body))
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -343,14 +371,15 @@ def _bronze_lineage(dataset: Dataset) -> dg.TableColumnLineage:
 
 
 def _silver_lineage(dataset: Dataset) -> dg.TableColumnLineage:
-    bronze_id = dataset.bronze.id
-    found = {c.name: _depends([(bronze_id, c.header)]) for c in dataset.columns if c.header}
     headers = {c.name: c.header for c in dataset.sources if c.header}
+    headers |= {c.name: c.name for c in LINEAGE}
+    found = {name: [header] for name, header in headers.items()}
     for column in dataset.columns:
         if column.derived:
-            names = [n for n in headers if n in column.derived]
-            found[column.name] = _depends([(bronze_id, headers[n]) for n in names])
-    return dg.TableColumnLineage(found)
+            found[column.name] = [headers[n] for n in lineage.names(column.derived)]
+    return dg.TableColumnLineage(
+        {name: _depends((dataset.bronze.id, header) for header in of) for name, of in found.items()}
+    )
 
 
 def _gold_lineage(table: Gold) -> dg.TableColumnLineage:

@@ -43,6 +43,12 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
     return found
 
 
+def names(expression: str) -> tuple[str, ...]:
+    """The columns that a SQL expression over a row names, sorted."""
+    tree = sqlglot.parse_one(expression, dialect="spark")
+    return tuple(sorted({column.name for column in tree.find_all(exp.Column)}))
+
+
 def _leaves(node: Node) -> set[tuple[str, str]]:
     leaves: set[tuple[str, str]] = set()
     for step in node.walk():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -56,11 +56,13 @@ def current(
     lake: Lake, dataset: str | None = None, dates: Sequence[date] | None = None
 ) -> list[Receipt]:
     """The newest receipt of every content (of a dataset and those batch dates), by path."""
+    if dates is not None and not dates:
+        return []  # delta-rs passes over `IN (NULL)` beside another condition
     where = ["true"]
     if dataset is not None:
         where.append(f"dataset = '{dataset}'")
     if dates is not None:
-        days = ", ".join(f"DATE '{d}'" for d in dates) or "NULL"
+        days = ", ".join(f"DATE '{d}'" for d in dates)
         where.append(f"batch_date IN ({days})")
     rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")
     newest: dict[tuple[FilePath, str], Receipt] = {}
@@ -74,7 +76,7 @@ def current(
 
 
 def outside_tables(
-    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date] | None
 ) -> list[Receipt]:
     """The receipts due of contents without rows in any table: held, unreadable, gone or empty.
 
@@ -90,6 +92,13 @@ def outside_tables(
         for r in _due(state, dataset, dates, lambda _: Counts())
         if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
     ]
+
+
+def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
+    """The paths of contents outside the tables whose receipt does not say yet what they are."""
+    known = {(r.path, r.digest): r for r in current(lake, dataset.name)}
+    due = outside_tables(lake, state, dataset, None)
+    return [r.path for r in due if known.get((r.path, r.digest)) != r]
 
 
 def in_tables(
@@ -122,7 +131,7 @@ def in_tables(
 
 
 def _due(
-    state: State, dataset: Dataset, dates: Sequence[date], counts: Callable[[str], Counts]
+    state: State, dataset: Dataset, dates: Sequence[date] | None, counts: Callable[[str], Counts]
 ) -> list[Receipt]:
     due: list[Receipt] = []
     for past in state.of(dataset.name, dates):
@@ -143,7 +152,7 @@ def _receipt(past: PathState, digest: str, counts: Callable[[str], Counts]) -> R
     if state == "in_force":
         fates = counts(content_id(past.path, digest))
         # Where a person let in what was held, the reason is no more.
-        error = None if judged.kind is Kind.HELD else judged.reason
+        error = replace(judged, error=None).reason if judged.kind is Kind.HELD else judged.reason
         whole = Counts(judged.read, *astuple(fates)[1:])
         return Receipt(past.path, digest, state, whole, error)
     held = judged.read if state == "held" else 0

@@ -41,9 +41,7 @@ def text(column: Column) -> str:
 
 
 def typed(column: Column, value: str) -> str:
-    """SQL for a column's value out of the SQL of its trimmed text; null where the type cannot
-    hold it.
-    """
+    """SQL for a column's value out of its trimmed text (SQL); null where it cannot hold it."""
     if column.type in ("BIGINT", "INT"):
         cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {column.type})"
         return _where(value, _WHOLE, cast)

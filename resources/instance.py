@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from resources.settings import Settings
 
-_CONFIG = Path(__file__).parent.parent / "deploy" / "local" / "dagster.yaml"
+_PROJECT = Path(__file__).parent.parent
+_CONFIG = _PROJECT / "deploy" / "local" / "dagster.yaml"
 
 
 def home(settings: Settings) -> Path:
@@ -38,5 +39,11 @@ def open_instance(settings: Settings) -> DagsterInstance:
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
     os.environ["DAGSTER_HOME"] = str(home(settings))
-    program = [sys.executable, "-m", "dagster", "dev", "-m", "definitions"]
+    os.environ["LAKEHOUSE_ROOT"] = str(settings.root.expanduser().absolute())
+    # Its pyproject.toml names the code location; and a module in the folder where the command
+    # was given cannot take the place of one of ours.
+    os.chdir(_PROJECT)
+    # `dg dev`, which Dagster would rather see, adds warnings of its own about environments.
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    program = [sys.executable, *quiet, "-m", "dagster", "dev"]
     os.execv(sys.executable, [*program, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606

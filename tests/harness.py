@@ -139,7 +139,7 @@ class World:
         match event:
             case oracle.Land(dataset, day, file, content):
                 source = self.root / "incoming" / file
-                source.parent.mkdir(exist_ok=True)
+                source.parent.mkdir(parents=True, exist_ok=True)
                 source.write_bytes(content)
                 land(self.ledger, source, dataset, day)
             case oracle.Drop(content=content):
@@ -176,7 +176,8 @@ class World:
             pending = self.plan()
             if not pending:
                 return
-            dates = pending.dates
+            landed = [path.batch_date for path in self.ledger.state().paths]
+            dates = pending.dates or [max(landed)]
         self._run_tables(job.table_ids(), dates)
 
     def _run_tables(self, tables: Iterable[str], dates: Iterable[date]) -> None:

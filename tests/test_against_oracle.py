@@ -6,6 +6,8 @@ Explore with more and other histories: `HYPOTHESIS_EXAMPLES=300 pytest tests/tes
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Sequence
@@ -14,11 +16,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import openpyxl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import oracle
+from data.generate import Fate, LandedFile, Shop, Size
 from harness import RuleSet, SomeTables, World
 from oracle import Accept, At, Drop, Event, Land, Reinstate, Remove, Run, Withdraw
 
@@ -181,3 +186,158 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
             if isinstance(step, Run):
                 world.check()
         world.settle()
+
+
+# ------------------------------------------------------------------------------- generated shops
+
+FIRST_DAY = date(2025, 4, 1)
+SMALL = Size(products=20, users=12, orders_per_day=6, items_per_order=3, days=2)
+
+
+def _shop() -> tuple[list[LandedFile], list[Fate]]:
+    """Clean seed files, messy days (a file or two of each kind a day), and broken files."""
+    shop = Shop(seed=11, size=SMALL)
+    files = shop.seed_files(FIRST_DAY)  # of the second
+    for day in (3, 4, 5):
+        files += shop.day(date(2025, 4, day), orders=25, mess=0.04)
+    return files + shop.broken_files(date(2025, 4, 5)), shop.truth
+
+
+def _at_once(files: Sequence[LandedFile]) -> list[list[LandedFile]]:
+    return [list(files)]
+
+
+def _backwards(files: Sequence[LandedFile]) -> list[list[LandedFile]]:
+    """The last day first, a run after each."""
+    days = sorted({f.batch_date for f in files}, reverse=True)
+    return [[f for f in files[::-1] if f.batch_date == day] for day in days]
+
+
+def _children_first(files: Sequence[LandedFile]) -> list[list[LandedFile]]:
+    """Items, their orders a run later, products last."""
+    middle = sorted({f.batch_date for f in files})[1]
+    early = [f for f in files if f.batch_date <= middle]
+    late = [f for f in files if f.batch_date > middle]
+    parts = [(early, "order_items"), (early, "orders"), (late, "order_items"), (late, "orders")]
+    parts += [(files, "products")]
+    return [[f for f in some if f.dataset == dataset] for some, dataset in parts]
+
+
+@pytest.mark.timeout(600)
+def test_a_shops_files_in_any_order_are_the_same_tables(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    """At once, backwards, children first: the oracle's tables, the generator's truth."""
+    files, truth = _shop()
+    fates = {
+        d: {(t.batch_date, t.file, t.sheet_no, t.row): t for t in truth if t.dataset == d}
+        for d in oracle.COLUMNS
+    }
+    hashes = {}
+    for arrangement in (_at_once, _backwards, _children_first):
+        with World(tmp_path / arrangement.__name__, spark) as world:
+            for some in arrangement(files):
+                world.apply(*(Land(f.dataset, f.batch_date, f.name, f.content) for f in some))
+                world.apply(Run())
+            world.settle()
+            for dataset, rows in fates.items():
+                for place, fate in world.fates(dataset).items():
+                    wanted = rows.pop(place) if arrangement is _at_once else None
+                    if wanted:
+                        assert fate.fate == wanted.fate, (dataset, place)
+                        assert fate.fate != "rejected" or fate.rules == wanted.rules
+            receipts = world.receipts()
+            for file in files:
+                digest = hashlib.sha256(file.content).hexdigest()
+                receipt = receipts[file.dataset, file.batch_date, file.name, digest]
+                assert receipt.state == file.state, file.path
+            hashes[arrangement.__name__] = world.content_hash()
+    assert {t.fate for rows in fates.values() for t in rows.values()} == {"held"}
+    assert len(set(hashes.values())) == 1, hashes
+
+
+# -------------------------------------------------------------------- what a run leaves untouched
+
+
+def test_running_again_commits_nothing(lake: World) -> None:
+    """No table, not the ledger, no receipt; and no stage is left behind."""
+    files, _ = _shop()
+    some = [f for f in files if f.batch_date == date(2025, 4, 5)]
+    lake.apply(*(Land(f.dataset, f.batch_date, f.name, f.content) for f in some))
+    lake.settle()
+    before = lake.versions()
+    lake.run([date(2025, 4, 4), date(2025, 4, 5)])
+    assert lake.versions() == before
+    assert not list((lake.root / "lake" / "stage").glob("*"))
+    assert not list((lake.root / "lake" / "aside").glob("*"))
+
+
+def _text(dataset: str, *rows: str) -> bytes:
+    return "\n".join([_HEADER[dataset], *rows, ""]).encode()
+
+
+def test_late_rows_change_only_the_gold_days_that_they_touch(lake: World) -> None:
+    """Other days keep their very files, and the customers that did not order their rows."""
+    orders = [f"1,{n},{n},2025-04-0{n}T10:00:00,10.00," for n in (1, 2, 3)]
+    items = [f"{n},{n},{n},,1,1,0,2025-04-0{n}T10:00:00," for n in (1, 2, 3)]
+    lake.apply(
+        Land("products", D3, "p.csv", _text("products", "1,1,Toys,Kite")),
+        Land("orders", D3, "o.csv", _text("orders", *orders)),
+        Land("order_items", D3, "i.csv", _text("order_items", *items)),
+    )
+    lake.settle()
+    daily = [f"gold/{t}" for t in oracle.GOLD if t != "customer_insights"]
+    before = {t: _files_by_day(lake, t) for t in daily}
+    customers = {r["user_id"]: r for r in lake.rows("gold/customer_insights")}
+    late = date(2025, 4, 4)  # one more order of the second day, with its line
+    lake.apply(
+        Land("orders", late, "o.csv", _text("orders", "1,9,2,2025-04-02T11:00:00,5,")),
+        Land(
+            "order_items", late, "i.csv", _text("order_items", "9,9,2,,1,1,1,2025-04-02T11:00:00,")
+        ),
+    )
+    lake.settle()
+    for table in daily:
+        after = _files_by_day(lake, table)
+        assert after.keys() == before[table].keys()
+        assert {d for d in after if after[d] != before[table][d]} == {str(D2)}, table
+    now = {r["user_id"]: r for r in lake.rows("gold/customer_insights")}
+    assert {u for u in now if now[u] != customers[u]} == {2}
+
+
+def _files_by_day(lake: World, table: str) -> dict[str, set[str]]:
+    found = lake.table(table)
+    assert found is not None
+    days: dict[str, set[str]] = {}
+    for action in pa.table(found.get_add_actions(flatten=True)).to_pylist():
+        days.setdefault(str(action["partition.order_date"]), set()).add(action["path"])
+    return days
+
+
+def test_an_accepted_workbook_still_names_its_unreadable_sheet(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    """Accepting what is held takes away that error, not the one of a sheet."""
+    book = openpyxl.Workbook()
+    good, bad = book.active, book.create_sheet("broken")
+    assert good is not None
+    good.append(_HEADER["products"].split(","))
+    for n in range(3):
+        good.append([n, "x", "Toys", "Kite"])
+    bad.append(["no", "header"])
+    out = io.BytesIO()
+    book.save(out)
+    with World(tmp_path, spark, NORMAL) as world:
+        world.apply(Land("products", D1, "p.xlsx", out.getvalue()), Run())
+        world.check()
+        world.apply(Accept("products", D1, "p.xlsx"))
+        world.settle()
+        assert [r.has_error for r in world.receipts().values()] == [True]
+
+
+def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
+    """No table holds a row of it, and yet its receipt has to say so."""
+    lake.apply(Land("orders", D1, "o.csv", b"nothing like it"), Run())
+    lake.check()
+    lake.apply(Withdraw("orders", D1, "o.csv"))
+    lake.settle()

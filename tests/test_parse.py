@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.parse import Limits, Parsed, SheetProblem, Unreadable, parse, schema
-from lakehouse_assets.parse import delimited, workbook
+from lakehouse_assets.parse import delimited, package, workbook
 from lakehouse_assets.parse.cells import cell_text
 
 REAL = Path("/work/shared/data/april_2025")
@@ -990,6 +990,20 @@ def test_a_sparse_sheet_is_refused_before_it_is_read(far: str) -> None:
 def test_a_cell_with_a_format_only_is_no_extent(far: str) -> None:
     data = raw_workbook(cells_of("><v>1</v>") + FAR.format(far))
     assert values(read_book(data)) == [(2, "1", None)]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 2**20])
+def test_an_extent_is_found_wherever_a_chunk_ends(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "_CHUNK", chunk)
+    rows = [
+        '<row r="3"><c  r="B3" s="1"/><x:c xmlns:x="x" s="1" r="C3" t="n"><x:v>1</x:v></x:c></row>',
+        "<row r='9'><c t='inlineStr' r='AB9'>\n <is><t>x &lt;c r=\"ZZ99\"</t></is></c></row>",
+        '<row r="99"><c r="XFD99"></c></row>',
+    ]
+    sheet = f"<sheetData>{''.join(rows)}</sheetData>".encode()
+    assert package._extent(io.BytesIO(sheet)) == (7, 28)
 
 
 @pytest.mark.parametrize("declared", ["A1", "A1:XFD1048576"])

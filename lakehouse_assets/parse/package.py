@@ -147,7 +147,8 @@ def _extent(stream: IO[bytes]) -> tuple[int, int]:
             columns.add(column)
             rows.add(row)
         # From the last tag but one on: a cell's and its first child's may end in the next chunk.
-        tail = text[max(text.rfind(b"<", 0, text.rfind(b"<")), len(text) - _LONGEST_TAG) :]
+        last_but_one = text.rfind(b"<", 0, max(text.rfind(b"<"), 0))
+        tail = text[max(last_but_one, len(text) - _LONGEST_TAG, 0) :]
     parser.Parse(b"", True)
     if not rows:
         return 0, 0

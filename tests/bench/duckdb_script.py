@@ -5,12 +5,10 @@
 
 It takes the days' `root/raw/<dataset>/<YYYY-MM-DD>/*.csv` to Delta tables in `root/processed`, by
 the design's values, rules, limit that holds a file, version order, foreign keys and gold tables.
-Days come in any order, and again. A run reads the days' files, the rejected rows, and what of
-silver and gold these can change. After a crash the same call mends everything.
-
-It leaves to the product: anything but plain CSV with a line per row (one that cannot be split stops
-it), files that are replaced or withdrawn, acceptances, repairs, receipts, changes of the rules,
-every other engine.
+Days come in any order, and again; after a crash the same call mends everything. A run reads the
+days' files, the rejected rows, and what of silver and gold these can change. To the product it
+leaves files that are not plain CSV with a line per row (a ragged line stops it), are replaced or
+withdrawn; acceptances, repairs, receipts, changes of the rules, every other engine.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 SILVER = {  # the source's columns; parents come first
@@ -47,54 +45,48 @@ BOUNDS = {  # column → its rule, and what a value must be
     "reordered": ("allowed", "IN (0, 1)"),
 }
 VERSION = "_batch_date, _file, _row"  # in the version order: text sorts by its UTF-8 bytes
+VERSION_DDL = "_batch_date DATE, _file TEXT, _row BIGINT"
 NEWER = "({0}._batch_date, {0}._file, {0}._row) > ({1}._batch_date, {1}._file, {1}._row)"
 
 BLANK = r"[ \t\r\n\x{00a0}]"
-WHOLE, DECIMAL = r"(-?[0-9]+)(?:\.0+)?", r"(-?[0-9]+(?:\.[0-9]{1,2})?)"
-YEAR = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+DAY = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
 CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
 ZONE = "(?:Z|[+-](?:(?:0[0-9]|1[0-7])(?::?[0-5][0-9])?|18(?::?00)?))?"
 TEXT_OF = {  # type → what of a text is cast to it
-    "BIGINT": WHOLE,
-    "INTEGER": WHOLE,
-    "DECIMAL(12,2)": DECIMAL,
-    "DECIMAL(9,2)": DECIMAL,
-    "TIMESTAMPTZ": f"({YEAR}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK}{ZONE})",
+    "TIMESTAMPTZ": f"({DAY}[T ]{CLOCK}{ZONE})",
+    **dict.fromkeys(("BIGINT", "INTEGER"), r"(-?[0-9]+)(?:\.0+)?"),
+    **dict.fromkeys(("DECIMAL(12,2)", "DECIMAL(9,2)"), r"(-?[0-9]+(?:\.[0-9]{1,2})?)"),
 }
+# ratio: the exact quotient of whole numbers, none of them negative, rounded half up.
 MACROS = f"""
 CREATE MACRO trimmed(t) AS nullif(CASE WHEN regexp_matches(t, '^{BLANK}|{BLANK}$')
                                        THEN trim(t, ' \t\r\n\u00a0') ELSE t END, '');
 CREATE MACRO in_years(t) AS CASE WHEN t >= '0001-01-01' AND t < '10000-01-01' THEN t END;
 CREATE MACRO money(cents) AS CAST(cents::DECIMAL(18,0) * 0.01 AS DECIMAL(18,2));
--- The exact quotient of whole numbers, none of them negative, rounded half up.
 CREATE MACRO ratio(n, d) AS CASE WHEN d > 0 THEN CAST(
     ((20000 * n::HUGEINT + d) // (2 * d::HUGEINT))::DECIMAL(18,0) * 0.0001 AS DECIMAL(18,4)) END;
 """
 
+# shares: an order's cents, evenly over its lines; the first ones get one of those left over.
 GOLD_INPUTS = """
 CREATE TEMP TABLE sold AS
-SELECT order_id, user_id, order_timestamp, order_date, (total_amount * 100)::BIGINT AS cents,
-       order_date IN (SELECT order_date FROM touched) AS of_day,
+SELECT order_id, user_id, epoch_us(order_timestamp) AS us, order_date,
+       (total_amount * 100)::BIGINT AS cents, order_date IN (SELECT order_date FROM touched) AS of_day,
        user_id IN (SELECT user_id FROM touched) AS of_user
 FROM {orders} WHERE of_day OR of_user;
-CREATE TEMP TABLE lines AS
-SELECT id, order_id, product_id, add_to_cart_order, reordered
-FROM {order_items} WHERE order_id IN (SELECT order_id FROM sold);
 CREATE TEMP TABLE catalogue AS
 SELECT product_id, product_name, department_id, department FROM {products};
+CREATE TEMP TABLE lines AS SELECT id, order_id, product_id, add_to_cart_order, reordered
+FROM {order_items} WHERE order_id IN (SELECT order_id FROM sold);
 CREATE TEMP TABLE baskets AS
-SELECT s.*, coalesce(b.lines, 0) AS lines, coalesce(b.reorders, 0) AS reorders
-FROM sold s LEFT JOIN (
-    SELECT order_id, count(*) AS lines, sum(reordered) AS reorders FROM lines GROUP BY order_id
-) b USING (order_id);
--- An order's cents, evenly over its lines; the first ones get one of those left over.
+SELECT sold.*, coalesce(n, 0) AS lines, coalesce(again, 0) AS reorders FROM sold LEFT JOIN (
+    SELECT order_id, count(*) AS n, sum(reordered) AS again FROM lines GROUP BY order_id
+) USING (order_id);
 CREATE TEMP TABLE shares AS
-SELECT b.order_date, l.order_id, b.user_id, l.product_id, l.add_to_cart_order, l.reordered,
-       b.cents // b.lines + (row_number() OVER (
-           PARTITION BY l.order_id ORDER BY l.add_to_cart_order, l.id
-       ) <= b.cents % b.lines)::BIGINT AS cents
-FROM lines l JOIN baskets b USING (order_id) WHERE b.of_day
-"""
+SELECT b.order_date, order_id, b.user_id, l.product_id, l.add_to_cart_order, l.reordered,
+       cents // lines + (row_number() OVER (PARTITION BY order_id ORDER BY add_to_cart_order, id)
+                         <= cents % lines)::BIGINT AS cents
+FROM lines l JOIN baskets b USING (order_id) WHERE of_day"""
 GOLD_BY_DAY = {
     "gold.daily_sales": """
 SELECT order_date, count(*) AS orders, sum(lines)::BIGINT AS items,
@@ -112,49 +104,41 @@ FROM shares JOIN catalogue USING (product_id) GROUP BY order_date, product_id"""
     "gold.department_analytics": """
 WITH parts AS (
     SELECT order_date, department_id, department, order_id, user_id, reordered, cents
-    FROM shares JOIN catalogue USING (product_id)
-    UNION ALL
+    FROM shares JOIN catalogue USING (product_id) UNION ALL
     SELECT order_date, NULL, 'unknown', order_id, user_id, NULL, cents
-    FROM baskets WHERE of_day AND lines = 0
-), days AS (SELECT order_date, sum(cents) AS cents FROM baskets WHERE of_day GROUP BY order_date)
+    FROM baskets WHERE of_day AND lines = 0)
 SELECT order_date, department_id, department, count(reordered) AS units,
        count(DISTINCT order_id) AS orders, count(DISTINCT user_id) AS customers,
-       money(sum(parts.cents)) AS allocated_revenue,
-       ratio(sum(parts.cents), any_value(days.cents)) AS revenue_share,
+       money(sum(cents)) AS allocated_revenue,
+       ratio(sum(cents), sum(sum(cents)) OVER (PARTITION BY order_date)) AS revenue_share,
        ratio(sum(reordered), count(reordered)) AS reorder_rate
-FROM parts JOIN days USING (order_date) GROUP BY order_date, department_id, department""",
+FROM parts GROUP BY order_date, department_id, department""",
 }
-# The deviation is sqrt(n / d) / 86400 millionths of a day. Whole numbers check the double's
-# rounding, which can be one off at a tie: its square must lie within (root ± 1/2) squared.
+# The deviation is sqrt(n / d) millionths of a day. At a tie the double's rounding can be one off,
+# so whole numbers decide: n / d lies between the squares of root - 1/2 and root + 1/2.
 GOLD_BY_USER = """
-WITH gaps AS (
-    SELECT *, epoch_us(order_timestamp) - lag(epoch_us(order_timestamp)) OVER (
-        PARTITION BY user_id ORDER BY order_timestamp) AS gap
-    FROM baskets WHERE of_user
+WITH visits AS (
+    SELECT *, us - lag(us) OVER (PARTITION BY user_id ORDER BY us) AS gap FROM baskets WHERE of_user
 ), customers AS (
     SELECT user_id, min(order_date) AS first_order_date, max(order_date) AS last_order_date,
            count(*) AS orders, sum(lines)::BIGINT AS items, sum(cents) AS cents,
-           sum(reorders) AS reorders, count(gap) AS gaps, sum(gap) AS days,
-           gaps * sum(gap::HUGEINT * gap) - days * days AS n,
-           (gaps * (gaps - 1)) * 86400::HUGEINT * 86400 AS d,
+           sum(reorders) AS reorders, count(gap) AS gaps, sum(gap) AS span,
+           gaps * sum(gap::HUGEINT * gap) - span * span AS n,
+           gaps * (gaps - 1) * 86400::HUGEINT * 86400 AS d,
            CASE WHEN gaps > 1 THEN round(sqrt(n::DOUBLE / d::DOUBLE))::HUGEINT END AS root
-    FROM gaps GROUP BY user_id
-), bought AS (
-    SELECT user_id, department, count(*) AS lines
+    FROM visits GROUP BY user_id
+), favourites AS (
+    SELECT user_id, department AS favourite_department
     FROM lines JOIN baskets USING (order_id) JOIN catalogue USING (product_id)
     WHERE of_user GROUP BY user_id, department
-), favourites AS (
-    SELECT user_id, department AS favourite_department FROM bought
-    QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY lines DESC, department) = 1
-)
+    QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY count(*) DESC, department) = 1)
 SELECT user_id, first_order_date, last_order_date, orders, items, money(cents) AS spend,
        ratio(cents, 100 * orders) AS average_order_value,
        ratio(items, orders) AS average_basket_size,
-       ratio(days, 86400000000 * gaps) AS average_days_between_orders,
-       CAST(CASE WHEN d * (2 * root + 1) * (2 * root + 1) <= 4 * n THEN root + 1
-                 WHEN root > 0 AND d * (2 * root - 1) * (2 * root - 1) > 4 * n THEN root - 1
-                 ELSE root END::DECIMAL(18,0) * 0.000001 AS DECIMAL(18,6))
-           AS stddev_days_between_orders,
+       ratio(span, 86400000000 * gaps) AS average_days_between_orders,
+       (CASE WHEN d * (2 * root + 1) * (2 * root + 1) <= 4 * n THEN root + 1
+             WHEN root > 0 AND d * (2 * root - 1) * (2 * root - 1) > 4 * n THEN root - 1
+             ELSE root END::DECIMAL(18,0) * 0.000001)::DECIMAL(18,6) AS stddev_days_between_orders,
        ratio(reorders, items) AS reorder_rate, favourite_department
 FROM customers LEFT JOIN favourites USING (user_id)"""
 
@@ -164,7 +148,6 @@ def run(root: Path, batch_dates: Sequence[date]) -> None:
     with _connect() as con:
         batch = _Batch(con, root.resolve(), sorted(set(batch_dates)))
         for dataset in SILVER:
-            batch.create(dataset)
             batch.resolve(dataset)
         batch.find_touched()
         for dataset in SILVER:
@@ -180,8 +163,8 @@ def read_table(root: Path, table: str) -> pa.Table:
 
 def _connect() -> duckdb.DuckDBPyConnection:
     """Open DuckDB with its Delta extension, from the wheel that the installer has verified."""
-    config = {"threads": 2, "allow_unsigned_extensions": True}  # no hashing of its 80 MB each time
-    con = duckdb.connect(config=config)
+    config = {"threads": "2", "allow_unsigned_extensions": "true"}  # no hashing of its 80 MB
+    con = duckdb.connect(config={**config})
     folder = files("duckdb_extension_delta") / "extensions" / f"v{duckdb.__version__}"
     con.load_extension(str(folder / "delta.duckdb_extension"))
     con.execute(f"SET TimeZone = 'UTC'; {MACROS}")
@@ -193,24 +176,17 @@ def _text(value: object) -> str:
 
 
 def _any_of(column: str, values: Sequence[Any]) -> str:
-    """A condition for DuckDB (which prunes files by a range, not by a list) and delta-rs."""
+    """A condition for delta-rs and DuckDB (which prunes files by a range, not by a list)."""
     texts = [str(v) if isinstance(v, int) else _text(v) for v in sorted(values)]
     return f"{column} BETWEEN {texts[0]} AND {texts[-1]} AND {column} IN ({', '.join(texts)})"
 
 
 def _value(column: str, kind: str) -> str:
-    """SQL: the value of a text; null if it is missing or wrong."""
-    if kind == "TEXT":
-        return f"trimmed({column})"
-    text = f"regexp_extract({column}, '^{BLANK}*{TEXT_OF[kind]}{BLANK}*$', 1)"
-    value = f"try_cast({text} AS {kind})"
-    return f"in_years({value})" if kind == "TIMESTAMPTZ" else value
-
-
-def _fine(column: str) -> str:
-    """SQL: whether a column certainly breaks no rule; `<column>_` is its text."""
-    fine = f"{column} {BOUNDS.get(column, ('', 'IS NOT NULL'))[1]}"
-    return f"({fine} OR {column}_ IS NULL)" if column in NULLABLE else fine
+    """SQL: the value of a text, null if it is missing or wrong; and the text, `<column>_`."""
+    text = f"regexp_extract(t.{column}, '^{BLANK}*{TEXT_OF.get(kind)}{BLANK}*$', 1)"
+    value = f"trimmed(t.{column})" if kind == "TEXT" else f"try_cast({text} AS {kind})"
+    value = f"in_years({value})" if kind == "TIMESTAMPTZ" else value
+    return f"{value} AS {column}, t.{column} AS {column}_"
 
 
 def _rule(column: str) -> str:
@@ -243,3 +219,156 @@ class _Batch:
         """A condition by which Delta skips the files that have none of the query's values."""
         low, high = self.con.execute(f"SELECT min(v), max(v) FROM ({query}) q(v)").fetchall()[0]
         return "false" if low is None else f"{column} BETWEEN {low} AND {high}"
+
+    def create(self, table: str, columns: str, partition: str | None) -> None:
+        if not (self.path(table) / "_delta_log").is_dir():
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE shape ({columns})")
+            schema = self.con.sql("FROM shape").to_arrow_table().schema
+            DeltaTable.create(self.path(table), schema, partition_by=partition)
+
+    def write(self, table: str, rows: str, where: str | None, partition: str | None) -> None:
+        """Replace the rows that the condition names (None: all)."""
+        path, data = self.path(table), self.con.sql(rows).to_arrow_table()
+        where = where if path.is_dir() else None
+        write_deltalake(path, data, mode="overwrite", predicate=where, partition_by=partition)
+
+    def read_raw(self, dataset: str) -> pa.Table:
+        """Read the days' files as text, strictly."""
+        names = list(SOURCE[dataset])
+        kinds = [pa.string()] * len(names) + [pa.date32(), pa.string(), pa.int64()]
+        schema = pa.schema(list(zip([*names, *VERSION.split(", ")], kinds, strict=True)))
+        parts = [schema.empty_table()]
+        folders = [(day, self.root / "raw" / dataset / str(day)) for day in self.dates]
+        for day, path in ((d, p) for d, f in folders for p in f.glob("[!._]*.[cC][sS][vV]")):
+            with path.open(encoding="utf-8-sig") as handle:
+                header = [name.strip().lower() for name in handle.readline().split(",")]
+            text = self.con.sql(f"""
+                SELECT {", ".join(names)} FROM read_csv({_text(path)}, auto_detect=false,
+                    header=true, delim=',', quote='"', escape='"', strict_mode=true,
+                    columns={{{", ".join(f"{_text(name)}: 'TEXT'" for name in header)}}})
+                """).to_arrow_table()
+            n = len(text)
+            origin = [pa.repeat(day, n), pa.repeat(path.name, n), pa.array(np.arange(2, n + 2))]
+            parts.append(pa.Table.from_arrays([*text.columns, *origin], schema=schema))
+        return pa.concat_tables(parts)
+
+    def texts(self, dataset: str) -> str:
+        """SQL, for one query: the new rows, and those rejected before."""
+        self.con.register(f"raw_{dataset}", self.raw[dataset].to_reader())
+        return f"(FROM raw_{dataset} UNION ALL FROM carried_{dataset}) t"
+
+    def resolve(self, dataset: str) -> None:
+        """Judge new and rejected rows; find those that win (`won`) and what they meet (`old`)."""
+        con, key, source, judged = self.con, KEY[dataset], SOURCE[dataset], f"judged_{dataset}"
+        names, is_new = ", ".join(source), _any_of("_batch_date", self.dates)
+        rules = ", ".join(map(_rule, source))
+        day = "order_date, " if "order_timestamp" in source else ""
+        text_ddl = f"{' TEXT, '.join(source)} TEXT, {VERSION_DDL}"
+        self.create(f"bronze.{dataset}", text_ddl, "_batch_date")
+        self.create(f"rejected.{dataset}", f"{text_ddl}, _category TEXT, _rules TEXT[]", None)
+        silver_ddl = f"{SILVER[dataset]}, {day.replace(',', ' DATE,')}{VERSION_DDL}"
+        self.create(f"silver.{dataset}", silver_ddl, PARTITION[dataset])
+        self.raw[dataset] = self.read_raw(dataset)
+        con.execute(f"""
+            CREATE TEMP TABLE carried_{dataset} AS SELECT {names}, {VERSION}
+            FROM {self.scan(f"rejected.{dataset}")} WHERE NOT ({is_new});
+            CREATE TEMP TABLE {judged} AS
+            SELECT {names}, {"order_timestamp::DATE AS order_date, " if day else ""}{VERSION},
+                   CASE WHEN coalesce({rules}) IS NOT NULL
+                        THEN list_filter([{rules}], lambda r: r IS NOT NULL) END AS _rules
+            FROM (SELECT {", ".join(map(_value, source, source.values()))}, {VERSION}
+                  FROM {self.texts(dataset)})""")
+        for batch, name in con.execute(f"""
+            SELECT _batch_date, _file FROM {judged} WHERE {is_new}
+            GROUP BY ALL HAVING count(*) >= 100 AND 20 * count(_rules) > count(*)""").fetchall():
+            print(f"{dataset}/{batch}/{name}: held, too many faults; mend it", file=sys.stderr)
+            is_held = f"_batch_date = '{batch}' AND _file = {_text(name)}"
+            con.execute(f"DELETE FROM {judged} WHERE {is_held}")
+            rest = f"FROM {self.texts(dataset)} WHERE {is_new} AND NOT ({is_held})"
+            self.raw[dataset] = con.sql(rest).to_arrow_table()
+        for column, parent in PARENTS.get(dataset, {}).items():
+            self.judge_parents(dataset, column, parent)
+        seen = f"SELECT {key} FROM {judged} WHERE {is_new} OR _rules IS NULL"
+        con.execute(f"""
+            CREATE TEMP TABLE old_{dataset} AS FROM {self.scan(f"silver.{dataset}")}
+            WHERE {self.near(key, seen)} AND {key} IN ({seen});
+            DELETE FROM {judged} j USING old_{dataset} o
+            WHERE _rules IS NULL AND o.{key} = j.{key} AND {NEWER.format("o", "j")};
+            DELETE FROM {judged} WHERE rowid IN (
+                SELECT rowid FROM {judged} WHERE _rules IS NULL AND {key} IN (
+                    SELECT {key} FROM {judged} WHERE _rules IS NULL GROUP BY 1 HAVING count(*) > 1)
+                QUALIFY row_number() OVER (
+                    PARTITION BY {key} ORDER BY _batch_date DESC, _file DESC, _row DESC) > 1);
+            CREATE TEMP VIEW won_{dataset} AS
+            SELECT * EXCLUDE (_rules) FROM {judged} WHERE _rules IS NULL;
+            CREATE TEMP TABLE changed_{dataset} AS
+            SELECT w.{key}, w.{"order_id" if day else key} AS of
+            FROM won_{dataset} w LEFT JOIN old_{dataset} o USING ({key})
+            WHERE o.{key} IS NULL OR ({", ".join(f"w.{c}" for c in source)})
+                IS DISTINCT FROM ({", ".join(f"o.{c}" for c in source)})""")
+
+    def judge_parents(self, dataset: str, column: str, parent: str) -> None:
+        """Add the foreign key's rule to the rows whose parent is not published."""
+        absent = f"""SELECT {column} FROM judged_{dataset}
+            WHERE {column} NOT IN (SELECT {column} FROM won_{parent})"""
+        silver, near = self.scan(f"silver.{parent}"), self.near(column, absent)
+        self.con.execute(f"""
+            UPDATE judged_{dataset} SET _rules = list_append(_rules, '{column}.foreign_key')
+            WHERE {column} IN ({absent} EXCEPT SELECT {column} FROM {silver} WHERE {near})""")
+
+    def find_touched(self) -> None:
+        """Find the days and customers that gold has to make anew, before silver changes."""
+        known = "SELECT product_id FROM changed_products SEMI JOIN old_products USING (product_id)"
+        self.con.execute(f"""
+            CREATE TEMP TABLE hit AS
+            SELECT of AS order_id FROM changed_orders UNION SELECT of FROM changed_order_items UNION
+            SELECT o.order_id FROM old_order_items o SEMI JOIN changed_order_items USING (id) UNION
+            SELECT order_id FROM {self.scan("silver.order_items")}
+            WHERE {self.near("product_id", known)} AND product_id IN ({known})""")
+        elsewhere = self.near("order_id", "FROM hit ANTI JOIN won_orders USING (order_id)")
+        before = f"FROM read_parquet({_text(self.pending)}) UNION" if self.pending.exists() else ""
+        self.con.execute(f"""
+            CREATE TEMP TABLE touched AS {before} SELECT order_date, user_id FROM (
+                FROM won_orders UNION ALL FROM old_orders UNION ALL
+                FROM {self.scan("silver.orders")} WHERE {elsewhere}
+            ) SEMI JOIN hit USING (order_id) GROUP BY ALL;
+            COPY touched TO {_text(self.pending)} (USE_TMP_FILE true)""")
+
+    def publish(self, dataset: str) -> None:
+        """Write a dataset's bronze, silver and rejected rows."""
+        key, silver, partition = KEY[dataset], f"silver.{dataset}", PARTITION[dataset]
+        if len(raw := self.raw[dataset]):
+            where, bronze = _any_of("_batch_date", self.dates), self.path(f"bronze.{dataset}")
+            write_deltalake(bronze, raw, mode="overwrite", predicate=where)
+        won = f"FROM won_{dataset}"
+        met = f"SELECT {partition} FROM old_{dataset} SEMI JOIN won_{dataset} USING ({key})"
+        if self.column(f"{met} LIMIT 1"):  # replace the partitions of the rows gone and come
+            where = _any_of(partition, self.column(f"SELECT {partition} {won} UNION {met}"))
+            rest = f"FROM {self.scan(silver)} ANTI JOIN won_{dataset} USING ({key}) WHERE {where}"
+            self.write(silver, f"{won} UNION ALL BY NAME {rest}", where, partition)
+        elif self.column(f"SELECT 1 {won} LIMIT 1"):
+            write_deltalake(self.path(silver), self.con.sql(won).to_arrow_table(), mode="append")
+        rejected, bad = f"rejected.{dataset}", f"judged_{dataset} j WHERE _rules IS NOT NULL"
+        was_any = f"SELECT 1 FROM {self.scan(rejected)} LIMIT 1"
+        if self.column(f"SELECT 1 FROM {bad} LIMIT 1") or self.column(was_any):
+            rows = f"""
+                SELECT t.*, CASE WHEN _rules[1] LIKE '%.foreign_key' THEN 'referential_integrity'
+                    ELSE 'data_quality' END AS _category, _rules
+                FROM {self.texts(dataset)} JOIN (SELECT {VERSION}, _rules FROM {bad} AND NOT EXISTS (
+                    FROM (FROM won_{dataset} UNION ALL FROM old_{dataset}) s
+                    WHERE s.{key} = j.{key} AND {NEWER.format("s", "j")})) USING ({VERSION})"""
+            self.write(rejected, rows, None, None)
+
+    def make_gold(self) -> None:
+        """Make the touched days and customers anew, whole."""
+        if days := self.column("SELECT DISTINCT order_date FROM touched"):
+            silver = {dataset: self.scan(f"silver.{dataset}") for dataset in SILVER}
+            self.con.execute(GOLD_INPUTS.format(**silver))
+            for table, rows in GOLD_BY_DAY.items():
+                self.write(table, rows, _any_of("order_date", days), "order_date")
+            table, rows = "gold.customer_insights", f"FROM ({GOLD_BY_USER})"
+            if self.path(table).is_dir():
+                rows += f""" UNION ALL BY NAME FROM {self.scan(table)}
+                    WHERE user_id NOT IN (SELECT user_id FROM touched)"""
+            self.write(table, rows, None, None)
+        self.pending.unlink()

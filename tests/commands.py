@@ -1,0 +1,84 @@
+"""A lakehouse driven by its command line, as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+
+PROJECT = Path(__file__).parents[1]
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Lakehouse:
+    """A lakehouse in a folder. Every command is a process of its own."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.root = folder / "lakehouse"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE", "DAGSTER"))}
+        self.environment = {**kept, "LAKEHOUSE_ROOT": str(self.root), **environment}
+
+    def __call__(self, *arguments: str) -> Ended:
+        """Run ``lakehouse ARGUMENTS``."""
+        done = subprocess.run(
+            [sys.executable, "-m", "lakehouse_assets.cli", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str) -> str:
+        """Run a command that must end well; returns what it printed."""
+        ended = self(*arguments)
+        assert ended.code == 0, f"{arguments}: {ended.code}\n{ended.out}\n{ended.err}"
+        return ended.out
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query."""
+        found: list[dict[str, Any]] = json.loads(self.ok("query", sql, "--format", "json"))
+        return found
+
+    def value(self, sql: str) -> Any:
+        """The one value of a query."""
+        [[value]] = [list(row.values()) for row in self.rows(sql)]
+        return value
+
+    def versions(self) -> dict[str, int]:
+        """The newest version of every Delta table of the lake."""
+        logs = sorted((self.root / "processed").rglob("_delta_log"))
+        names = {str(log.parent.relative_to(self.root)): log.parent for log in logs}
+        return {name: DeltaTable(folder).version() for name, folder in names.items()}
+
+    def hashes(self) -> dict[str, str]:
+        """A hash of every silver and gold table's content, by the contract's columns."""
+        found = {}
+        for name in sorted(self.versions()):
+            _, layer, table = name.split("/") if name.count("/") == 2 else ("", "", "")
+            if layer in ("silver", "gold"):
+                [row] = self.rows(
+                    "SELECT md5(string_agg(h, '' ORDER BY h)) AS h FROM ("
+                    "SELECT md5(CAST(t AS VARCHAR)) AS h FROM ("
+                    f"SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM {layer}.{table}) t)"
+                )
+                found[f"{layer}.{table}"] = row["h"]
+        assert len(found) == 7
+        return found

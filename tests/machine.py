@@ -1,0 +1,16 @@
+"""What this machine lacks: optional parts are named in one line, and demanded where CI asks."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from resources.doctor import java
+
+_JAVA = java()
+
+if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _JAVA.ok:
+    raise RuntimeError(f"Java is {_JAVA.found}, and no suite may be skipped: {_JAVA.advice}")
+
+needs_java = pytest.mark.skipif(not _JAVA.ok, reason=f"Java is {_JAVA.found}: {_JAVA.advice}")
