@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,6 +85,13 @@ class Lake:
     first_date: date
     last_date: date
     datasets: frozenset[str]
+    _open: dict[tuple[str, int | None], DeltaTable] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def anew(self) -> Lake:
+        """The same lake, with nothing known of its tables yet: what every job starts with."""
+        return replace(self)
 
     # ------------------------------------------------------------------------------ raw zone
 
@@ -149,11 +156,24 @@ class Lake:
         return self.storage.uri(self.path(table))
 
     def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
-        """The table's log at a version (the newest unless given); None before its first."""
-        try:
-            return DeltaTable(self.uri(table), version=version)
-        except TableNotFoundError:
-            return None
+        """The table's log at a version (the newest unless given); None before its first.
+
+        Logs that are open are only brought up to date: opening one costs milliseconds, and a
+        job asks often.
+        """
+        uri = self.uri(table)
+        newest = self._open.get((uri, None))
+        if newest is not None and version is None:
+            newest.update_incremental()
+            return newest
+        if newest is not None and newest.version() == version:
+            return newest
+        if (uri, version) not in self._open:
+            try:
+                self._open[uri, version] = DeltaTable(uri, version=version)
+            except TableNotFoundError:
+                return None
+        return self._open[uri, version]
 
     def version(self, table: Table) -> int | None:
         """The newest version; None before the first."""

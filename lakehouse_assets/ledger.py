@@ -227,11 +227,15 @@ class Ledger:
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
+        self._known: tuple[int, list[Fact]] = (-1, [])
 
     def facts(self) -> list[Fact]:
         """Every fact, in order."""
-        rows = self.lake.rows(FACTS)
-        return sorted((_from_row(row) for row in rows), key=lambda f: f.seq)
+        version = self.lake.version(FACTS)
+        if version is not None and version != self._known[0]:
+            rows = self.lake.rows(FACTS)
+            self._known = version, sorted(map(_from_row, rows), key=lambda f: f.seq)
+        return self._known[1]
 
     def state(self) -> State:
         """The ledger, folded."""

@@ -62,8 +62,7 @@ class SparkEngine(Engine):
 
     def session(self) -> "SparkSession":
         """This process's session, started when first asked for."""
-        # Workers must find what this process finds.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        _prepare_workers()
         session: SparkSession = self.pyspark.spark_session
         return session
 
@@ -85,6 +84,18 @@ def engine(settings: Settings) -> Engine:
     if settings.engine is EngineName.SPARK:
         return SparkEngine(pyspark=LazyPySparkResource(spark_config=SPARK_CONFIG))
     return SailEngine()
+
+
+def spark_session() -> "SparkSession":
+    """Local Spark with Delta, tuned for small runs, outside Dagster."""
+    _prepare_workers()
+    session: SparkSession = LazyPySparkResource(spark_config=SPARK_CONFIG).spark_session
+    return session
+
+
+def _prepare_workers() -> None:
+    """Let Spark's Python workers find what this process finds."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 @cache

@@ -31,7 +31,7 @@ def query(lake: Lake, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """
     import duckdb  # noqa: PLC0415 - only who asks pays for it
 
-    connection = _connect(duckdb)
+    connection = connect()
     try:
         _define(connection, lake, sql)
         cursor = connection.execute(sql)
@@ -44,12 +44,14 @@ def query(lake: Lake, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         connection.close()
 
 
-def _connect(module: Any) -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that reads Delta tables; timestamps are UTC."""
+    import duckdb  # noqa: PLC0415 - only who asks pays for it
     import duckdb_extension_delta  # noqa: PLC0415 - carries the extension's file
 
     folder = Path(duckdb_extension_delta.__file__).parent
     [extension] = folder.glob("extensions/*/delta.duckdb_extension")
-    connection: duckdb.DuckDBPyConnection = module.connect()
+    connection = duckdb.connect()
     connection.execute(f"LOAD '{extension}'")
     connection.execute("SET TimeZone = 'UTC'")
     return connection

@@ -46,6 +46,7 @@ def run(
     """
     started, cpu = time.perf_counter(), time.process_time()
     layer, name = table.split(".")
+    lake = lake.anew()
     ledger = Ledger(lake)
     days = sorted(set(dates))
     with Workspace(spark, lake, run_id) as work:

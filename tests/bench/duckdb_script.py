@@ -7,8 +7,8 @@ It takes the days' `root/raw/<dataset>/<YYYY-MM-DD>/*.csv` to Delta tables in `r
 the design's values, rules, limit that holds a file, version order, foreign keys and gold tables.
 Days come in any order, and again; after a crash the same call mends everything. A run reads the
 days' files, the rejected rows, and what of silver and gold these can change. To the product it
-leaves files that are not plain CSV with a line per row (a ragged line stops it), are replaced or
-withdrawn; acceptances, repairs, receipts, changes of the rules, every other engine.
+leaves all but plain CSV with a line per row (a ragged line stops it), files that are replaced or
+withdrawn, acceptances, repairs, receipts, changes of the rules, every other engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 
 SILVER = {  # the source's columns; parents come first
     "products": "product_id BIGINT, department_id BIGINT, department TEXT, product_name TEXT",
@@ -57,12 +57,13 @@ TEXT_OF = {  # type → what of a text is cast to it
     **dict.fromkeys(("BIGINT", "INTEGER"), r"(-?[0-9]+)(?:\.0+)?"),
     **dict.fromkeys(("DECIMAL(12,2)", "DECIMAL(9,2)"), r"(-?[0-9]+(?:\.[0-9]{1,2})?)"),
 }
-# ratio: the exact quotient of whole numbers, none of them negative, rounded half up.
+# ratio: the exact quotient of whole numbers, none of them negative, rounded half up
 MACROS = f"""
 CREATE MACRO trimmed(t) AS nullif(CASE WHEN regexp_matches(t, '^{BLANK}|{BLANK}$')
                                        THEN trim(t, ' \t\r\n\u00a0') ELSE t END, '');
 CREATE MACRO in_years(t) AS CASE WHEN t >= '0001-01-01' AND t < '10000-01-01' THEN t END;
 CREATE MACRO money(cents) AS CAST(cents::DECIMAL(18,0) * 0.01 AS DECIMAL(18,2));
+CREATE MACRO mean(x) AS ratio(sum(x), count(x));
 CREATE MACRO ratio(n, d) AS CASE WHEN d > 0 THEN CAST(
     ((20000 * n::HUGEINT + d) // (2 * d::HUGEINT))::DECIMAL(18,0) * 0.0001 AS DECIMAL(18,4)) END;
 """
@@ -74,8 +75,7 @@ SELECT order_id, user_id, epoch_us(order_timestamp) AS us, order_date,
        (total_amount * 100)::BIGINT AS cents, order_date IN (SELECT order_date FROM touched) AS of_day,
        user_id IN (SELECT user_id FROM touched) AS of_user
 FROM {orders} WHERE of_day OR of_user;
-CREATE TEMP TABLE catalogue AS
-SELECT product_id, product_name, department_id, department FROM {products};
+CREATE TEMP TABLE catalogue AS FROM {products};
 CREATE TEMP TABLE lines AS SELECT id, order_id, product_id, add_to_cart_order, reordered
 FROM {order_items} WHERE order_id IN (SELECT order_id FROM sold);
 CREATE TEMP TABLE baskets AS
@@ -97,21 +97,19 @@ FROM baskets WHERE of_day GROUP BY order_date""",
 SELECT order_date, product_id, any_value(product_name) AS product_name,
        any_value(department_id) AS department_id, any_value(department) AS department,
        count(*) AS units, count(DISTINCT order_id) AS orders, sum(reordered)::BIGINT AS reorders,
-       ratio(sum(reordered), count(*)) AS reorder_rate,
-       ratio(sum(add_to_cart_order), count(*)) AS average_cart_position,
+       mean(reordered) AS reorder_rate, mean(add_to_cart_order) AS average_cart_position,
        money(sum(cents)) AS allocated_revenue
 FROM shares JOIN catalogue USING (product_id) GROUP BY order_date, product_id""",
     "gold.department_analytics": """
-WITH parts AS (
-    SELECT order_date, department_id, department, order_id, user_id, reordered, cents
-    FROM shares JOIN catalogue USING (product_id) UNION ALL
-    SELECT order_date, NULL, 'unknown', order_id, user_id, NULL, cents
-    FROM baskets WHERE of_day AND lines = 0)
+WITH parts AS (SELECT order_date, department_id, department, order_id, user_id, reordered, cents
+               FROM shares JOIN catalogue USING (product_id) UNION ALL
+               SELECT order_date, NULL, 'unknown', order_id, user_id, NULL, cents
+               FROM baskets WHERE of_day AND lines = 0)
 SELECT order_date, department_id, department, count(reordered) AS units,
        count(DISTINCT order_id) AS orders, count(DISTINCT user_id) AS customers,
        money(sum(cents)) AS allocated_revenue,
        ratio(sum(cents), sum(sum(cents)) OVER (PARTITION BY order_date)) AS revenue_share,
-       ratio(sum(reordered), count(reordered)) AS reorder_rate
+       mean(reordered) AS reorder_rate
 FROM parts GROUP BY order_date, department_id, department""",
 }
 # The deviation is sqrt(n / d) millionths of a day. At a tie the double's rounding can be one off,
@@ -133,13 +131,12 @@ WITH visits AS (
     WHERE of_user GROUP BY user_id, department
     QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY count(*) DESC, department) = 1)
 SELECT user_id, first_order_date, last_order_date, orders, items, money(cents) AS spend,
-       ratio(cents, 100 * orders) AS average_order_value,
-       ratio(items, orders) AS average_basket_size,
-       ratio(span, 86400000000 * gaps) AS average_days_between_orders,
-       (CASE WHEN d * (2 * root + 1) * (2 * root + 1) <= 4 * n THEN root + 1
-             WHEN root > 0 AND d * (2 * root - 1) * (2 * root - 1) > 4 * n THEN root - 1
-             ELSE root END::DECIMAL(18,0) * 0.000001)::DECIMAL(18,6) AS stddev_days_between_orders,
-       ratio(reorders, items) AS reorder_rate, favourite_department
+    ratio(cents, 100 * orders) AS average_order_value, ratio(items, orders) AS average_basket_size,
+    ratio(span, 86400000000 * gaps) AS average_days_between_orders,
+    (CASE WHEN d * (2 * root + 1) * (2 * root + 1) <= 4 * n THEN root + 1
+          WHEN root > 0 AND d * (2 * root - 1) * (2 * root - 1) > 4 * n THEN root - 1
+          ELSE root END::DECIMAL(18,0) * 0.000001)::DECIMAL(18,6) AS stddev_days_between_orders,
+    ratio(reorders, items) AS reorder_rate, favourite_department
 FROM customers LEFT JOIN favourites USING (user_id)"""
 
 
@@ -158,13 +155,13 @@ def run(root: Path, batch_dates: Sequence[date]) -> None:
 def read_table(root: Path, table: str) -> pa.Table:
     """Read a whole table; `table` is `<layer>.<name>`."""
     with _connect() as con:
-        return con.sql(f"FROM {_Batch(con, root.resolve(), []).scan(table)}").to_arrow_table()
+        batch = _Batch(con, root.resolve(), [])
+        return batch.rows(f"FROM {batch.scan(table)}")
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
     """Open DuckDB with its Delta extension, from the wheel that the installer has verified."""
-    config = {"threads": "2", "allow_unsigned_extensions": "true"}  # no hashing of its 80 MB
-    con = duckdb.connect(config={**config})
+    con = duckdb.connect(config={"threads": 2, "allow_unsigned_extensions": True})  # not hashed
     folder = files("duckdb_extension_delta") / "extensions" / f"v{duckdb.__version__}"
     con.load_extension(str(folder / "delta.duckdb_extension"))
     con.execute(f"SET TimeZone = 'UTC'; {MACROS}")
@@ -212,6 +209,9 @@ class _Batch:
     def scan(self, table: str) -> str:
         return f"delta_scan({_text(self.path(table))})"
 
+    def rows(self, query: str) -> pa.Table:
+        return self.con.sql(query).to_arrow_table()
+
     def column(self, query: str) -> list[Any]:
         return [row[0] for row in self.con.execute(query).fetchall()]
 
@@ -220,17 +220,11 @@ class _Batch:
         low, high = self.con.execute(f"SELECT min(v), max(v) FROM ({query}) q(v)").fetchall()[0]
         return "false" if low is None else f"{column} BETWEEN {low} AND {high}"
 
-    def create(self, table: str, columns: str, partition: str | None) -> None:
-        if not (self.path(table) / "_delta_log").is_dir():
-            self.con.execute(f"CREATE OR REPLACE TEMP TABLE shape ({columns})")
-            schema = self.con.sql("FROM shape").to_arrow_table().schema
-            DeltaTable.create(self.path(table), schema, partition_by=partition)
-
-    def write(self, table: str, rows: str, where: str | None, partition: str | None) -> None:
-        """Replace the rows that the condition names (None: all)."""
-        path, data = self.path(table), self.con.sql(rows).to_arrow_table()
+    def write(self, table: str, rows: pa.Table, where: str | None, partition: str | None) -> None:
+        """Replace the rows that the condition names (None: all); create the table if need be."""
+        path = self.path(table)
         where = where if path.is_dir() else None
-        write_deltalake(path, data, mode="overwrite", predicate=where, partition_by=partition)
+        write_deltalake(path, rows, mode="overwrite", predicate=where, partition_by=partition)
 
     def read_raw(self, dataset: str) -> pa.Table:
         """Read the days' files as text, strictly."""
@@ -242,11 +236,10 @@ class _Batch:
         for day, path in ((d, p) for d, f in folders for p in f.glob("[!._]*.[cC][sS][vV]")):
             with path.open(encoding="utf-8-sig") as handle:
                 header = [name.strip().lower() for name in handle.readline().split(",")]
-            text = self.con.sql(f"""
+            text = self.rows(f"""
                 SELECT {", ".join(names)} FROM read_csv({_text(path)}, auto_detect=false,
                     header=true, delim=',', quote='"', escape='"', strict_mode=true,
-                    columns={{{", ".join(f"{_text(name)}: 'TEXT'" for name in header)}}})
-                """).to_arrow_table()
+                    columns={{{", ".join(f"{_text(name)}: 'TEXT'" for name in header)}}})""")
             n = len(text)
             origin = [pa.repeat(day, n), pa.repeat(path.name, n), pa.array(np.arange(2, n + 2))]
             parts.append(pa.Table.from_arrays([*text.columns, *origin], schema=schema))
@@ -263,11 +256,21 @@ class _Batch:
         names, is_new = ", ".join(source), _any_of("_batch_date", self.dates)
         rules = ", ".join(map(_rule, source))
         day = "order_date, " if "order_timestamp" in source else ""
-        text_ddl = f"{' TEXT, '.join(source)} TEXT, {VERSION_DDL}"
-        self.create(f"bronze.{dataset}", text_ddl, "_batch_date")
-        self.create(f"rejected.{dataset}", f"{text_ddl}, _category TEXT, _rules TEXT[]", None)
-        silver_ddl = f"{SILVER[dataset]}, {day.replace(',', ' DATE,')}{VERSION_DDL}"
-        self.create(f"silver.{dataset}", silver_ddl, PARTITION[dataset])
+        for table, columns, partition in (
+            (
+                f"silver.{dataset}",
+                f"{SILVER[dataset]}, {day.replace(',', ' DATE,')}",
+                PARTITION[dataset],
+            ),
+            (
+                f"rejected.{dataset}",
+                f"{' TEXT, '.join(source)} TEXT, _category TEXT, _rules TEXT[], ",
+                None,
+            ),
+        ):
+            if not self.path(table).is_dir():
+                con.execute(f"CREATE OR REPLACE TEMP TABLE shape ({columns}{VERSION_DDL})")
+                self.write(table, self.rows("FROM shape"), None, partition)
         self.raw[dataset] = self.read_raw(dataset)
         con.execute(f"""
             CREATE TEMP TABLE carried_{dataset} AS SELECT {names}, {VERSION}
@@ -284,10 +287,15 @@ class _Batch:
             print(f"{dataset}/{batch}/{name}: held, too many faults; mend it", file=sys.stderr)
             is_held = f"_batch_date = '{batch}' AND _file = {_text(name)}"
             con.execute(f"DELETE FROM {judged} WHERE {is_held}")
-            rest = f"FROM {self.texts(dataset)} WHERE {is_new} AND NOT ({is_held})"
-            self.raw[dataset] = con.sql(rest).to_arrow_table()
+            good = self.rows(f"FROM {self.texts(dataset)} WHERE {is_new} AND NOT ({is_held})")
+            self.raw[dataset] = good
         for column, parent in PARENTS.get(dataset, {}).items():
-            self.judge_parents(dataset, column, parent)
+            absent = f"""SELECT {column} FROM {judged}
+                WHERE {column} NOT IN (SELECT {column} FROM won_{parent})"""
+            silver, near = self.scan(f"silver.{parent}"), self.near(column, absent)
+            con.execute(f"""
+                UPDATE {judged} SET _rules = list_append(_rules, '{column}.foreign_key')
+                WHERE {column} IN ({absent} EXCEPT SELECT {column} FROM {silver} WHERE {near})""")
         seen = f"SELECT {key} FROM {judged} WHERE {is_new} OR _rules IS NULL"
         con.execute(f"""
             CREATE TEMP TABLE old_{dataset} AS FROM {self.scan(f"silver.{dataset}")}
@@ -297,8 +305,7 @@ class _Batch:
             DELETE FROM {judged} WHERE rowid IN (
                 SELECT rowid FROM {judged} WHERE _rules IS NULL AND {key} IN (
                     SELECT {key} FROM {judged} WHERE _rules IS NULL GROUP BY 1 HAVING count(*) > 1)
-                QUALIFY row_number() OVER (
-                    PARTITION BY {key} ORDER BY _batch_date DESC, _file DESC, _row DESC) > 1);
+                QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY ({VERSION}) DESC) > 1);
             CREATE TEMP VIEW won_{dataset} AS
             SELECT * EXCLUDE (_rules) FROM {judged} WHERE _rules IS NULL;
             CREATE TEMP TABLE changed_{dataset} AS
@@ -306,15 +313,6 @@ class _Batch:
             FROM won_{dataset} w LEFT JOIN old_{dataset} o USING ({key})
             WHERE o.{key} IS NULL OR ({", ".join(f"w.{c}" for c in source)})
                 IS DISTINCT FROM ({", ".join(f"o.{c}" for c in source)})""")
-
-    def judge_parents(self, dataset: str, column: str, parent: str) -> None:
-        """Add the foreign key's rule to the rows whose parent is not published."""
-        absent = f"""SELECT {column} FROM judged_{dataset}
-            WHERE {column} NOT IN (SELECT {column} FROM won_{parent})"""
-        silver, near = self.scan(f"silver.{parent}"), self.near(column, absent)
-        self.con.execute(f"""
-            UPDATE judged_{dataset} SET _rules = list_append(_rules, '{column}.foreign_key')
-            WHERE {column} IN ({absent} EXCEPT SELECT {column} FROM {silver} WHERE {near})""")
 
     def find_touched(self) -> None:
         """Find the days and customers that gold has to make anew, before silver changes."""
@@ -338,37 +336,37 @@ class _Batch:
         """Write a dataset's bronze, silver and rejected rows."""
         key, silver, partition = KEY[dataset], f"silver.{dataset}", PARTITION[dataset]
         if len(raw := self.raw[dataset]):
-            where, bronze = _any_of("_batch_date", self.dates), self.path(f"bronze.{dataset}")
-            write_deltalake(bronze, raw, mode="overwrite", predicate=where)
+            where = _any_of("_batch_date", self.dates)
+            self.write(f"bronze.{dataset}", raw, where, "_batch_date")
         won = f"FROM won_{dataset}"
         met = f"SELECT {partition} FROM old_{dataset} SEMI JOIN won_{dataset} USING ({key})"
         if self.column(f"{met} LIMIT 1"):  # replace the partitions of the rows gone and come
             where = _any_of(partition, self.column(f"SELECT {partition} {won} UNION {met}"))
             rest = f"FROM {self.scan(silver)} ANTI JOIN won_{dataset} USING ({key}) WHERE {where}"
-            self.write(silver, f"{won} UNION ALL BY NAME {rest}", where, partition)
+            self.write(silver, self.rows(f"{won} UNION ALL {rest}"), where, partition)
         elif self.column(f"SELECT 1 {won} LIMIT 1"):
-            write_deltalake(self.path(silver), self.con.sql(won).to_arrow_table(), mode="append")
+            write_deltalake(self.path(silver), self.rows(won), mode="append")
         rejected, bad = f"rejected.{dataset}", f"judged_{dataset} j WHERE _rules IS NOT NULL"
-        was_any = f"SELECT 1 FROM {self.scan(rejected)} LIMIT 1"
-        if self.column(f"SELECT 1 FROM {bad} LIMIT 1") or self.column(was_any):
+        if self.column(
+            f"SELECT 1 FROM {bad} UNION ALL SELECT 1 FROM {self.scan(rejected)} LIMIT 1"
+        ):
             rows = f"""
                 SELECT t.*, CASE WHEN _rules[1] LIKE '%.foreign_key' THEN 'referential_integrity'
                     ELSE 'data_quality' END AS _category, _rules
                 FROM {self.texts(dataset)} JOIN (SELECT {VERSION}, _rules FROM {bad} AND NOT EXISTS (
                     FROM (FROM won_{dataset} UNION ALL FROM old_{dataset}) s
                     WHERE s.{key} = j.{key} AND {NEWER.format("s", "j")})) USING ({VERSION})"""
-            self.write(rejected, rows, None, None)
+            self.write(rejected, self.rows(rows), None, None)
 
     def make_gold(self) -> None:
         """Make the touched days and customers anew, whole."""
         if days := self.column("SELECT DISTINCT order_date FROM touched"):
-            silver = {dataset: self.scan(f"silver.{dataset}") for dataset in SILVER}
-            self.con.execute(GOLD_INPUTS.format(**silver))
+            self.con.execute(GOLD_INPUTS.format(**{d: self.scan(f"silver.{d}") for d in SILVER}))
             for table, rows in GOLD_BY_DAY.items():
-                self.write(table, rows, _any_of("order_date", days), "order_date")
+                self.write(table, self.rows(rows), _any_of("order_date", days), "order_date")
             table, rows = "gold.customer_insights", f"FROM ({GOLD_BY_USER})"
             if self.path(table).is_dir():
                 rows += f""" UNION ALL BY NAME FROM {self.scan(table)}
                     WHERE user_id NOT IN (SELECT user_id FROM touched)"""
-            self.write(table, rows, None, None)
+            self.write(table, self.rows(rows), None, None)
         self.pending.unlink()

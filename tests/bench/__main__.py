@@ -1,0 +1,268 @@
+"""`make bench`: a small and a large day, raw to gold, after a short and a long history.
+
+Three contenders do the same work on the same files, in one run of this program: the product on
+Sail, the same code on local Spark tuned as the product tunes it, and a hand-written DuckDB +
+delta-rs script with the same rules and outputs. Each day runs in a process of its own. What they
+publish is compared by value before anything is printed.
+
+Figures: CPU-seconds of the work alone (children and JVM included, imports and engine start not),
+of the whole process, ratios, and peak memory. `bench.json` has them too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+FIRST = date(2025, 1, 1)
+SIZES = {"small": (2_000, 10), "large": (50_000, 10)}
+CONTENDERS = ("sail", "spark", "duckdb")
+HISTORY_ORDERS = 2_000
+GOLD = ("daily_sales", "product_performance", "department_analytics", "customer_insights")
+SILVER = ("products", "orders", "order_items")
+
+
+def main() -> None:
+    """Prepare, time, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--histories", default="2,60", help="days of history, by commas")
+    parser.add_argument("--sizes", default="small,large")
+    parser.add_argument("--engines", default=",".join(CONTENDERS))
+    parser.add_argument("--json", default="bench.json")
+    parser.add_argument(
+        "--work", nargs=3, metavar=("CONTENDER", "ROOT", "DAYS"), help=argparse.SUPPRESS
+    )
+    options = parser.parse_args()
+    if options.work:
+        _work(*options.work)
+        return
+    engines = options.engines.split(",")
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
+        for history in map(int, options.histories.split(",")):
+            lakes = _histories(Path(folder), history, engines)
+            for size in options.sizes.split(","):
+                results += _compare(Path(folder), lakes, history, size, engines)
+    Path(options.json).write_text(json.dumps(results, indent=2))
+    _print(results)
+
+
+def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]:
+    """A lake with that many small days absorbed, for the product and for the script."""
+    base = folder / f"history-{history}"
+    shop = _shop()
+    days = [FIRST + timedelta(days=i) for i in range(history + 1)]
+    for file in shop.seed_files(days[0]):
+        if file.dataset == "products":
+            _put(base, file)
+    for day in days[1:]:
+        for file in shop.day(day, orders=HISTORY_ORDERS, items_per_order=10, mess=0):
+            _put(base, file)
+    lakes = {}
+    for kind in dict.fromkeys("duckdb" if e == "duckdb" else "product" for e in engines):
+        lakes[kind] = folder / f"{kind}-{history}"
+        shutil.copytree(base, lakes[kind])
+        contender = "duckdb" if kind == "duckdb" else "sail"
+        _timed(contender, lakes[kind], days)
+    return lakes
+
+
+def _compare(
+    folder: Path, lakes: dict[str, Path], history: int, size: str, engines: list[str]
+) -> list[dict[str, Any]]:
+    orders, items = SIZES[size]
+    day = FIRST + timedelta(days=history + 1)
+    shop = _shop()
+    list(shop.seed_files(FIRST))
+    for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
+        shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
+    files = shop.day(day, orders=orders, items_per_order=items, mess=0)
+    results, hashes = [], {}
+    for engine in engines:
+        root = folder / f"{engine}-{history}-{size}"
+        shutil.copytree(lakes["duckdb" if engine == "duckdb" else "product"], root)
+        for file in files:
+            _put(root, file)
+        figures = _timed(engine, root, [day])
+        hashes[engine] = _hashes(root)
+        results.append({"engine": engine, "history": history, "size": size, **figures})
+        print(f"{size} day after {history} days, {engine}: {figures}", flush=True)  # noqa: T201
+        shutil.rmtree(root)
+    if len({json.dumps(h, sort_keys=True) for h in hashes.values()}) > 1:
+        raise SystemExit(f"the contenders disagree: {json.dumps(hashes, indent=2)}")
+    return results
+
+
+def _shop() -> Any:
+    from data.generate import Shop, Size
+
+    return Shop(7, Size(products=1_000, users=20_000, orders_per_day=10, items_per_order=5, days=1))
+
+
+def _put(root: Path, file: Any) -> None:
+    path = root / "raw" / file.dataset / file.batch_date.isoformat() / file.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(file.content)
+
+
+def _timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
+    """Run one contender in a process of its own; figures in CPU-seconds, seconds and MiB."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    listed = ",".join(d.isoformat() for d in days)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--work", contender, str(root), listed],
+        cwd=PROJECT,
+        env={**os.environ, "LAKEHOUSE_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{contender} failed:\n{done.stderr[-4000:]}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work = json.loads(done.stdout.splitlines()[-1])
+    whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "work_cpu": round(work["cpu"], 2),
+        "work_wall": round(work["wall"], 2),
+        "process_cpu": round(max(whole, work["cpu"]), 2),
+        "process_wall": round(time.perf_counter() - started, 2),
+        "peak_mib": round(work["peak_mib"]),
+    }
+
+
+def _work(contender: str, root: str, listed: str) -> None:
+    """In the contender's own process: start, then time only the work."""
+    days = [date.fromisoformat(d) for d in listed.split(",")]
+    if contender == "duckdb":
+        from tests.bench import duckdb_script
+
+        cpu, started = _cpu_seconds(), time.perf_counter()
+        duckdb_script.run(Path(root), days)
+    else:
+        os.environ["LAKEHOUSE_ENGINE"] = contender
+        from lakehouse_assets.job import run, table_ids
+        from resources.engines import engine, spark_session
+        from resources.settings import Settings
+
+        settings = Settings.load()
+        chosen = engine(settings)
+        session = spark_session() if contender == "spark" else chosen.session()
+        session.sql("SELECT 1").collect()
+        lake = settings.lake()
+        cpu, started = _cpu_seconds(), time.perf_counter()
+        for table in table_ids():
+            run(session, lake, table, days, "bench")
+    result = {
+        "cpu": _cpu_seconds() - cpu,
+        "wall": time.perf_counter() - started,
+        "peak_mib": _peak_kib() / 1024,
+    }
+    print(json.dumps(result), flush=True)  # noqa: T201
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _family() -> list[int]:
+    """This process and all that descend from it."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text().rsplit(") ")[-1].split()[1]
+                )
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    family = {os.getpid()}
+    while grown := {p for p, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sorted(family)
+
+
+def _cpu_seconds() -> float:
+    """CPU time of the family so far, that of ended children included."""
+    ticks = 0
+    for pid in _family():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[-1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        ticks += sum(int(f) for f in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_kib() -> int:
+    total = 0
+    for pid in _family():
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(
+            int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")
+        )
+    return total
+
+
+def _hashes(root: Path) -> dict[str, str]:
+    """Content of every published table, by the contracts' columns."""
+    from resources.queries import connect
+
+    connection = connect()
+    found = {}
+    for table in [f"silver/{t}" for t in SILVER] + [f"gold/{t}" for t in GOLD]:
+        columns = _columns(table)
+        [(count, digest)] = connection.execute(
+            f"SELECT count(*), sum(hash(t)) FROM (SELECT {columns} "
+            f"FROM delta_scan('{root}/processed/{table}')) t"
+        ).fetchall()
+        found[table] = f"{count}:{digest}"
+    connection.close()
+    return found
+
+
+def _columns(table: str) -> str:
+    from lakehouse_assets.tables import queryable
+
+    payload = queryable()[table.replace("/", ".")].payload
+    # A deviation is compared to four places: doubles differ in the last.
+    return ", ".join(
+        f"round({c.name}, 4)" if c.name.startswith("stddev") else c.name for c in payload
+    )
+
+
+def _print(results: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    base = {(r["history"], r["size"]): r["work_cpu"] for r in results if r["engine"] == "sail"}
+    table = Table("day", "history", "engine", "work CPU s", "× Sail", "process CPU s", "peak MiB")
+    for r in results:
+        ratio = r["work_cpu"] / base.get((r["history"], r["size"]), r["work_cpu"])
+        table.add_row(
+            r["size"],
+            str(r["history"]),
+            r["engine"],
+            f"{r['work_cpu']:.2f}",
+            f"{ratio:.2f}",
+            f"{r['process_cpu']:.2f}",
+            str(r["peak_mib"]),
+        )
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
