@@ -51,8 +51,8 @@ def raw_assets(days: dg.DailyPartitionsDefinition) -> list[dg.AssetSpec]:
         dg.AssetSpec(
             key=dg.AssetKey(["raw", d.name]),
             description=(
-                f"The files in `raw/{d.name}/<batch date>/`: `.csv`, `.csv.gz` or `.xlsx`, in any "
-                "order of columns. Types are what the values must hold."
+                f"Files of {d.name}: .csv, .csv.gz or .xlsx in raw/{d.name}/, in a folder for each "
+                "batch date. The types are what the values must be readable as."
             ),
             group_name="raw",
             kinds={"csv", "excel"},
@@ -264,7 +264,11 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
         group_name="ledger",
         kinds={"delta"},
         owners=OWNERS,
-        metadata={"dagster/uri": lake.uri(RECEIPTS)},
+        metadata={
+            "dagster/column_schema": _schema(RECEIPTS.names, RECEIPTS.columns),
+            "dagster/table_name": RECEIPTS.id,
+            "dagster/uri": lake.uri(RECEIPTS),
+        },
     )
     def receipts_of_batch(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         dates = [date.fromisoformat(k) for k in context.partition_keys]
@@ -272,12 +276,13 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
         for day in dates:
             of_day = [r for r in found if r.path.batch_date == day]
             total = sum((r.counts for r in of_day), receipts.Counts())
+            # Each date's own table: one of all dates would stand at every date of a long range.
+            table = dg.MetadataValue.md(_receipt_table(of_day))
             context.add_asset_metadata(
-                {"files": len(of_day), **total.__dict__}, partition_key=day.isoformat()
+                {"files": len(of_day), **total.__dict__, "receipts": table},
+                partition_key=day.isoformat(),
             )
-        yield dg.MaterializeResult(
-            metadata={"receipts": dg.MetadataValue.md(_receipt_table(found))}
-        )
+        yield dg.MaterializeResult()
         bad = waiting(Ledger(lake).state(), dates)
         lines = [line for path, judged in bad for line in clear_lines(path, judged)]
         if lines:

@@ -84,7 +84,9 @@ def _take_in(
     staged: DataFrame | None = None
     lengths: dict[str, int] = {}
     if pending.read:
-        staged = work.stage(_parsed(work, dataset, pending.read, limits or Limits()))
+        staged = work.stage(
+            _parsed(work, dataset, pending.read, limits or Limits()), with_maps=True
+        )
         found = _summaries(staged)
         lengths = {content_id(path, s["digest"]): s["read"] for path, s in found}
         facts = _judge(work, dataset, state, staged, found, files)
@@ -94,7 +96,7 @@ def _take_in(
         for past in after.of(dataset.name, dates)
         if past.in_force
     }
-    leaving = {content for _, content in pending.leaving}
+    leaving = {content for _, content in pending.leaving} - wanted
     present = {f["_content"] for f in lake.files(table, lake.version(table))}
     leaving |= {
         content
@@ -340,13 +342,14 @@ def _report(result: Result, state: State, dataset: Dataset, dates: Sequence[date
             "held": sum(v.read for v in held.values()),
         }
         lines = [line for p, v in sorted(broken.items()) for line in clear_lines(p, v)]
+        extra = [f"{p}: unexpected columns {', '.join(c)}" for p, c in sorted(unexpected.items())]
         result.checks.append(
             Check(
                 "structure",
                 not broken and not unexpected,
                 day,
                 Severity.ERROR if broken else Severity.WARN,
-                "\n".join(lines) or ("unexpected columns" if unexpected else CHECKS["structure"]),
+                "\n".join(lines + extra) or CHECKS["structure"],
                 {"files": len(paths), "unreadable": lines, "unexpected_columns": unexpected},
             )
         )

@@ -58,7 +58,7 @@ def checks(gold: Gold) -> dict[str, str]:
     return {
         "grain_unique": f"Every ({', '.join(gold.grain)}) stands once.",
         **{
-            f"sums_{r.name}": f"{r.gold} equals {r.silver} of silver, in all recomputed."
+            f"sums_{r.name}": f"{r.gold} of the rows computed equals silver's {r.silver}."
             for r in gold.reconciliations
         },
     }

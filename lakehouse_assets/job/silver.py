@@ -251,7 +251,8 @@ def _rejected(
         )
     )
     whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
-    return work.stage(whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category"))
+    whole = whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category")
+    return work.stage(whole, with_maps=True)
 
 
 # ---------------------------------------------------------------------------------- reporting
@@ -373,7 +374,9 @@ def _check_rules(
                     not broken,
                     day,
                     Severity.ERROR if beyond and own else Severity.WARN,
-                    checks(dataset)[name] if not broken else f"rejected rows: {broken}",
+                    checks(dataset)[name]
+                    if not broken
+                    else "rejected rows: " + ", ".join(f"{r} {n:,}" for r, n in broken.items()),
                     {
                         "rows": read,
                         "broken": broken,

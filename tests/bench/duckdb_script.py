@@ -4,11 +4,10 @@
     table = read_table(root, "gold.daily_sales")
 
 It takes the days' `root/raw/<dataset>/<YYYY-MM-DD>/*.csv` to Delta tables in `root/processed`, by
-the design's values, rules, limit that holds a file, version order, foreign keys and gold tables.
-Days come in any order, and again; after a crash the same call mends everything. A run reads the
-days' files, the rejected rows, and what of silver and gold these can change. To the product it
-leaves all but plain CSV with a line per row (a ragged line stops it), files that are replaced or
-withdrawn, acceptances, repairs, receipts, changes of the rules, every other engine.
+the design's values, rules, limit that holds a file, version order, foreign keys and gold. Days come
+in any order, and again; after a crash the same call mends everything. It leaves to the product all
+but plain CSV with a line per row (a ragged one stops it), files replaced or withdrawn, acceptances,
+repairs, receipts, changes of the rules, every other engine.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 SILVER = {  # the source's columns; parents come first
     "products": "product_id BIGINT, department_id BIGINT, department TEXT, product_name TEXT",
@@ -39,15 +38,13 @@ PARENTS = {"order_items": {"order_id": "orders", "product_id": "products"}}
 PARTITION = {"products": "department_id", "orders": "order_date", "order_items": "order_date"}
 NULLABLE = {"order_num", "days_since_prior_order", "date"}
 BOUNDS = {  # column → its rule, and what a value must be
-    "total_amount": ("min", ">= 0"),
-    "days_since_prior_order": ("min", ">= 0"),
+    **dict.fromkeys(("total_amount", "days_since_prior_order"), ("min", ">= 0")),
     "add_to_cart_order": ("min", ">= 1"),
     "reordered": ("allowed", "IN (0, 1)"),
 }
 VERSION = "_batch_date, _file, _row"  # in the version order: text sorts by its UTF-8 bytes
 VERSION_DDL = "_batch_date DATE, _file TEXT, _row BIGINT"
 NEWER = "({0}._batch_date, {0}._file, {0}._row) > ({1}._batch_date, {1}._file, {1}._row)"
-
 BLANK = r"[ \t\r\n\x{00a0}]"
 DAY = "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}"
 CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
@@ -57,31 +54,27 @@ TEXT_OF = {  # type → what of a text is cast to it
     **dict.fromkeys(("BIGINT", "INTEGER"), r"(-?[0-9]+)(?:\.0+)?"),
     **dict.fromkeys(("DECIMAL(12,2)", "DECIMAL(9,2)"), r"(-?[0-9]+(?:\.[0-9]{1,2})?)"),
 }
-# ratio: the exact quotient of whole numbers, none of them negative, rounded half up
+# ratio: the exact quotient of whole numbers, none of them negative, rounded half up.
 MACROS = f"""
 CREATE MACRO trimmed(t) AS nullif(CASE WHEN regexp_matches(t, '^{BLANK}|{BLANK}$')
                                        THEN trim(t, ' \t\r\n\u00a0') ELSE t END, '');
 CREATE MACRO in_years(t) AS CASE WHEN t >= '0001-01-01' AND t < '10000-01-01' THEN t END;
 CREATE MACRO money(cents) AS CAST(cents::DECIMAL(18,0) * 0.01 AS DECIMAL(18,2));
-CREATE MACRO mean(x) AS ratio(sum(x), count(x));
 CREATE MACRO ratio(n, d) AS CASE WHEN d > 0 THEN CAST(
     ((20000 * n::HUGEINT + d) // (2 * d::HUGEINT))::DECIMAL(18,0) * 0.0001 AS DECIMAL(18,4)) END;
-"""
-
+CREATE MACRO mean(x) AS ratio(sum(x), count(x))"""
 # shares: an order's cents, evenly over its lines; the first ones get one of those left over.
 GOLD_INPUTS = """
 CREATE TEMP TABLE sold AS
 SELECT order_id, user_id, epoch_us(order_timestamp) AS us, order_date,
-       (total_amount * 100)::BIGINT AS cents, order_date IN (SELECT order_date FROM touched) AS of_day,
-       user_id IN (SELECT user_id FROM touched) AS of_user
-FROM {orders} WHERE of_day OR of_user;
+    (total_amount * 100)::BIGINT AS cents, order_date IN (SELECT order_date FROM touched) AS of_day,
+    user_id IN (SELECT user_id FROM touched) AS of_user FROM {orders} WHERE of_day OR of_user;
 CREATE TEMP TABLE catalogue AS FROM {products};
 CREATE TEMP TABLE lines AS SELECT id, order_id, product_id, add_to_cart_order, reordered
 FROM {order_items} WHERE order_id IN (SELECT order_id FROM sold);
 CREATE TEMP TABLE baskets AS
 SELECT sold.*, coalesce(n, 0) AS lines, coalesce(again, 0) AS reorders FROM sold LEFT JOIN (
-    SELECT order_id, count(*) AS n, sum(reordered) AS again FROM lines GROUP BY order_id
-) USING (order_id);
+    SELECT order_id, count(*) AS n, sum(reordered) AS again FROM lines GROUP BY 1) USING (order_id);
 CREATE TEMP TABLE shares AS
 SELECT b.order_date, order_id, b.user_id, l.product_id, l.add_to_cart_order, l.reordered,
        cents // lines + (row_number() OVER (PARTITION BY order_id ORDER BY add_to_cart_order, id)
@@ -112,8 +105,7 @@ SELECT order_date, department_id, department, count(reordered) AS units,
        mean(reordered) AS reorder_rate
 FROM parts GROUP BY order_date, department_id, department""",
 }
-# The deviation is sqrt(n / d) millionths of a day. At a tie the double's rounding can be one off,
-# so whole numbers decide: n / d lies between the squares of root - 1/2 and root + 1/2.
+# The deviation, sqrt(n / d) millionths of a day: where its double may err, whole numbers decide.
 GOLD_BY_USER = """
 WITH visits AS (
     SELECT *, us - lag(us) OVER (PARTITION BY user_id ORDER BY us) AS gap FROM baskets WHERE of_user
@@ -124,11 +116,9 @@ WITH visits AS (
            gaps * sum(gap::HUGEINT * gap) - span * span AS n,
            gaps * (gaps - 1) * 86400::HUGEINT * 86400 AS d,
            CASE WHEN gaps > 1 THEN round(sqrt(n::DOUBLE / d::DOUBLE))::HUGEINT END AS root
-    FROM visits GROUP BY user_id
-), favourites AS (
-    SELECT user_id, department AS favourite_department
-    FROM lines JOIN baskets USING (order_id) JOIN catalogue USING (product_id)
-    WHERE of_user GROUP BY user_id, department
+    FROM visits GROUP BY user_id), favourites AS (
+    SELECT user_id, department AS favourite_department FROM lines JOIN baskets USING (order_id)
+    JOIN catalogue USING (product_id) WHERE of_user GROUP BY user_id, department
     QUALIFY row_number() OVER (PARTITION BY user_id ORDER BY count(*) DESC, department) = 1)
 SELECT user_id, first_order_date, last_order_date, orders, items, money(cents) AS spend,
     ratio(cents, 100 * orders) AS average_order_value, ratio(items, orders) AS average_basket_size,
@@ -155,8 +145,7 @@ def run(root: Path, batch_dates: Sequence[date]) -> None:
 def read_table(root: Path, table: str) -> pa.Table:
     """Read a whole table; `table` is `<layer>.<name>`."""
     with _connect() as con:
-        batch = _Batch(con, root.resolve(), [])
-        return batch.rows(f"FROM {batch.scan(table)}")
+        return (batch := _Batch(con, root.resolve(), [])).rows(f"FROM {batch.scan(table)}")
 
 
 def _connect() -> duckdb.DuckDBPyConnection:
@@ -173,21 +162,21 @@ def _text(value: object) -> str:
 
 
 def _any_of(column: str, values: Sequence[Any]) -> str:
-    """A condition for delta-rs and DuckDB (which prunes files by a range, not by a list)."""
+    """Write a condition for delta-rs and DuckDB (which prunes files by a range, not by a list)."""
     texts = [str(v) if isinstance(v, int) else _text(v) for v in sorted(values)]
     return f"{column} BETWEEN {texts[0]} AND {texts[-1]} AND {column} IN ({', '.join(texts)})"
 
 
 def _value(column: str, kind: str) -> str:
-    """SQL: the value of a text, null if it is missing or wrong; and the text, `<column>_`."""
+    """Write the SQL of a text's value (null: missing or wrong), and of the text, `<column>_`."""
     text = f"regexp_extract(t.{column}, '^{BLANK}*{TEXT_OF.get(kind)}{BLANK}*$', 1)"
-    value = f"trimmed(t.{column})" if kind == "TEXT" else f"try_cast({text} AS {kind})"
-    value = f"in_years({value})" if kind == "TIMESTAMPTZ" else value
+    cast = f"try_cast({text} AS {kind})"
+    value = {"TEXT": f"trimmed(t.{column})", "TIMESTAMPTZ": f"in_years({cast})"}.get(kind, cast)
     return f"{value} AS {column}, t.{column} AS {column}_"
 
 
 def _rule(column: str) -> str:
-    """SQL: the rule that a column breaks, or null."""
+    """Write the SQL of the rule that a column breaks, or null."""
     rule, bound = BOUNDS.get(column, ("", "IS NOT NULL"))
     missing = "NULL" if column in NULLABLE else f"'{column}.required'"
     return f"""CASE WHEN {column} {bound} THEN NULL
@@ -200,6 +189,7 @@ class _Batch:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, root: Path, dates: list[date]) -> None:
         self.con, self.root, self.dates = con, root, dates
+        self.is_new = _any_of("_batch_date", dates) if dates else "false"
         self.raw: dict[str, pa.Table] = {}
         self.pending = root / "processed" / "_touched.parquet"  # what a crash leaves to be made
 
@@ -216,15 +206,20 @@ class _Batch:
         return [row[0] for row in self.con.execute(query).fetchall()]
 
     def near(self, column: str, query: str) -> str:
-        """A condition by which Delta skips the files that have none of the query's values."""
+        """Write a condition by which Delta skips the files that have none of the query's values."""
         low, high = self.con.execute(f"SELECT min(v), max(v) FROM ({query}) q(v)").fetchall()[0]
         return "false" if low is None else f"{column} BETWEEN {low} AND {high}"
 
     def write(self, table: str, rows: pa.Table, where: str | None, partition: str | None) -> None:
         """Replace the rows that the condition names (None: all); create the table if need be."""
         path = self.path(table)
-        where = where if path.is_dir() else None
+        where = where if DeltaTable.is_deltatable(str(path)) else None
         write_deltalake(path, rows, mode="overwrite", predicate=where, partition_by=partition)
+
+    def create(self, table: str, columns: str, partition: str | None) -> None:
+        if not DeltaTable.is_deltatable(str(self.path(table))):
+            self.con.execute(f"CREATE OR REPLACE TEMP TABLE shape ({columns})")
+            self.write(table, self.rows("FROM shape"), None, partition)
 
     def read_raw(self, dataset: str) -> pa.Table:
         """Read the days' files as text, strictly."""
@@ -246,56 +241,42 @@ class _Batch:
         return pa.concat_tables(parts)
 
     def texts(self, dataset: str) -> str:
-        """SQL, for one query: the new rows, and those rejected before."""
+        """Offer, to one query, the new rows and those rejected before."""
         self.con.register(f"raw_{dataset}", self.raw[dataset].to_reader())
-        return f"(FROM raw_{dataset} UNION ALL FROM carried_{dataset}) t"
+        return f"""(FROM raw_{dataset} UNION ALL SELECT * EXCLUDE (_category, _rules)
+            FROM {self.scan(f"rejected.{dataset}")} WHERE NOT ({self.is_new})) t"""
 
     def resolve(self, dataset: str) -> None:
         """Judge new and rejected rows; find those that win (`won`) and what they meet (`old`)."""
         con, key, source, judged = self.con, KEY[dataset], SOURCE[dataset], f"judged_{dataset}"
-        names, is_new = ", ".join(source), _any_of("_batch_date", self.dates)
-        rules = ", ".join(map(_rule, source))
-        day = "order_date, " if "order_timestamp" in source else ""
-        for table, columns, partition in (
-            (
-                f"silver.{dataset}",
-                f"{SILVER[dataset]}, {day.replace(',', ' DATE,')}",
-                PARTITION[dataset],
-            ),
-            (
-                f"rejected.{dataset}",
-                f"{' TEXT, '.join(source)} TEXT, _category TEXT, _rules TEXT[], ",
-                None,
-            ),
-        ):
-            if not self.path(table).is_dir():
-                con.execute(f"CREATE OR REPLACE TEMP TABLE shape ({columns}{VERSION_DDL})")
-                self.write(table, self.rows("FROM shape"), None, partition)
+        names, is_new, rules = ", ".join(source), self.is_new, ", ".join(map(_rule, source))
+        values = ", ".join(map(_value, source, source.values()))
+        day = "order_timestamp::DATE AS order_date, " if "order_timestamp" in source else ""
+        ddl = f"{SILVER[dataset]}, {'order_date DATE, ' if day else ''}{VERSION_DDL}"
+        self.create(f"silver.{dataset}", ddl, PARTITION[dataset])
+        ddl = " TEXT, ".join([*source, f"{VERSION_DDL}, _category TEXT, _rules TEXT[]"])
+        self.create(f"rejected.{dataset}", ddl, None)
         self.raw[dataset] = self.read_raw(dataset)
         con.execute(f"""
-            CREATE TEMP TABLE carried_{dataset} AS SELECT {names}, {VERSION}
-            FROM {self.scan(f"rejected.{dataset}")} WHERE NOT ({is_new});
             CREATE TEMP TABLE {judged} AS
-            SELECT {names}, {"order_timestamp::DATE AS order_date, " if day else ""}{VERSION},
-                   CASE WHEN coalesce({rules}) IS NOT NULL
-                        THEN list_filter([{rules}], lambda r: r IS NOT NULL) END AS _rules
-            FROM (SELECT {", ".join(map(_value, source, source.values()))}, {VERSION}
-                  FROM {self.texts(dataset)})""")
+            SELECT {names}, {day}{VERSION}, CASE WHEN coalesce({rules}) IS NOT NULL
+                THEN list_filter([{rules}], lambda r: r IS NOT NULL) END AS _rules
+            FROM (SELECT {values}, {VERSION} FROM {self.texts(dataset)})""")
         for batch, name in con.execute(f"""
             SELECT _batch_date, _file FROM {judged} WHERE {is_new}
             GROUP BY ALL HAVING count(*) >= 100 AND 20 * count(_rules) > count(*)""").fetchall():
             print(f"{dataset}/{batch}/{name}: held, too many faults; mend it", file=sys.stderr)
             is_held = f"_batch_date = '{batch}' AND _file = {_text(name)}"
             con.execute(f"DELETE FROM {judged} WHERE {is_held}")
-            good = self.rows(f"FROM {self.texts(dataset)} WHERE {is_new} AND NOT ({is_held})")
-            self.raw[dataset] = good
+            rest = f"FROM {self.texts(dataset)} WHERE {is_new} AND NOT ({is_held})"
+            self.raw[dataset] = self.rows(rest)
         for column, parent in PARENTS.get(dataset, {}).items():
             absent = f"""SELECT {column} FROM {judged}
                 WHERE {column} NOT IN (SELECT {column} FROM won_{parent})"""
-            silver, near = self.scan(f"silver.{parent}"), self.near(column, absent)
+            near, parents = self.near(column, absent), self.scan(f"silver.{parent}")
             con.execute(f"""
                 UPDATE {judged} SET _rules = list_append(_rules, '{column}.foreign_key')
-                WHERE {column} IN ({absent} EXCEPT SELECT {column} FROM {silver} WHERE {near})""")
+                WHERE {column} IN ({absent} EXCEPT SELECT {column} FROM {parents} WHERE {near})""")
         seen = f"SELECT {key} FROM {judged} WHERE {is_new} OR _rules IS NULL"
         con.execute(f"""
             CREATE TEMP TABLE old_{dataset} AS FROM {self.scan(f"silver.{dataset}")}
@@ -336,37 +317,34 @@ class _Batch:
         """Write a dataset's bronze, silver and rejected rows."""
         key, silver, partition = KEY[dataset], f"silver.{dataset}", PARTITION[dataset]
         if len(raw := self.raw[dataset]):
-            where = _any_of("_batch_date", self.dates)
-            self.write(f"bronze.{dataset}", raw, where, "_batch_date")
-        won = f"FROM won_{dataset}"
-        met = f"SELECT {partition} FROM old_{dataset} SEMI JOIN won_{dataset} USING ({key})"
+            self.write(f"bronze.{dataset}", raw, self.is_new, "_batch_date")
+        won, joined = f"FROM won_{dataset}", f"JOIN won_{dataset} USING ({key})"
+        met = f"SELECT {partition} FROM old_{dataset} SEMI {joined}"
         if self.column(f"{met} LIMIT 1"):  # replace the partitions of the rows gone and come
             where = _any_of(partition, self.column(f"SELECT {partition} {won} UNION {met}"))
-            rest = f"FROM {self.scan(silver)} ANTI JOIN won_{dataset} USING ({key}) WHERE {where}"
+            rest = f"FROM {self.scan(silver)} ANTI {joined} WHERE {where}"
             self.write(silver, self.rows(f"{won} UNION ALL {rest}"), where, partition)
         elif self.column(f"SELECT 1 {won} LIMIT 1"):
             write_deltalake(self.path(silver), self.rows(won), mode="append")
-        rejected, bad = f"rejected.{dataset}", f"judged_{dataset} j WHERE _rules IS NOT NULL"
-        if self.column(
-            f"SELECT 1 FROM {bad} UNION ALL SELECT 1 FROM {self.scan(rejected)} LIMIT 1"
-        ):
-            rows = f"""
-                SELECT t.*, CASE WHEN _rules[1] LIKE '%.foreign_key' THEN 'referential_integrity'
-                    ELSE 'data_quality' END AS _category, _rules
-                FROM {self.texts(dataset)} JOIN (SELECT {VERSION}, _rules FROM {bad} AND NOT EXISTS (
-                    FROM (FROM won_{dataset} UNION ALL FROM old_{dataset}) s
-                    WHERE s.{key} = j.{key} AND {NEWER.format("s", "j")})) USING ({VERSION})"""
+        rejected, bad = f"rejected.{dataset}", f"FROM judged_{dataset} j WHERE _rules IS NOT NULL"
+        if self.column(f"SELECT 1 {bad} UNION ALL SELECT 1 FROM {self.scan(rejected)} LIMIT 1"):
+            rest = f"""SELECT {VERSION}, _rules {bad} AND NOT EXISTS (
+                FROM (FROM won_{dataset} UNION ALL FROM old_{dataset}) s
+                WHERE s.{key} = j.{key} AND {NEWER.format("s", "j")})"""
+            rows = f"""SELECT t.*, CASE WHEN _rules[1] LIKE '%.foreign_key'
+                    THEN 'referential_integrity' ELSE 'data_quality' END AS _category, _rules
+                FROM {self.texts(dataset)} JOIN ({rest}) USING ({VERSION})"""
             self.write(rejected, self.rows(rows), None, None)
 
     def make_gold(self) -> None:
         """Make the touched days and customers anew, whole."""
         if days := self.column("SELECT DISTINCT order_date FROM touched"):
             self.con.execute(GOLD_INPUTS.format(**{d: self.scan(f"silver.{d}") for d in SILVER}))
-            for table, rows in GOLD_BY_DAY.items():
-                self.write(table, self.rows(rows), _any_of("order_date", days), "order_date")
-            table, rows = "gold.customer_insights", f"FROM ({GOLD_BY_USER})"
-            if self.path(table).is_dir():
-                rows += f""" UNION ALL BY NAME FROM {self.scan(table)}
+            for table, query in GOLD_BY_DAY.items():
+                self.write(table, self.rows(query), _any_of("order_date", days), "order_date")
+            table, query = "gold.customer_insights", f"FROM ({GOLD_BY_USER})"
+            if DeltaTable.is_deltatable(str(self.path(table))):
+                query += f""" UNION ALL FROM {self.scan(table)}
                     WHERE user_id NOT IN (SELECT user_id FROM touched)"""
-            self.write(table, self.rows(rows), None, None)
+            self.write(table, self.rows(query), None, None)
         self.pending.unlink()

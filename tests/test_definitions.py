@@ -1,0 +1,285 @@
+"""What the code location defines, and that loading it touches nothing but memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SNAPSHOT = Path(__file__).parent / "snapshots" / "assets.json"
+
+LAYERS = {"raw", "bronze", "silver", "gold", "ledger"}
+
+# Refuses every way to the outside and every write, from the first import on.
+SEALED = """
+import os, sys, warnings
+warnings.simplefilter("error")
+# Dagster asks a resource without settings for its fields in a way that pydantic is to drop.
+warnings.filterwarnings("ignore", "The `__fields__` attribute is deprecated")
+refused = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "os.mkdir",
+           "os.remove", "os.rename", "os.link", "subprocess.Popen", "os.posix_spawn", "os.system"}
+def refuse(event, arguments):
+    if event in refused:
+        raise PermissionError(f"{event} {arguments}")
+    if event == "open" and isinstance(arguments[2], int):
+        if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and arguments[0] != os.devnull:
+            raise PermissionError(f"open to write {arguments[0]}")
+sys.addaudithook(refuse)
+"""
+
+
+def bare(home: Path, **more: str) -> dict[str, str]:
+    """An environment without credentials or settings, at home in an empty folder."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LD_LIBRARY_PATH", "TZ")}
+    home.mkdir()
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **more,
+    }
+
+
+def python(code: str, cwd: Path, environment: dict[str, str]) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+# ------------------------------------------------------------------------------------ loading
+
+
+def test_definitions_load_with_nothing_at_hand(tmp_path: Path) -> None:
+    environment = bare(tmp_path / "home")
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    heavy = ["pandas", "pandera", "pyspark.pandas", "pyspark.sql.connect", "pysail", "duckdb"]
+    heavy += ["boto3", "botocore", "python_calamine"]
+    code = f"{SEALED}\nimport definitions\nprint([m for m in {heavy} if m in sys.modules])"
+    assert python(code, folder, environment).strip() == "[]"
+    assert not list(folder.iterdir())
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_the_seal_holds(tmp_path: Path) -> None:
+    """What the test before relies on does refuse."""
+    environment = bare(tmp_path / "home")
+    for deed in (
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import socket; socket.getaddrinfo('example.com', 80)",
+        f"open({str(tmp_path / 'x')!r}, 'w')",
+        f"import os; os.mkdir({str(tmp_path / 'x')!r})",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{SEALED}\n{deed}"], env=environment, capture_output=True
+        )
+        assert b"PermissionError" in done.stderr, deed
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("lakehouse_assets.tables", ["dagster", "pyspark", "pyarrow", "sqlglot"]),
+        ("lakehouse_assets.rules", ["dagster", "pyspark"]),
+        ("lakehouse_assets.job", ["dagster"]),
+        ("lakehouse_assets.plan", ["dagster", "pyspark"]),
+        ("lakehouse_assets.ledger", ["dagster", "pyspark"]),
+        ("lakehouse_assets.cli", ["dagster", "pyspark", "duckdb"]),
+    ],
+)
+def test_imports_are_light(module: str, absent: list[str], tmp_path: Path) -> None:
+    code = f"import sys, {module}\nprint([m for m in {absent} if m in sys.modules])"
+    assert python(code, tmp_path, bare(tmp_path / "home")).strip() == "[]"
+
+
+def test_definitions_are_assembly_only() -> None:
+    assert len((PROJECT / "definitions.py").read_text().splitlines()) <= 60
+
+
+# ------------------------------------------------------------------------- Dagster's own tools
+
+
+def tool(tmp_path: Path, *arguments: str) -> str:
+    """Run one of Dagster's programs on the project; returns what it printed."""
+    # A configured instance, or the tools would ask for telemetry.
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text((PROJECT / "deploy/local/dagster.yaml").read_text())
+    environment = bare(tmp_path / "home", DAGSTER_HOME=str(home))
+    program = Path(sys.executable).with_name(arguments[0])
+    done = subprocess.run(
+        [program, *arguments[1:]], cwd=PROJECT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_dg_check_defs(tmp_path: Path) -> None:
+    assert "All definitions loaded successfully" in tool(tmp_path, "dg", "check", "defs")
+
+
+def test_dg_list_defs(tmp_path: Path) -> None:
+    listed = json.loads(tool(tmp_path, "dg", "list", "defs", "--json"))
+    assert {a["key"] for a in listed["assets"]} == {key(s) for s in specs()}
+    assert len(listed["asset_checks"]) == sum(len(d.check_specs) for d in definitions_of_assets())
+    assert "lakehouse" in {job["name"] for job in listed["jobs"]}
+
+
+def test_dagster_definitions_validate(tmp_path: Path) -> None:
+    out = tool(tmp_path, "dagster", "definitions", "validate")
+    assert "Validation successful for code location lakehouse" in out
+
+
+# --------------------------------------------------------------------------------- what is there
+
+
+@cache
+def loaded() -> dg.Definitions:
+    from definitions import defs
+
+    return defs
+
+
+def specs() -> list[dg.AssetSpec]:
+    return sorted(loaded().resolve_all_asset_specs(), key=lambda s: s.key)
+
+
+def definitions_of_assets() -> list[dg.AssetsDefinition]:
+    found = {id(d): d for d in map(loaded().resolve_assets_def, (s.key for s in specs()))}
+    return list(found.values())
+
+
+def key(spec: dg.AssetSpec) -> str:
+    return spec.key.to_user_string()
+
+
+def lineage(spec: dg.AssetSpec) -> dict[str, list[str]]:
+    found = spec.metadata.get("dagster/column_lineage")
+    if found is None:
+        return {}
+    return {
+        column: [f"{d.asset_key.to_user_string()}.{d.column_name}" for d in deps]
+        for column, deps in found.deps_by_column.items()
+    }
+
+
+def schema(spec: dg.AssetSpec) -> list[dg.TableColumn]:
+    return list(spec.metadata["dagster/column_schema"].columns)
+
+
+def described() -> dict[str, Any]:
+    """Every asset and check as people read them, in one line a thing."""
+    found = {}
+    for spec in specs():
+        definition = loaded().resolve_assets_def(spec.key)
+        came_from = lineage(spec)
+        found[key(spec)] = {
+            "description": spec.description,
+            "deps": sorted(d.asset_key.to_user_string() for d in spec.deps),
+            "group": spec.group_name,
+            "kinds": sorted(spec.kinds),
+            "owners": list(spec.owners),
+            "tags": {k: v for k, v in spec.tags.items() if not k.startswith("dagster/kind/")},
+            "partitions": repr(spec.partitions_def),
+            "backfill": repr(definition.backfill_policy),
+            "pool": definition.op.pool if definition.is_executable else None,
+            "freshness": repr(spec.freshness_policy),
+            "table": spec.metadata.get("dagster/table_name"),
+            "layout": [spec.metadata.get(n) for n in ("partition_columns", "zorder_columns")],
+            "columns": [
+                f"{c.name} {c.type}{'' if c.constraints.nullable else ' not null'}: {c.description}"
+                + (f" <- {', '.join(came_from[c.name])}" if c.name in came_from else "")
+                for c in schema(spec)
+            ],
+            "checks": {
+                check.name: check.description
+                + ("" if check.partitions_def == spec.partitions_def else " (without dates)")
+                for check in definition.check_specs
+            },
+        }
+    return found
+
+
+def test_everything_is_as_recorded() -> None:
+    """Set UPDATE_SNAPSHOTS=1 to record what is there now; then read the difference."""
+    found = described()
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    recorded = json.loads(SNAPSHOT.read_text())
+    assert sorted(found) == sorted(recorded)
+    for name, asset in recorded.items():
+        assert found[name] == asset, f"{name} (UPDATE_SNAPSHOTS=1 records it anew)"
+
+
+def test_every_asset_is_described() -> None:
+    for spec in specs():
+        assert spec.description, key(spec)
+        assert spec.owners, key(spec)
+        assert spec.group_name in LAYERS, key(spec)
+        assert spec.kinds, key(spec)
+        assert spec.partitions_def == specs()[0].partitions_def, key(spec)
+        for column in schema(spec):
+            assert column.description, f"{key(spec)}.{column.name}"
+
+
+def test_every_table_says_where_its_columns_come_from() -> None:
+    columns = {key(s): {c.name for c in schema(s)} for s in specs()}
+    upstream = {key(s): {d.asset_key.to_user_string() for d in s.deps} for s in specs()}
+    for spec in specs():
+        came_from = lineage(spec)
+        if spec.group_name in ("silver", "gold"):
+            assert set(came_from) == columns[key(spec)], key(spec)
+        if spec.group_name == "bronze":  # the rest is where a row stood
+            assert set(came_from) == {c for c in columns[key(spec)] if not c.startswith("_")}
+        for column, sources in came_from.items():
+            assert sources, f"{key(spec)}.{column}"
+            for source in sources:
+                table, _, name = source.rpartition(".")
+                assert table in upstream[key(spec)], f"{key(spec)}.{column}"
+                assert name in columns[table], f"{key(spec)}.{column}"
+
+
+def test_a_derived_column_comes_from_the_columns_it_names() -> None:
+    """The word is in ``to_date``, but the column ``date`` is not."""
+    [orders] = [s for s in specs() if key(s) == "silver/orders"]
+    assert lineage(orders)["order_date"] == ["bronze/orders.order_timestamp"]
+
+
+def test_every_table_is_checked_and_has_one_writer() -> None:
+    pools = []
+    for spec in specs():
+        if spec.group_name not in ("bronze", "silver", "gold"):
+            continue
+        definition = loaded().resolve_assets_def(spec.key)
+        assert definition.check_specs, key(spec)
+        assert all(c.description for c in definition.check_specs), key(spec)
+        assert all(c.partitions_def == spec.partitions_def for c in definition.check_specs)
+        assert definition.backfill_policy == dg.BackfillPolicy.single_run()
+        assert spec.freshness_policy, key(spec)
+        assert str(spec.metadata["dagster/uri"]).endswith(key(spec))
+        pools.append(definition.op.pool)
+    assert len(set(pools)) == len(pools)
+    assert None not in pools
+
+
+def test_todays_files_can_run() -> None:
+    """A partition that ends tonight is there this morning."""
+    days = specs()[0].partitions_def
+    assert days is not None
+    now = dg.DailyPartitionsDefinition("2024-01-01").get_partition_keys()[-1]
+    assert days.get_partition_keys()[-1] > now
