@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage lint format bench lock clean
+.PHONY: help install demo ui test test-long lint format bench lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -30,7 +30,10 @@ ui: install  ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/lakehouse ui
 
 test: install  ## Run every test but the long ones
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-long: install  ## Run the long tests: the real April files on Apache Spark
+	@$(BIN)/python -m pytest -m long
 
 lint: install  ## Check style and types
 	@$(BIN)/ruff check .

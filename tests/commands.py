@@ -29,7 +29,9 @@ class Lakehouse:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.root = folder / "lakehouse"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE", "DAGSTER"))}
+        # A Sail session of the testing process leaves its address in SPARK_REMOTE.
+        others = ("LAKEHOUSE", "DAGSTER", "SPARK")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         self.environment = {**kept, "LAKEHOUSE_ROOT": str(self.root), **environment}
 
     def __call__(self, *arguments: str) -> Ended:

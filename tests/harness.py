@@ -283,7 +283,9 @@ class World:
             _same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
         # What a run has said of a content is never taken back, even where the oracle, which only
         # knows what stands now, has no word on it: it landed again, and its bytes went unread.
-        found = {k: r for k, r in self.receipts().items() if k not in self._said - {*expected.receipts}}
+        found = {
+            k: r for k, r in self.receipts().items() if k not in self._said - {*expected.receipts}
+        }
         _same("receipts", found, expected.receipts)
         self._said |= {*expected.receipts}
         bad_sheets = {path for path, _ in expected.unreadable_sheets}

@@ -82,9 +82,10 @@ def test_a_second_run_changes_nothing(april: Lakehouse) -> None:
     assert april.versions() == before
 
 
+@pytest.mark.long
 @pytest.mark.spark
 @needs_java
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_spark_gives_the_same_tables(april: Lakehouse, tmp_path: Path) -> None:
     """The same files on local Spark: equal content, table by table."""
     other = Lakehouse(tmp_path, LAKEHOUSE_ENGINE="spark")
