@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -145,8 +146,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Refuse a contract that contradicts itself, naming the table and the column."""
-        names = [c.name for c in self.columns]
-        _refuse(len(set(names)) < len(names), f"{self.name}: a column name stands twice")
+        names = _column_names(self.name, self.columns)
+        _refuse_texts(self.name, partition_by=self.partition_by, zorder_by=self.zorder_by)
         _refuse(self.key not in names, f"{self.name}: the key {self.key!r} is no column")
         for name in (*self.partition_by, *self.zorder_by):
             _refuse(name not in names, f"{self.name}: layout column {name!r} is no column")
@@ -297,8 +298,11 @@ class Gold:
 
     def __post_init__(self) -> None:
         """Refuse a contract that contradicts itself, naming the table and the column."""
-        names = [c.name for c in self.columns]
-        _refuse(len(set(names)) < len(names), f"{self.name}: a column name stands twice")
+        names = _column_names(self.name, self.columns)
+        _refuse_texts(
+            self.name, grain=self.grain, partition_by=self.partition_by, zorder_by=self.zorder_by
+        )
+        _refuse(not self.grain, f"{self.name}: no grain; name the columns that make a row unique")
         for name in (*self.grain, *self.partition_by, *self.zorder_by):
             _refuse(name not in names, f"{self.name}: {name!r} is no column")
         if self.unit is not None:
@@ -392,7 +396,7 @@ _DELTA_TYPES: Final = {
 
 
 def _delta_type(spark_type: str) -> Any:
-    if spark_type.startswith("DECIMAL("):
+    if re.fullmatch(r"DECIMAL\([0-9]+,[0-9]+\)", spark_type):
         return spark_type.lower()
     if spark_type == "ARRAY<STRING>":
         return {"type": "array", "elementType": "string", "containsNull": True}
@@ -449,6 +453,25 @@ def ratio(numerator: str, denominator: str) -> str:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _column_names(table: str, columns: tuple[Column, ...]) -> list[str]:
+    """The names, once it is clear that each stands once and has a type that tables can have."""
+    names = [c.name for c in columns]
+    repeated = sorted({n for n in names if names.count(n) > 1})
+    _refuse(bool(repeated), f"{table}: column {', '.join(repeated)} stands twice")
+    for column in columns:
+        try:
+            _delta_type(column.type)
+        except ValueError as error:
+            raise ValueError(f"{table}: column {column.name!r}: {error}") from None
+    return names
+
+
+def _refuse_texts(table: str, **lists: object) -> None:
+    """Refuse ``("name")``, which is no tuple: the comma is missing."""
+    for what, names in lists.items():
+        _refuse(isinstance(names, str), f"{table}: {what} must be a tuple: ({names!r},)")
 
 
 def _refuse(wrong: bool, message: str) -> None:

@@ -5,6 +5,7 @@ Reads only Delta logs, through delta-rs; rows are the engine's work.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,11 @@ class Misplaced:
 
     path: str
     problem: str
+
+
+def content_id(path: FilePath, digest: str) -> str:
+    """Identity of one content at one path: bronze's partition, safe in every file name."""
+    return hashlib.sha256(f"{path}\0{digest}".encode()).hexdigest()[:16]
 
 
 def is_passed_over(name: str) -> bool:

@@ -158,6 +158,7 @@ class Absorbed:
     rules: str
     run_id: str | None
     recorded_at: datetime | None
+    beside: dict[str, int] = field(default_factory=dict)  # versions of what is written with it
 
 
 @dataclass
@@ -192,6 +193,7 @@ class State:
                 rules=fact.detail["rules"],
                 run_id=fact.run_id,
                 recorded_at=fact.recorded_at,
+                beside=fact.detail.get("beside", {}),
             )
         if fact.path is None:
             return

@@ -6,6 +6,7 @@ from functools import cache
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.lineage import Node, lineage
 
 from lakehouse_assets.contract import Gold
@@ -16,9 +17,30 @@ from lakehouse_assets.tables import DATASETS
 def inputs(table: Gold) -> tuple[str, ...]:
     """The datasets whose silver tables the SELECT reads, sorted.
 
-    Raises ValueError where it names a table that is no dataset.
+    Raises ValueError where the SQL is no SELECT, names a table that is no dataset, or leaves
+    out what the unit or a reconciliation needs.
     """
-    tree = sqlglot.parse_one(table.sql, dialect="spark")
+    found = _tables(table, table.sql)
+    if not found:
+        raise ValueError(f"{table.table.id}: its SELECT reads no silver table")
+    unit = (table.unit or "").partition(".")[0]
+    if unit and unit not in found:
+        raise ValueError(
+            f"{table.table.id}: its unit is of {unit}, which its SELECT does not read; "
+            f"take a unit of {' or '.join(found)}"
+        )
+    for proof in table.reconciliations:
+        # Only what the SELECT reads is cut down to the units at hand.
+        if more := [n for n in _tables(table, proof.silver) if n not in found]:
+            raise ValueError(
+                f"{table.table.id}: reconciliation {proof.name!r} reads {more[0]}, which its "
+                f"SELECT does not; use {' or '.join(found)}"
+            )
+    return found
+
+
+def _tables(table: Gold, sql: str) -> tuple[str, ...]:
+    tree = _select(table, sql)
     own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     found = {t.name for t in tree.find_all(exp.Table)} - own
     unknown = sorted(found - set(DATASETS))
@@ -28,9 +50,40 @@ def inputs(table: Gold) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def _select(table: Gold, sql: str) -> exp.Query:
+    try:
+        tree = sqlglot.parse_one(sql, dialect="spark")
+    except ParseError as error:
+        at = error.errors[0]
+        raise ValueError(
+            f"{table.table.id}: its SQL cannot be read: {at['description']} at "
+            f"{at['highlight']!r}, line {at['line']} of the text"
+        ) from None
+    if not isinstance(tree, exp.Query):
+        raise ValueError(f"{table.table.id}: its SQL must be one SELECT")  # noqa: TRY004
+    return tree
+
+
 @cache
 def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each column of the table, the (dataset, column) pairs that its values come from."""
+    """For each column of the table, the (dataset, column) pairs that its values come from.
+
+    Raises ValueError where the SELECT gives other columns than the contract has, or names
+    one that no silver table has.
+    """
+    given, wanted = _select(table, table.sql).named_selects, table.table.names
+    if "*" in given:
+        raise ValueError(f"{table.table.id}: its SELECT gives *; name the columns one by one")
+    if missing := [n for n in wanted if n not in given]:
+        raise ValueError(
+            f"{table.table.id}: its SELECT gives no column {missing[0]!r}; it gives "
+            f"{', '.join(given)}"
+        )
+    if extra := [n for n in given if n not in wanted]:
+        raise ValueError(
+            f"{table.table.id}: its SELECT gives {extra[0]!r}, which is no column of the "
+            "contract; add it there, or take it out"
+        )
     schema = {
         d.name: {c.name: c.type for c in d.silver.columns}
         for d in DATASETS.values()
@@ -38,8 +91,16 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
     }
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for column in table.columns:
-        node = lineage(column.name, table.sql, schema=schema, dialect="spark")
-        found[column.name] = tuple(sorted(_leaves(node)))
+        try:
+            node = lineage(column.name, table.sql, schema=schema, dialect="spark")
+        except SqlglotError as error:
+            raise ValueError(
+                f"{table.table.id}: {error}; the columns are those of "
+                f"{', '.join(f'silver.{n}' for n in schema)}"
+            ) from None
+        # What counts rows names none of their columns: it comes from which rows there are.
+        keys = tuple((name, DATASETS[name].key) for name in schema)
+        found[column.name] = tuple(sorted(_leaves(node))) or keys
     return found
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lakehouse_assets.contract import Dataset, Gold
-from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile
+from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
+from lakehouse_assets.receipts import behind
 
 _SETTLED_SECONDS = 2.0
 """A stamp taken this soon after a change may hide another one within the clock's grain."""
@@ -63,17 +64,10 @@ class Plan:
         return bool(self.files or self.tables)
 
 
-def content_id(path: FilePath, digest: str) -> str:
-    """Identity of one content at one path: bronze's partition, safe in every file name."""
-    return hashlib.sha256(f"{path}\0{digest}".encode()).hexdigest()[:16]
-
-
 def make(
     lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
 ) -> Plan:
     """Compare what is with what should be."""
-    from lakehouse_assets.receipts import behind  # noqa: PLC0415 - it builds on this module
-
     plan = Plan()
     files: dict[str, list[RawFile]] = {name: [] for name in datasets}
     for found in lake.raw_files():

@@ -10,9 +10,8 @@ from typing import Any
 from deltalake import write_deltalake
 
 from lakehouse_assets.contract import RECEIPTS, Dataset
-from lakehouse_assets.lake import FilePath, Lake, to_arrow
+from lakehouse_assets.lake import FilePath, Lake, content_id, to_arrow
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
-from lakehouse_assets.plan import content_id
 from lakehouse_assets.resolve import Fate
 from lakehouse_assets.workspace import Workspace, among
 

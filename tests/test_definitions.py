@@ -134,7 +134,7 @@ def test_dg_check_defs(tmp_path: Path) -> None:
 
 def test_dg_list_defs(tmp_path: Path) -> None:
     listed = json.loads(tool(tmp_path, "dg", "list", "defs", "--json"))
-    assert {a["key"] for a in listed["assets"]} == {key(s) for s in specs()}
+    assert {a["asset_key"] for a in listed["assets"]} == {key(s) for s in specs()}
     assert len(listed["asset_checks"]) == sum(len(d.check_specs) for d in definitions_of_assets())
     assert "lakehouse" in {job["name"] for job in listed["jobs"]}
 
@@ -189,17 +189,18 @@ def described() -> dict[str, Any]:
         came_from = lineage(spec)
         found[key(spec)] = {
             "description": spec.description,
-            "deps": sorted(d.asset_key.to_user_string() for d in spec.deps),
+            "deps": ", ".join(sorted(d.asset_key.to_user_string() for d in spec.deps)),
             "group": spec.group_name,
-            "kinds": sorted(spec.kinds),
-            "owners": list(spec.owners),
+            "kinds": ", ".join(sorted(spec.kinds)),
+            "owners": ", ".join(spec.owners),
             "tags": {k: v for k, v in spec.tags.items() if not k.startswith("dagster/kind/")},
             "partitions": repr(spec.partitions_def),
             "backfill": repr(definition.backfill_policy),
             "pool": definition.op.pool if definition.is_executable else None,
             "freshness": repr(spec.freshness_policy),
             "table": spec.metadata.get("dagster/table_name"),
-            "layout": [spec.metadata.get(n) for n in ("partition_columns", "zorder_columns")],
+            "partitioned by": spec.metadata.get("partition_columns"),
+            "clustered by": spec.metadata.get("zorder_columns"),
             "columns": [
                 f"{c.name} {c.type}{'' if c.constraints.nullable else ' not null'}: {c.description}"
                 + (f" <- {', '.join(came_from[c.name])}" if c.name in came_from else "")

@@ -28,7 +28,7 @@ FIRST, RANGE = "2025-04-15", ["2025-04-16", "2025-04-17", "2025-04-18"]
 BROKEN = "orders/2025-04-17/orders_broken.csv"
 HELD = "products/2025-04-18/products_held.csv"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 class Server:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets import receipts
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.job.result import Check, Result, Severity
-from lakehouse_assets.lake import FilePath, RawFile
+from lakehouse_assets.lake import FilePath, RawFile, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.plan import (
@@ -21,7 +21,6 @@ from lakehouse_assets.plan import (
     ToRead,
     bronze_work,
     clear_lines,
-    content_id,
     waiting,
 )
 from lakehouse_assets.publish import AuditError, commit

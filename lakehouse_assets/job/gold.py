@@ -75,7 +75,9 @@ def _absorb(
     table = gold.table
     silver = {n: work.read(DATASETS[n].silver, inputs[f"silver.{n}"]) for n in datasets_of(gold)}
     units = None
-    if gold.unit and before is not None and before.rules == gold.digest:
+    # Another version than recorded: a run died before it could say what it had taken in.
+    whole = before is not None and before.version == result.version
+    if gold.unit and before is not None and whole and before.rules == gold.digest:
         try:
             units = _units(work, gold, silver, before.inputs, inputs)
         except VersionGoneError:
@@ -196,7 +198,7 @@ def _scope(
             continue
         links = [c.name for c in DATASETS[name].foreign_keys if c.references == root]
         scoped[name] = (
-            work.stage(matching(silver[name], links[0], rows, key=DATASETS[root].key))
+            matching(silver[name], links[0], rows, key=DATASETS[root].key)
             if links
             else silver[name]
         )

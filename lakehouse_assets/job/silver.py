@@ -70,7 +70,12 @@ def _absorb(
         if c.references
     }
     affected = None
-    if before is not None and before.rules == dataset.rules_digest:
+    tables = (dataset.silver, dataset.rejected, dataset.superseded)
+    now = {t.id: work.lake.create(t) for t in tables}
+    # Other versions than recorded: a run died between two commits, and may have left rows behind
+    # that no change since then points to.
+    whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
+    if before is not None and whole and before.rules == dataset.rules_digest:
         try:
             affected = _touched(work, dataset, before.inputs, inputs)
         except VersionGoneError:
@@ -81,9 +86,7 @@ def _absorb(
         affected = _Affected(None, bronze, days)
     resolved = resolve(work, dataset, affected.rows, parents)
     published = _publish(work, dataset, affected, resolved)
-    versions = {
-        t.id: work.lake.create(t) for t in (dataset.silver, dataset.rejected, dataset.superseded)
-    }
+    versions = {t.id: work.lake.create(t) for t in tables}
     receipts.record(
         ledger,
         receipts.in_tables(work, state, dataset, sorted(affected.dates), versions),
@@ -92,6 +95,7 @@ def _absorb(
     detail = {
         "table": dataset.silver.id,
         "version": versions[dataset.silver.id],
+        "beside": {t.id: versions[t.id] for t in tables[1:]},
         "inputs": dict(inputs),
         "rules": dataset.rules_digest,
         "rows_come": published.come,

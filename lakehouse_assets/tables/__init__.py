@@ -24,14 +24,31 @@ def _collect(package: ModuleType, kind: type[T]) -> dict[str, T]:
                 f"{package.__name__}.{info.name} has no TABLE = {kind.__name__}(...); "
                 "add it, or begin the module's name with _"
             )
+        if table.name in found:
+            raise ValueError(
+                f"{package.__name__}.{info.name}: another module's table is named "
+                f"{table.name!r} too; give it a name of its own"
+            )
         found[table.name] = table
     return found
+
+
+def _with_units(tables: dict[str, Gold]) -> dict[str, Gold]:
+    """The tables, once it is clear that each one's unit is a column of silver."""
+    for table in tables.values():
+        dataset, _, column = (table.unit or "").partition(".")
+        if table.unit and (dataset not in DATASETS or column not in DATASETS[dataset].silver.names):
+            raise ValueError(
+                f"{table.name}: unit {table.unit!r} is no silver column; name one, such as "
+                "orders.order_date, or leave the unit out to compute the whole table every time"
+            )
+    return tables
 
 
 DATASETS: dict[str, Dataset] = {d.name: d for d in in_dependency_order(_collect(silver, Dataset))}
 """Every dataset by name, parents before children."""
 
-GOLD: dict[str, Gold] = _collect(gold, Gold)
+GOLD: dict[str, Gold] = _with_units(_collect(gold, Gold))
 """Every gold table by name."""
 
 
