@@ -174,13 +174,11 @@ def _materialization(
     by_name: dict[str, list[Check]] = {}
     for check in result.checks:
         by_name.setdefault(check.name, []).append(check)
-    # A run of a range has no partition key, and Dagster keeps its results without a date. Dates
-    # on which nothing landed are left out: an event takes milliseconds, and ranges can be long.
-    empty = {day for day, counts in result.days.items() if not any(counts.values())}
+    # A run of a range has no partition key, and Dagster keeps its results without a date.
     targets = {} if context.has_partition_key else _materialized(context)
     for name, outcomes in by_name.items():
         for outcome in outcomes:
-            if outcome.day and outcome.day in targets and outcome.day not in empty:
+            if outcome.day and outcome.day in targets:
                 context.log_event(
                     dg.AssetCheckEvaluation(
                         asset_key=context.asset_key,
