@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
 from harness import World
+
 from resources.engines import SailEngine
 
 if TYPE_CHECKING:

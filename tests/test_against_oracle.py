@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import openpyxl
+import oracle
 import pyarrow as pa
 import pytest
+from harness import RuleSet, SomeTables, World
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from oracle import Accept, Drop, Event, Land, Reinstate, Remove, Run, Withdraw
 
-import oracle
 from data.generate import Fate, LandedFile, Shop, Size
-from harness import RuleSet, SomeTables, World
-from oracle import Accept, At, Drop, Event, Land, Reinstate, Remove, Run, Withdraw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -137,8 +137,21 @@ def histories(draw: st.DrawFn) -> list[Step]:
         for _ in range(draw(st.integers(1, 8))):
             kind = draw(
                 st.sampled_from(
-                    "land land land land drop drop remove withdraw withdraw "
-                    "reinstate accept accept rules".split()
+                    [
+                        "land",
+                        "land",
+                        "land",
+                        "land",
+                        "drop",
+                        "drop",
+                        "remove",
+                        "withdraw",
+                        "withdraw",
+                        "reinstate",
+                        "accept",
+                        "accept",
+                        "rules",
+                    ]
                 )
             )
             if kind in {"land", "drop"}:

@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from commands import Lakehouse
 from machine import needs_java
 

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from commands import PROJECT, Lakehouse
 
 SAMPLE = PROJECT / "data" / "sample"

@@ -322,7 +322,9 @@ for name, text in json.loads(sys.stdin.read()).items():
         del sys.modules[module]
     importlib.invalidate_caches()
     try:
-        fresh, found = map(importlib.import_module, ("lakehouse_assets.lineage", "lakehouse_assets.tables"))
+        fresh, found = map(
+            importlib.import_module, ("lakehouse_assets.lineage", "lakehouse_assets.tables")
+        )
         for table in found.GOLD.values():
             fresh.inputs(table), fresh.columns(table)
     except Exception as error:

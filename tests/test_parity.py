@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from commands import PROJECT, Lakehouse
+from machine import needs_java
+
 from lakehouse_assets.contract import Column, Dataset
 from lakehouse_assets.resolve import judged
-from machine import needs_java
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -129,13 +129,13 @@ def test_a_messy_shop_ends_the_same(tmp_path: Path) -> None:
     sail, spark = houses["sail"], houses["spark"]
     assert sail.hashes() == spark.hashes()
     for dataset in ("products", "orders", "order_items"):
-        for sql in (
-            f"SELECT * EXCLUDE (_extra), map_entries(_extra) e FROM rejected.{dataset} "
-            "ORDER BY _content, _sheet_no, _row",
-            f"SELECT * FROM superseded.{dataset} ORDER BY _content, _sheet_no, _row",
-            f"SELECT * EXCLUDE (_extra), map_entries(_extra) e FROM bronze.{dataset} "
-            "ORDER BY _content, _sheet_no, _row",
+        for columns, layer in (
+            ("* EXCLUDE (_extra), map_entries(_extra) AS extra", "rejected"),
+            ("*", "superseded"),
+            ("* EXCLUDE (_extra), map_entries(_extra) AS extra", "bronze"),
         ):
+            order = "_content, _sheet_no, _row"
+            sql = f"SELECT {columns} FROM {layer}.{dataset} ORDER BY {order}"
             assert sail.rows(sql) == spark.rows(sql), sql
     receipts = (
         "SELECT * EXCLUDE (seq, run_id, recorded_at) FROM ledger.receipts "

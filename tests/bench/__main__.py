@@ -97,7 +97,7 @@ def _compare(
         figures = _timed(engine, root, [day])
         hashes[engine] = _hashes(root)
         results.append({"engine": engine, "history": history, "size": size, **figures})
-        print(f"{size} day after {history} days, {engine}: {figures}", flush=True)  # noqa: T201
+        print(f"{size} day after {history} days, {engine}: {figures}", flush=True)
         shutil.rmtree(root)
     if len({json.dumps(h, sort_keys=True) for h in hashes.values()}) > 1:
         raise SystemExit(f"the contenders disagree: {json.dumps(hashes, indent=2)}")
@@ -170,7 +170,7 @@ def _work(contender: str, root: str, listed: str) -> None:
         "wall": time.perf_counter() - started,
         "peak_mib": _peak_kib() / 1024,
     }
-    print(json.dumps(result), flush=True)  # noqa: T201
+    print(json.dumps(result), flush=True)
     sys.stdout.flush()
     os._exit(0)
 
