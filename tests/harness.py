@@ -102,14 +102,14 @@ class SomeTables:
 
 @dataclass(frozen=True)
 class Crashing:
-    """A run that dies at its nth write (from 0); what happens next; and the same run again.
+    """A run that dies at its nth write (from 0) or at a named one; what happens next; it again.
 
     To the oracle it is one run after all of that. `then` must not be about bytes put or taken by
     hand: what the run that died has read of them differs with where it died.
     """
 
     dates: frozenset[date] | None
-    write: int
+    write: int | str
     then: tuple[oracle.Event, ...] = ()
 
 
@@ -118,25 +118,42 @@ class CrashError(Exception):
 
 
 @contextmanager
-def crash_at(write: int) -> Iterator[None]:
-    """Let everything fail from the nth commit (of a table, the ledger, the receipts) on."""
+def crash_at(write: int | str) -> Iterator[None]:
+    """Let the nth write fail, or the one so named.
+
+    A table's commit is named by the table, its fact `absorbed <table>`, others by their kind.
+    """
     count = 0
 
-    def dying(commit: Any) -> Any:
-        def commit_or_die(*args: Any, **options: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count > write:
-                raise CrashError
-            return commit(*args, **options)
+    def die(name: str) -> None:
+        nonlocal count
+        count += 1
+        if write in {count - 1, name}:
+            raise CrashError(name)
 
-        return commit_or_die
+    commit, append, write_receipts = publish.commit, Ledger.append, receipts.write_deltalake
+
+    def dying_commit(work: Any, table: Any, *args: Any) -> None:
+        die(table.id)
+        commit(work, table, *args)
+
+    def dying_append(self: Ledger, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
+        new = list(facts)
+        if new:
+            die(
+                " ".join([new[-1].kind, *([new[-1].detail["table"]] * ("table" in new[-1].detail))])
+            )
+        return append(self, new, reserve)
+
+    def dying_receipts(*args: Any, **options: Any) -> None:
+        die("receipts")
+        write_receipts(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "commit", dying(publish.commit))
-        patch.setattr(job.bronze, "commit", publish.commit)
-        patch.setattr(Ledger, "append", dying(Ledger.append))
-        patch.setattr(receipts, "write_deltalake", dying(receipts.write_deltalake))
+        patch.setattr(publish, "commit", dying_commit)
+        patch.setattr(job.bronze, "commit", dying_commit)
+        patch.setattr(Ledger, "append", dying_append)
+        patch.setattr(receipts, "write_deltalake", dying_receipts)
         yield
 
 
@@ -372,6 +389,14 @@ class World:
         self.check()
         left = self.plan()
         assert not left, (left.files, left.tables)
+
+    def run_again(self) -> None:
+        """Run everything once more, and see that nothing is committed or left behind."""
+        before = self.versions()
+        self.run({path.batch_date for path in self.ledger.state().paths} or {FIRST})
+        assert self.versions() == before
+        for zone in ("stage", "aside"):
+            assert not list((self.root / "lake" / zone).glob("*")), zone
 
 
 # --------------------------------------------------------------------------------------- helpers
