@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -25,38 +25,52 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def materialize(
     settings: Settings, dates: Sequence[date], tables: Sequence[str] | None, console: Console
 ) -> str | None:
-    """Materialize tables (None for all) for the batch dates from the first to the last.
+    """Materialize tables (None for all) for these batch dates, a run for each stretch of days.
 
-    Returns one clear line where the run failed for another reason than bad files.
+    Returns one clear line where a run failed for another reason than bad files.
     """
     instance = open_instance(settings)
     from definitions import defs  # noqa: PLC0415 - reads the settings when imported
 
     job = defs.resolve_job_def("lakehouse")
-    first, last = min(dates).isoformat(), max(dates).isoformat()
-    tags = (
-        {"dagster/partition": first}
-        if first == last
-        else {
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
-        }
-    )
     selection = None
     if tables is not None:
         selection = [dg.AssetKey(t.split(".")) for t in tables] + [dg.AssetKey("receipts")]
-    run_id = str(uuid.uuid4())
-    with _progress(instance, run_id, console):
-        result = job.execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            tags=tags,
-            partition_key=first if first == last else None,
-            asset_selection=selection,
-            run_config=_QUIET,
-            raise_on_error=False,
-        )
-    return _cause(result)
+    failures = []
+    for days in stretches(dates):
+        first, last = days[0].isoformat(), days[-1].isoformat()
+        tags = {
+            "dagster/asset_partition_range_start": first,
+            "dagster/asset_partition_range_end": last,
+        }
+        run_id = str(uuid.uuid4())
+        with _progress(instance, run_id, console):
+            result = job.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                tags=None if first == last else tags,
+                partition_key=first if first == last else None,
+                asset_selection=selection,
+                run_config=_QUIET,
+                raise_on_error=False,
+            )
+        failures += [line for line in [_cause(result)] if line]
+    return failures[0] if failures else None
+
+
+def stretches(dates: Sequence[date]) -> list[list[date]]:
+    """The dates in order, cut wherever a day is missing.
+
+    Dagster keeps some sixty events for each date of a run: days on which nothing is pending
+    would cost a second each.
+    """
+    found: list[list[date]] = []
+    for day in sorted(set(dates)):
+        if found and day - found[-1][-1] == timedelta(days=1):
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return found
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:

@@ -178,7 +178,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
 @pytest.mark.timeout(0)
 @given(history=histories())
 @settings(
-    max_examples=EXAMPLES or 5,
+    max_examples=EXAMPLES or 4,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
@@ -197,8 +197,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
         for step in history:
             world.apply(step)
             if isinstance(step, Run):
-                # The receipts of dates that a run was not asked for may run ahead of it.
-                world.check(receipts=step.dates is None)
+                world.check(listings=step.dates is None)
         world.settle()
         world.run_again()
 
@@ -206,13 +205,13 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
 # ------------------------------------------------------------------------------- generated shops
 
 FIRST_DAY = date(2025, 4, 1)
-SMALL = Size(products=20, users=12, orders_per_day=6, items_per_order=3, days=2)
+SMALL = Size(products=20, users=12, orders_per_day=6, items_per_order=3, days=1)
 
 
 def _shop() -> tuple[list[LandedFile], list[Fate]]:
     """Clean seed files, messy days (a file or two of each kind a day), and broken files."""
     shop = Shop(seed=11, size=SMALL)
-    files = shop.seed_files(FIRST_DAY)  # of the second
+    files = shop.seed_files(FIRST_DAY)
     for day in (3, 4):
         files += shop.day(date(2025, 4, day), orders=25, mess=0.04)
     return files + shop.broken_files(date(2025, 4, 4)), shop.truth
@@ -343,17 +342,11 @@ def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
 
 # ------------------------------------------------------------------------ runs that die halfway
 
+_ITEMS = ("1,1,7,,1,1,0,2025-04-01T10:00:00,", "2,2,8,,1,1,0,2025-04-03T10:00:00,")
 _EARLY = (
     Land("products", D1, "p.csv", _text("products", "1,1,Toys,Kite")),
     Land("orders", D1, "o.csv", _text("orders", "1,1,7,2025-04-01T10:00:00,10,")),
-    Land(
-        "order_items",
-        D1,
-        "i.csv",
-        _text(
-            "order_items", "1,1,7,,1,1,0,2025-04-01T10:00:00,", "2,2,8,,1,1,0,2025-04-03T10:00:00,"
-        ),
-    ),
+    Land("order_items", D1, "i.csv", _text("order_items", *_ITEMS)),
     Run(),
 )
 _LATE = Land("orders", D2, "o.csv", _text("orders", "1,2,8,2025-04-03T10:00:00,10,"))

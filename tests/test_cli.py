@@ -6,6 +6,7 @@ import gzip
 import shutil
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,18 @@ def test_late_correction_orphan_and_duplicate(house: Lakehouse) -> None:
     now = house.rows("SELECT * FROM gold.daily_sales WHERE order_date = DATE '2025-04-01'")
     assert now == day_one
     assert header.startswith("id,")
+
+
+def test_scattered_dates_are_a_run_for_each_stretch() -> None:
+    """Days on which nothing is pending are no part of a run."""
+    from lakehouse_assets.execution import stretches
+
+    days = [date(2025, 4, d) for d in (30, 2, 1, 15, 2)]
+    assert stretches([*days, date(2025, 5, 1)]) == [
+        [date(2025, 4, 1), date(2025, 4, 2)],
+        [date(2025, 4, 15)],
+        [date(2025, 4, 30), date(2025, 5, 1)],
+    ]
 
 
 def test_nothing_pending_is_quick_and_light(house: Lakehouse) -> None:
