@@ -103,6 +103,7 @@ class PathState:
     withdrawals: list[int] = field(default_factory=list)
     judgements: dict[str, Judgement] = field(default_factory=dict)
     admitted: set[str] = field(default_factory=set)
+    read_at: dict[str, int] = field(default_factory=dict)  # digest → when a run last read it
 
     @property
     def last(self) -> Fact | None:
@@ -118,14 +119,17 @@ class PathState:
     @property
     def in_force(self) -> str | None:
         """Digest of the admitted content landed last since the last standing withdrawal."""
-        digests = [f.digest for f in self.open if f.digest in self.admitted]
-        return digests[-1] if digests else None
+        known = [f for f in self.open if f.digest in self.admitted and self._is_read(f)]
+        return known[-1].digest if known else None
 
     @property
     def unjudged(self) -> list[str]:
-        """Landed contents that no run has read yet, oldest first."""
-        digests = (f.digest for f in self.landings if f.digest)
-        return [d for d in dict.fromkeys(digests) if d not in self.judgements]
+        """Landed contents that no run has read since they landed, oldest first."""
+        newest = {f.digest: f for f in self.landings if f.digest}
+        return [d for d, f in newest.items() if not self._is_read(f)]
+
+    def _is_read(self, landed: Fact) -> bool:
+        return landed.seq < self.read_at.get(landed.digest or "", 0)
 
     def state(self, digest: str) -> str | None:
         """The receipt's state of a content; None before a run has read it."""
@@ -134,14 +138,14 @@ class PathState:
         landed = [f.digest for f in self.open]
         if landed and digest == landed[-1]:
             judged = self.judgements.get(digest)
-            return None if judged is None else str(judged.kind)
+            return str(judged.kind) if judged and self._is_read(self.open[-1]) else None
         return "replaced" if digest in landed else "withdrawn"
 
     @property
     def standing(self) -> Judgement | None:
         """The judgement of what stands last at the path; None where nothing does."""
         landed = self.open
-        if not landed or landed[-1].digest is None:
+        if not landed or landed[-1].digest is None or not self._is_read(landed[-1]):
             return None
         judged = self.judgements.get(landed[-1].digest)
         if judged and judged.kind is Kind.HELD and landed[-1].digest in self.admitted:
@@ -203,6 +207,7 @@ class State:
             case Kind.LANDED:
                 state.landings.append(fact)
             case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
+                state.read_at[digest] = fact.seq
                 state.judgements[digest] = Judgement(
                     kind=fact.kind,
                     read=fact.detail["read"],

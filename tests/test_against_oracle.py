@@ -372,3 +372,13 @@ def test_bytes_put_back_by_hand_are_read_once(lake: World) -> None:
     first, second = (_text("products", f"1,1,Toys,{n}") for n in ("Kite", "Ball"))
     lake.apply(Land(*path, first), Drop(*path, second), Run(), Drop(*path, first))
     lake.settle()
+
+
+def test_what_lands_again_counts_once_a_run_has_read_it_again(lake: World) -> None:
+    """Its bytes go before a run comes: what stood before it stays in force."""
+    path = ("products", D1, "p.csv")
+    first, second = (_text("products", f"1,1,Toys,{n}") for n in ("Kite", "Ball"))
+    lake.apply(Land(*path, first), Run(), Land(*path, second), Run(), Land(*path, first))
+    lake.apply(Remove(*path, archived=False), Run())
+    # The oracle has no receipt of what landed and was not read; the table keeps its older one.
+    lake.check(listings=False)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from fractions import Fraction
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -259,9 +260,9 @@ def _judge(
         if summary["source"] == path.raw and (not past.last or past.last.digest != digest):
             detail = {"by": "run", "stamp": stamps.get(path, "")}
             landed.append(Fact(Kind.LANDED, path, digest, detail, work.run_id))
-        if digest in past.admitted and digest in past.judgements:
-            continue  # admission is a recorded decision
         verdict = _verdict(dataset, summary, faulty.get(content_id(path, digest), 0))
+        if digest in past.admitted:  # a recorded decision; what is new is that it has been read
+            verdict = past.judgements.get(digest, verdict)
         found_out: dict[str, Any] = {
             "read": verdict.read,
             "faulty": verdict.faulty,
@@ -279,7 +280,7 @@ def _verdict(dataset: Dataset, summary: dict[str, Any], faulty: int) -> Judgemen
     limit = dataset.hold
     if error is not None:
         kind = Kind.UNREADABLE
-    elif read >= limit.least_rows and faulty > limit.share * read:
+    elif read >= limit.least_rows and faulty > Fraction(str(limit.share)) * read:
         kind = Kind.HELD
         error = (
             f"held: {faulty:,} of {read:,} rows break a rule, more than {limit.share:.0%}; "
