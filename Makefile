@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test test-long lint format bench lock clean
+.PHONY: help install demo ui test coverage test-long lint format bench lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,9 @@ ui: install  ## Open the Dagster UI on http://127.0.0.1:3000
 
 test: install  ## Run every test but the long ones
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: install  ## Run the same tests and show which lines none of them reaches
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-long: install  ## Run the long tests: the real April files on Apache Spark
 	@$(BIN)/python -m pytest -m long
