@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from lakehouse_assets import plan as planning
@@ -341,7 +342,7 @@ def _print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], form: Forma
     else:
         table = RichTable(*(str(n) for n in names))
         for row in rows:
-            table.add_row(*(_escaped(_text(v)) for v in row))
+            table.add_row(*(escape(_text(v)) for v in row))
         # A table wider than a pipe's 80 columns must not lose its values.
         console = out if out.is_terminal else Console(width=max(out.width, 400))
         console.print(table)
@@ -355,12 +356,6 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415
-
-    return escape(text)
 
 
 if __name__ == "__main__":

@@ -96,21 +96,16 @@ def _take_in(
         for past in after.of(dataset.name, dates)
         if past.in_force
     }
-    leaving = {content for _, content in pending.leaving} - wanted
-    present = {f["_content"] for f in lake.files(table, lake.version(table))}
-    leaving |= {
-        content
-        for past in after.of(dataset.name, dates)
-        for content in (content_id(past.path, f.digest) for f in past.landings if f.digest)
-        if content in present and content not in wanted
+    present = {
+        f["_content"] for f in lake.files(table, lake.version(table)) if f["_batch_date"] in dates
     }
+    leaving = present - wanted
     coming = {c for c in wanted - present if lengths.get(c)}
     if staged is not None and coming:
         _audit(dataset, staged, coming, lengths)
     if coming or leaving:
         # A content belongs to one path and so to one date: the product of both lists is exact.
-        days = {f["_batch_date"] for f in lake.files(table, lake.version(table))} & set(dates)
-        where = f"{among('_batch_date', {*days, *dates})} AND {among('_content', leaving | coming)}"
+        where = f"{among('_batch_date', dates)} AND {among('_content', leaving | coming)}"
         rows = staged.where("_summary IS NULL").drop("_summary") if staged is not None else None
         rows = work.read(table, lake.version(table)).where("false") if rows is None else rows
         commit(work, table, rows.where(among("_content", coming)), where)

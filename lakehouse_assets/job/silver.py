@@ -43,7 +43,6 @@ def run(work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date]
         result.metadata["reason"] = reason
         published = _absorb(work, ledger, state, dataset, inputs)
         result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
-        state = ledger.state()
     result.version = lake.version(dataset.silver)
     _report(work, result, dataset, dates)
     return result
@@ -117,8 +116,8 @@ def _touched(
     """
     bronze = dataset.bronze
     old, new = before.get(bronze.id, -1), after[bronze.id]
-    uploads = {content for _, content in touched_partitions(work, bronze, old, new)}
-    days = {day for day, _ in touched_partitions(work, bronze, old, new)}
+    touched = touched_partitions(work, bronze, old, new)
+    uploads, days = {content for _, content in touched}, {day for day, _ in touched}
     here = {f["_content"] for f in work.lake.files(bronze, new)}
     there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}
     come, gone = (here - there) & uploads, (there - here) & uploads
