@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from deltalake import DeltaTable, QueryBuilder
-from deltalake.exceptions import TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import Schema
 
 from lakehouse_assets.contract import Table, delta_schema
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RAW: Final = "raw"
+ASIDE: Final = "aside"
 
 # Everyone can read what these allow: no deletion vectors, no column mapping, classic
 # checkpoints. Thirty days of history serve time travel and restore.
@@ -85,8 +87,10 @@ class Lake:
     """One lakehouse: a storage with a raw zone, Delta tables and the ledger.
 
     ``first_date`` is the earliest batch date; ``last_date`` the latest that a run may ask for.
+    ``raw`` holds the raw zone, ``storage`` everything else.
     """
 
+    raw: Storage
     storage: Storage
     first_date: date
     last_date: date
@@ -107,18 +111,26 @@ class Lake:
         With ``dates``, only what lies in those dates' folders.
         """
         if dates is None:
-            for stored in self.storage.list(RAW):
+            for stored in self.raw.list(RAW):
                 yield from self._placed(stored)
             return
         for dataset in sorted(self.datasets):
             for day in dates:
-                for stored in self.storage.list(f"{RAW}/{dataset}/{day}"):
+                for stored in self.raw.list(f"{RAW}/{dataset}/{day}"):
                     yield from self._placed(stored)
 
     def _placed(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
-        parts = stored.path.split("/")[1:]
+        found = self.placed(stored.path)
+        if isinstance(found, FilePath):
+            yield RawFile(found, stored)
+        elif found:
+            yield found
+
+    def placed(self, path: str) -> FilePath | Misplaced | None:
+        """Which file lies at a path of the raw zone; None for a name that is passed over."""
+        parts = path.split("/")[1:]
         if is_passed_over(parts[-1]):
-            return
+            return None
         problem = None
         if len(parts) > 1 and parts[0] not in self.datasets:
             known = ", ".join(sorted(self.datasets))
@@ -131,10 +143,7 @@ class Lake:
                 problem = self.outside(day)
             except ValueError:
                 problem = f"{parts[1]!r} is no date; move it to <dataset>/<YYYY-MM-DD>/"
-        if problem:
-            yield Misplaced("/".join(parts), problem)
-        else:
-            yield RawFile(FilePath(parts[0], day, parts[2]), stored)
+        return Misplaced("/".join(parts), problem) if problem else FilePath(parts[0], day, parts[2])
 
     def outside(self, day: date) -> str | None:
         """Why a day is no batch date of this lake; None where it is one."""
@@ -145,9 +154,19 @@ class Lake:
             "use another date, or set LAKEHOUSE_FIRST_DATE"
         )
 
-    def aside(self, digest: str) -> str:
-        """Where bytes are kept that were landed over before a run judged them."""
-        return f"aside/{digest}"
+    def aside(self, path: FilePath, digest: str) -> str:
+        """Where bytes are kept that may leave their path before a run has read them."""
+        return f"{ASIDE}/{path}/{digest}"
+
+    def bytes_of(self, path: FilePath, digest: str) -> str | None:
+        """Where the bytes of a content are kept beside its path; None where they are not."""
+        aside = self.aside(path, digest)
+        return aside if self.storage.find(aside) else None
+
+    @property
+    def zones(self) -> dict[str, Storage]:
+        """Which storage holds bytes, by the first part of their path; plain data, for workers."""
+        return {RAW: self.raw, ASIDE: self.storage}
 
     # -------------------------------------------------------------------------------- tables
 
@@ -192,16 +211,23 @@ class Lake:
         Returns its newest version.
         """
         found = self.delta(table)
-        if found is None:
-            found = DeltaTable.create(
+        if found is not None:
+            return found.version()
+        try:
+            return DeltaTable.create(
                 self.uri(table),
                 schema=Schema.from_json(delta_schema(table)),
                 partition_by=list(table.partition_by),
                 configuration=dict(TABLE_PROPERTIES),
                 description=table.description[:4000],
                 name=table.id,
-            )
-        return found.version()
+            ).version()
+        except (DeltaError, OSError):
+            # Another process was faster, or the storage wrote it and failed to say so.
+            found = self.delta(table)
+            if found is None:
+                raise
+            return found.version()
 
     def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
         """The data files of a version: ``path``, ``size_bytes``, ``num_records``, partition values.
@@ -227,13 +253,15 @@ class Lake:
         rows: list[dict[str, Any]] = actions.select(known).to_pylist()
         return [{k.removeprefix("partition."): v for k, v in row.items()} for row in rows]
 
-    def rows(self, table: Table, sql: str = "SELECT * FROM t") -> list[dict[str, Any]]:
+    def rows(
+        self, table: Table, sql: str = "SELECT * FROM t", version: int | None = None
+    ) -> list[dict[str, Any]]:
         """Rows of a small table of the lake's own (ledger, receipts), named ``t`` in the query.
 
         Through delta-rs's own query engine: pyarrow's dataset reader can abort the process
         when the interpreter ends while its threads still hold Python file objects.
         """
-        found = self.delta(table)
+        found = self.delta(table, version)
         if found is None:
             return []
         import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
@@ -241,6 +269,31 @@ class Lake:
         reader = QueryBuilder().register("t", found).execute(sql)
         result: list[dict[str, Any]] = pa.table(reader.read_all()).to_pylist()
         return result
+
+    def append(self, table: Table, rows: Sequence[dict[str, Any]], on: int) -> bool:
+        """Append rows to a small table as the very next version after ``on`` (-1: none yet).
+
+        Returns whether it did: not where another writer was faster. Appends once, even where
+        a storage writes and then fails to say so.
+        """
+        self.create(table)
+        found = self.delta(table)
+        if found is None or (found.version() != on and (on >= 0 or found.version() > 0)):
+            return False
+        name = uuid.uuid4().hex
+        properties = CommitProperties(custom_metadata={"append": name}, max_commit_retries=0)
+        try:
+            write_deltalake(
+                found, to_arrow(table, rows), mode="append", commit_properties=properties
+            )
+        except (DeltaError, OSError) as error:
+            newest = DeltaTable(self.uri(table))
+            since = [c for c in newest.history() if c["version"] > on]
+            if not any(c.get("append") == name for c in since):
+                if isinstance(error, CommitFailedError):
+                    return False
+                raise
+        return True
 
 
 def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
 
 from lakehouse_assets.lake import FilePath, Lake, is_passed_over
-from lakehouse_assets.ledger import Fact, Kind, Ledger
+from lakehouse_assets.ledger import Fact, Kind, Ledger, State
 
 
 class LandingError(Exception):
@@ -49,21 +49,27 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
     path = FilePath(dataset, day, file.name)
     digest = hashlib.sha256(data).hexdigest()
     past = ledger.state().at(path)
-    _keep_unread(lake, path, past.unjudged)
-    lake.storage.write(path.raw, data)
-    if past.last and past.last.digest == digest and past.open:
-        return path, False
-    stored = lake.storage.find(path.raw)
+    if past.unjudged:  # landed, and no run has read it yet: it is not to be lost
+        keep_bytes(lake, path, past.unjudged)
+    lake.raw.write(path.raw, data)
+    stored = lake.raw.find(path.raw)
     detail = {"by": "land", "size": len(data), "stamp": stored.stamp if stored else ""}
-    ledger.append([Fact(Kind.LANDED, path, digest, detail)])
-    return path, True
+
+    def landed(state: State) -> list[Fact]:
+        now = state.at(path)
+        same = now.last is not None and now.last.digest == digest and bool(now.open)
+        return [] if same else [Fact(Kind.LANDED, path, digest, detail)]
+
+    return path, bool(ledger.decide(landed))
 
 
-def _keep_unread(lake: Lake, path: FilePath, unjudged: list[str]) -> None:
-    """Keep landed bytes that no run has read yet, before others take their place."""
-    if not unjudged or lake.storage.find(path.raw) is None:
-        return
-    data = lake.storage.read(path.raw)
+def keep_bytes(lake: Lake, path: FilePath, digests: Collection[str]) -> bool:
+    """Keep the bytes at a path beside it, if they are one of these; returns whether they are."""
+    try:
+        data = lake.raw.read(path.raw)
+    except FileNotFoundError:
+        return False
     digest = hashlib.sha256(data).hexdigest()
-    if digest in unjudged:
-        lake.storage.write(lake.aside(digest), data)
+    if digest in digests:
+        lake.storage.write(lake.aside(path, digest), data)
+    return digest in digests

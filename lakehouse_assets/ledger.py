@@ -8,18 +8,16 @@ another writer was faster, so that the order is total.
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from deltalake import CommitProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError
-
 from lakehouse_assets.contract import Column, Table
-from lakehouse_assets.lake import FilePath, Lake, to_arrow
+from lakehouse_assets.lake import FilePath, Lake, content_id
 
 FACTS: Final = Table(
     layer="ledger",
@@ -51,6 +49,11 @@ class Kind(StrEnum):
     REINSTATED = "reinstated"
     ABSORBED = "absorbed"
     RECEIPTS = "receipts"
+    PUBLISHED = "published"
+    RESTORED = "restored"
+    RESUMED = "resumed"
+    REWOUND = "rewound"
+    MAINTAINED = "maintained"
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Judgement:
     """What a run found in a content: whether it can be read, and what share of it is faulty.
 
     ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
-    name, each with its problem.
+    name, each with its problem. ``repairs`` counts the rows that name the row they mend.
     """
 
     kind: Kind
@@ -81,6 +84,7 @@ class Judgement:
     sheets: tuple[tuple[str, str], ...] = ()
     rules: str = ""
     unexpected: tuple[str, ...] = ()
+    repairs: int = 0
 
     @property
     def bad(self) -> bool:
@@ -103,7 +107,44 @@ class PathState:
     withdrawals: list[int] = field(default_factory=list)
     judgements: dict[str, Judgement] = field(default_factory=dict)
     admitted: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
     read_at: dict[str, int] = field(default_factory=dict)  # digest → when a run last read it
+
+    def take(self, fact: Fact) -> None:
+        """Take in the next fact about this path."""
+        digest = fact.digest or ""
+        match fact.kind:
+            case Kind.LANDED:
+                self.landings.append(fact)
+            case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
+                self.read_at[digest] = fact.seq
+                self.judgements[digest] = Judgement(
+                    kind=fact.kind,
+                    read=fact.detail["read"],
+                    faulty=fact.detail["faulty"],
+                    error=fact.detail["error"],
+                    sheets=tuple((s, p) for s, p in fact.detail["sheets"]),
+                    rules=fact.detail["rules"],
+                    unexpected=tuple(fact.detail["unexpected"]),
+                    repairs=fact.detail.get("repairs", 0),
+                )
+                if fact.kind is Kind.ADMITTED:
+                    self.admitted.add(digest)
+            case Kind.ACCEPTED:
+                self.admitted.add(digest)
+                self.accepted.add(digest)
+            case Kind.WITHDRAWN:
+                self.withdrawals.append(fact.seq)
+            case Kind.REINSTATED if self.withdrawals:
+                self.withdrawals.pop()
+            case _:
+                pass
+
+    def after(self, fact: Fact) -> PathState:
+        """The state once a further fact, which has no number yet, is recorded."""
+        later = copy.deepcopy(self)
+        later.take(fact)
+        return later
 
     @property
     def last(self) -> Fact | None:
@@ -127,6 +168,16 @@ class PathState:
         """Landed contents that no run has read since they landed, oldest first."""
         newest = {f.digest: f for f in self.landings if f.digest}
         return [d for d, f in newest.items() if not self._is_read(f)]
+
+    @property
+    def held(self) -> list[str]:
+        """What landed since the last standing withdrawal and is held, also where replaced since."""
+        found = [f.digest for f in self.open if f.digest]
+        return [d for d in dict.fromkeys(found) if d not in self.admitted and self._is_held(d)]
+
+    def _is_held(self, digest: str) -> bool:
+        judged = self.judgements.get(digest)
+        return judged is not None and judged.kind is Kind.HELD
 
     def _is_read(self, landed: Fact) -> bool:
         return landed.seq < self.read_at.get(landed.digest or "", 0)
@@ -165,12 +216,36 @@ class Absorbed:
     beside: dict[str, int] = field(default_factory=dict)  # versions of what is written with it
 
 
+@dataclass(frozen=True)
+class Rewind:
+    """Tables taken back, or forth again, to versions that belong together.
+
+    ``as_of`` is the ``seq`` up to which the ledger says what those versions had absorbed.
+    ``before`` and ``before_seq`` are where the first restore of a row of them came from.
+    """
+
+    seq: int
+    run_id: str
+    as_of: int
+    targets: dict[str, int]
+    before: dict[str, int] = field(default_factory=dict)
+    before_seq: int = 0
+
+
 @dataclass
 class State:
-    """The ledger, folded: what is in force at each path, and what each table has absorbed."""
+    """The ledger, folded: what is in force at each path, and what each table has absorbed.
+
+    ``restored`` is the restore that stands; ``rewinding`` one, or its end, that a process has
+    announced and not finished.
+    """
 
     paths: dict[FilePath, PathState] = field(default_factory=dict)
     absorbed: dict[str, Absorbed] = field(default_factory=dict)
+    published: list[Fact] = field(default_factory=list)
+    maintained: dict[str, int] = field(default_factory=dict)
+    restored: Rewind | None = None
+    rewinding: Rewind | None = None
     seq: int = 0
 
     def at(self, path: FilePath) -> PathState:
@@ -187,6 +262,16 @@ class State:
         ]
         return sorted(found, key=lambda s: s.path)
 
+    def repairing(self, dataset: str, contents: Iterable[str]) -> set[str]:
+        """Which of these uploads hold rows that mend others, or may: a dead run told nothing."""
+        without = {
+            content_id(past.path, digest)
+            for past in self.of(dataset)
+            for digest, judged in past.judgements.items()
+            if not judged.repairs
+        }
+        return set(contents) - without
+
     def take(self, fact: Fact) -> None:
         """Take in the next fact."""
         self.seq = max(self.seq, int(fact.detail.get("through", fact.seq)))
@@ -200,31 +285,22 @@ class State:
                 beside=fact.detail.get("beside", {}),
             )
         if fact.path is None:
+            self._take_of_tables(fact)
             return
-        state = self.paths.setdefault(fact.path, PathState(fact.path))
-        digest = fact.digest or ""
+        self.paths.setdefault(fact.path, PathState(fact.path)).take(fact)
+
+    def _take_of_tables(self, fact: Fact) -> None:
         match fact.kind:
-            case Kind.LANDED:
-                state.landings.append(fact)
-            case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
-                state.read_at[digest] = fact.seq
-                state.judgements[digest] = Judgement(
-                    kind=fact.kind,
-                    read=fact.detail["read"],
-                    faulty=fact.detail["faulty"],
-                    error=fact.detail["error"],
-                    sheets=tuple((s, p) for s, p in fact.detail["sheets"]),
-                    rules=fact.detail["rules"],
-                    unexpected=tuple(fact.detail["unexpected"]),
-                )
-                if fact.kind is Kind.ADMITTED:
-                    state.admitted.add(digest)
-            case Kind.ACCEPTED:
-                state.admitted.add(digest)
-            case Kind.WITHDRAWN:
-                state.withdrawals.append(fact.seq)
-            case Kind.REINSTATED if state.withdrawals:
-                state.withdrawals.pop()
+            case Kind.PUBLISHED:
+                self.published.append(fact)
+            case Kind.MAINTAINED:
+                self.maintained = dict(fact.detail["versions"])
+            case Kind.RESTORED:
+                self.rewinding = self.restored = Rewind(seq=fact.seq, **fact.detail)
+            case Kind.RESUMED:
+                self.rewinding, self.restored = Rewind(seq=fact.seq, **fact.detail), None
+            case Kind.REWOUND:
+                self.rewinding = None
             case _:
                 pass
 
@@ -240,16 +316,13 @@ class Ledger:
         """Every fact, in order."""
         version = self.lake.version(FACTS)
         if version is not None and version != self._known[0]:
-            rows = self.lake.rows(FACTS)
+            rows = self.lake.rows(FACTS, version=version)
             self._known = version, sorted(map(_from_row, rows), key=lambda f: f.seq)
         return self._known[1]
 
-    def state(self) -> State:
-        """The ledger, folded."""
-        state = State()
-        for fact in self.facts():
-            state.take(fact)
-        return state
+    def state(self, through: int | None = None) -> State:
+        """The ledger, folded, up to a ``seq`` (by default to its end)."""
+        return _folded(self.facts(), through)
 
     def append(self, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
         """Record facts, giving each the next ``seq``; returns them as recorded.
@@ -257,13 +330,18 @@ class Ledger:
         ``reserve`` takes that many numbers behind the last fact for receipts.
         """
         new = list(facts)
-        if not new:
-            return []
-        self.lake.create(FACTS)
+        return self.decide(lambda _: new, reserve)
+
+    def decide(self, make: Callable[[State], list[Fact]], reserve: int = 0) -> list[Fact]:
+        """Record the facts that follow from what the ledger says at that very moment.
+
+        ``make`` is asked again where another writer was faster; it may refuse by raising.
+        """
         while True:
-            table = self.lake.delta(FACTS)  # before the facts: a commit since then must fail
-            assert table is not None  # it was just created
             known = self.facts()
+            new = make(_folded(known))
+            if not new:
+                return []
             first = 1 + max((int(f.detail.get("through", f.seq)) for f in known), default=0)
             now = datetime.now(UTC)
             recorded = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(new)]
@@ -271,17 +349,17 @@ class Ledger:
                 last = recorded[-1]
                 detail = {**last.detail, "through": last.seq + reserve}
                 recorded[-1] = replace(last, detail=detail)
-            try:
-                write_deltalake(
-                    table,
-                    to_arrow(FACTS, [_to_row(f) for f in recorded]),
-                    mode="append",
-                    # Only a commit right on top of what was read gets these numbers.
-                    commit_properties=CommitProperties(max_commit_retries=0),
-                )
-            except CommitFailedError:
-                continue
-            return recorded
+            rows = [_to_row(f) for f in recorded]
+            if self.lake.append(FACTS, rows, on=self._known[0]):
+                return recorded
+
+
+def _folded(facts: Iterable[Fact], through: int | None = None) -> State:
+    state = State()
+    for fact in facts:
+        if through is None or fact.seq <= through:
+            state.take(fact)
+    return state
 
 
 def _from_row(row: dict[str, Any]) -> Fact:

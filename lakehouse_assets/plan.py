@@ -7,7 +7,7 @@ answer) shows as a difference and is pending again. Imports neither dagster nor 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -156,10 +156,18 @@ def _to_judge(
     if last and standing and refused and standing.rules != dataset.rules_digest:
         yield last, "rules changed"
         return
-    in_force = past.in_force
-    judged = past.judgements.get(in_force or "")
-    if in_force and judged and judged.read and content_id(past.path, in_force) not in present:
-        yield in_force, "came into force"
+    coming = missing(past, present)
+    if coming:
+        yield coming, "accepted" if coming in past.accepted else "in force again"
+
+
+def missing(past: PathState, present: Container[str]) -> str | None:
+    """The digest of the content in force, if it has rows and bronze has none of them."""
+    digest = past.in_force
+    judged = past.judgements.get(digest or "")
+    if digest and judged and judged.read and content_id(past.path, digest) not in present:
+        return digest
+    return None
 
 
 def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
@@ -168,14 +176,11 @@ def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
         if recorded - raw.stored.modified > _SETTLED_SECONDS or last.detail.get("by") == "land":
             return last.digest
-    return hashlib.sha256(lake.storage.read(raw.path.raw)).hexdigest()
+    return hashlib.sha256(lake.raw.read(raw.path.raw)).hexdigest()
 
 
 def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> str | None:
-    if at_path == digest:
-        return path.raw
-    aside = lake.aside(digest)
-    return aside if lake.storage.find(aside) else None
+    return path.raw if at_path == digest else lake.bytes_of(path, digest)
 
 
 def silver_inputs(lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]) -> dict[str, int]:

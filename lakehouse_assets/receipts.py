@@ -7,10 +7,8 @@ from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from deltalake import write_deltalake
-
 from lakehouse_assets.contract import RECEIPTS, Dataset
-from lakehouse_assets.lake import FilePath, Lake, content_id, to_arrow
+from lakehouse_assets.lake import FilePath, Lake, content_id
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
 from lakehouse_assets.resolve import Fate
 from lakehouse_assets.workspace import Workspace, among
@@ -174,7 +172,6 @@ def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]
     [fact] = ledger.append(
         [Fact(Kind.RECEIPTS, detail={"count": len(new)}, run_id=run_id)], reserve=len(new)
     )
-    lake.create(RECEIPTS)
     now = datetime.now(UTC)
     rows = [
         {
@@ -191,5 +188,6 @@ def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]
         }
         for i, r in enumerate(new)
     ]
-    write_deltalake(lake.uri(RECEIPTS), to_arrow(RECEIPTS, rows), mode="append")
+    while not lake.append(RECEIPTS, rows, on=lake.create(RECEIPTS)):
+        pass  # another run's receipts came first; these have their numbers already
     return new

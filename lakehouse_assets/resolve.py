@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.contract import LINEAGE, Dataset
 from lakehouse_assets.rules import (
+    LOST_ORIGIN,
+    PLACE,
     Rule,
     broken,
     foreign_key_rules,
     of_bronze,
+    origin,
     own_rules,
     text,
     typed,
@@ -52,10 +55,13 @@ def subject_in_bronze(dataset: Dataset) -> str:
 
 
 def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
-    """Bronze rows as typed values, with the rules that each breaks on its own in ``_own``."""
+    """Bronze rows as typed values, with the rules that each breaks on its own in ``_own``.
+
+    ``_origin`` is the place of the row that it mends, null where it mends none.
+    """
     lineage = [c.name for c in LINEAGE]
     texts = [f"{text(c)} AS `_text_{c.name}`" for c in dataset.sources]
-    rows = rows.selectExpr(*lineage, "_fault", *texts)
+    rows = rows.selectExpr(*lineage, "_fault", f"{origin()} AS _origin", *texts)
     rows = rows.selectExpr(
         "*", *(f"{typed(c, f'`_text_{c.name}`')} AS `{c.name}`" for c in dataset.sources)
     )
@@ -65,23 +71,36 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
         *(c.name for c in dataset.columns),
         *lineage,
         f"{subject(dataset.key)} AS _subject",
+        "_origin",
         f"{broken(own_rules(dataset))} AS _own",
     )
 
 
 def resolve(
-    work: Workspace, dataset: Dataset, rows: DataFrame, parents: Mapping[str, DataFrame]
+    work: Workspace,
+    dataset: Dataset,
+    rows: DataFrame,
+    parents: Mapping[str, DataFrame],
+    *,
+    repairs: bool,
 ) -> DataFrame:
     """Give every row its fate.
 
-    ``rows`` are bronze rows: all those in force of each subject among them. ``parents`` holds
-    the published rows of each dataset that the foreign keys refer to. The result has the
-    contract's columns (typed; null where the text cannot be), the lineage, ``_subject``,
+    ``rows`` are bronze rows: all those in force of each subject among them, and with a row
+    that mends another (which only ``repairs`` lets be) that one's whole family. ``parents``
+    holds the published rows of each dataset that the foreign keys refer to. The result has
+    the contract's columns (typed; null where the text cannot be), the lineage, ``_subject``,
     ``_rules`` (every rule broken) and ``_fate``; it can be read again without computing anew.
     """
     staged = work.stage(judged(rows, dataset))
     ruled = _with_foreign_keys(work, dataset, staged, parents)
-    fate = f"CASE WHEN size(_rules) = 0 THEN '{Fate.PUBLISHED}' ELSE '{Fate.REJECTED}' END"
+    ruled = _in_families(work, ruled) if repairs else ruled.selectExpr("*", *_ALONE)
+    alone = f"""CASE
+        WHEN _retired THEN '{Fate.SUPERSEDED}'
+        WHEN size(_rules) = 0 THEN '{Fate.PUBLISHED}'
+        ELSE '{Fate.REJECTED}'
+    END AS _fate"""
+    result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
     repeated = work.stage(
         staged.where(f"`{dataset.key}` IS NOT NULL")
         .groupBy(dataset.key)
@@ -90,10 +109,10 @@ def resolve(
         .select(dataset.key)
     )
     if not repeated.limit(1).collect():
-        return ruled.selectExpr("*", f"{fate} AS _fate")
+        return ruled.selectExpr(*result, alone)
     several = work.stage(_among_versions(dataset, matching(ruled, dataset.key, repeated)))
-    single = without(ruled, dataset.key, repeated).selectExpr("*", f"{fate} AS _fate")
-    return single.unionByName(several)
+    single = without(ruled, dataset.key, repeated).selectExpr(*result, alone)
+    return single.unionByName(several.select(*result, "_fate"))
 
 
 def _with_foreign_keys(
@@ -118,30 +137,100 @@ def _with_foreign_keys(
         rows = rows.join(flags, name, "left")
         missing.append(rule)
     together = f"concat(_own, {broken(tuple(missing))})" if missing else "_own"
-    kept = [*(c.name for c in dataset.columns), *(c.name for c in LINEAGE), "_subject"]
-    return rows.selectExpr(*kept, f"{together} AS _rules")
+    kept = [c.name for c in dataset.silver.columns]
+    return rows.selectExpr(*kept, "_subject", "_origin", f"{together} AS _rules")
+
+
+_ROOT = tuple(f"_root{c}" for c in VERSION_ORDER)
+_FAMILY_ORDER = (*_ROOT, "_repair", *VERSION_ORDER)
+"""A repair's place is right after its origin's; repairs of one origin stand by their own."""
+
+_ALONE = (
+    *(f"`{own}` AS `{root}`" for own, root in zip(VERSION_ORDER, _ROOT, strict=True)),
+    "0 AS _repair",
+    "false AS _retired",
+)
+
+
+def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
+    """Put each repair to its first origin, and retire what a good repair comes after.
+
+    Adds the columns of ``_FAMILY_ORDER`` and ``_retired``; a repair whose first origin is not
+    in force breaks a rule.
+    """
+    rows = work.stage(rows.selectExpr("*", f"{PLACE} AS _place"))
+    roots = _roots(work, rows)
+    first = rows.selectExpr(
+        "_place AS _root",
+        *(f"`{own}` AS `{root}`" for own, root in zip(VERSION_ORDER, _ROOT, strict=True)),
+    )
+    rows = rows.join(roots.join(first, "_root"), "_place", "left")
+    lost = LOST_ORIGIN
+    rows = work.stage(
+        rows.selectExpr(
+            *(c for c in rows.columns if c not in (*_ROOT, "_rules", "_root")),
+            "coalesce(_root, _place) AS _root",
+            *(
+                f"coalesce(`{root}`, `{own}`) AS `{root}`"
+                for own, root in zip(VERSION_ORDER, _ROOT, strict=True)
+            ),
+            "CASE WHEN _origin IS NULL THEN 0 ELSE 1 END AS _repair",
+            f"CASE WHEN {lost.broken} THEN concat(_rules, array('{lost.name}'))"
+            " ELSE _rules END AS _rules",
+        )
+    )
+    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
+    family = rows.join(roots.select("_root").distinct(), "_root", "left_semi").selectExpr(
+        "_place",
+        "_root",
+        "_repair = 1 AND size(_rules) = 0 AS _good",
+        f"row_number() OVER (PARTITION BY _root ORDER BY {order}) AS _nth",
+    )
+    family = family.selectExpr(
+        "_place", "_nth", "min(CASE WHEN _good THEN _nth END) OVER (PARTITION BY _root) AS _newest"
+    )
+    retired = work.stage(family.where("_nth > _newest").selectExpr("_place", "true AS _retired"))
+    rows = rows.join(retired, "_place", "left")
+    flag = "coalesce(_retired, false) AS _retired"
+    return rows.selectExpr(*(c for c in rows.columns if c != "_retired"), flag)
+
+
+def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
+    """For each repair (``_place``) its first origin (``_root``).
+
+    Only for those where all on the way there is in force.
+    """
+    links = rows.where("_origin IS NOT NULL").select("_place", "_origin")
+    steps = rows.selectExpr("_place AS _root", "_origin AS _next")
+    found = work.stage(links.withColumnRenamed("_origin", "_root"))
+    while True:
+        found = work.stage(found.join(steps, "_root"))
+        if not found.where("_next IS NOT NULL").limit(1).collect():
+            return found.select("_place", "_root")
+        found = found.selectExpr("_place", "coalesce(_next, _root) AS _root")
 
 
 def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
     """Fates of rows whose key has several versions."""
-    order = ", ".join(f"`{c}` DESC" for c in VERSION_ORDER)
+    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
     key = dataset.key
     ranked = rows.selectExpr(
-        "*", f"row_number() OVER (PARTITION BY `{key}` ORDER BY {order}) AS _place"
+        "*", f"row_number() OVER (PARTITION BY `{key}` ORDER BY {order}) AS _nth"
     )
+    qualifies = "size(_rules) = 0 AND NOT _retired"
     ranked = ranked.selectExpr(
-        "*",
-        f"min(CASE WHEN size(_rules) = 0 THEN _place END) OVER (PARTITION BY `{key}`) AS _winner",
+        "*", f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY `{key}`) AS _winner"
     )
     payload = [c.name for c in dataset.columns]
-    winners = ranked.where("_place = _winner").selectExpr(
+    winners = ranked.where("_nth = _winner").selectExpr(
         f"`{key}` AS `_won_{key}`", *(f"`{c}` AS `_won_{c}`" for c in payload if c != key)
     )
     same = " AND ".join(f"`{c}` <=> `_won_{c}`" for c in payload)
+    hidden = f"(_nth > _winner AND NOT array_contains(_rules, '{LOST_ORIGIN.name}')) OR _retired"
     fate = f"""CASE
-        WHEN _place = _winner THEN '{Fate.PUBLISHED}'
-        WHEN _place > _winner AND size(_rules) = 0 AND {same} THEN '{Fate.DUPLICATE}'
-        WHEN _place > _winner THEN '{Fate.SUPERSEDED}'
+        WHEN _nth = _winner THEN '{Fate.PUBLISHED}'
+        WHEN ({hidden}) AND size(_rules) = 0 AND {same} THEN '{Fate.DUPLICATE}'
+        WHEN {hidden} THEN '{Fate.SUPERSEDED}'
         ELSE '{Fate.REJECTED}'
     END"""
     joined = ranked.join(winners, ranked[key] == winners[f"_won_{key}"], "left")

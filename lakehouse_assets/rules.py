@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lakehouse_assets.contract import Category, Column, Dataset
-
-BLANKS: Final = " \t\r\n\u00a0"
-"""Outer characters that are no part of a value: space, tab, CR, LF and no-break space."""
+from lakehouse_assets.parse.model import BLANKS, ORIGIN
 
 _WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
 _DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -35,16 +33,46 @@ class Rule:
     broken: str
 
 
+LOST_ORIGIN: Final = Rule(
+    name="origin",
+    column="",
+    category=Category.REFERENTIAL_INTEGRITY,
+    broken="_origin IS NOT NULL AND _root IS NULL",
+)
+"""A row mends one that is not in force, or never was."""
+
+
 def text(column: Column) -> str:
     """SQL for a source column's trimmed text; null where only blanks stand."""
-    return f"nullif(trim(BOTH '{BLANKS}' FROM `{column.header}`), '')"
+    return trimmed(f"`{column.header}`")
+
+
+def trimmed(value: str) -> str:
+    """SQL for a text without outer blanks; null where only blanks stand."""
+    return f"nullif(trim(BOTH '{BLANKS}' FROM {value}), '')"
+
+
+PLACE: Final = "concat_ws('/', _content, CAST(_sheet_no AS STRING), CAST(_row AS STRING))"
+"""SQL for what names a bronze row: its upload, sheet and row."""
+
+
+def origin() -> str:
+    """SQL for the place of the row that a bronze row mends; null where it mends none.
+
+    Where the cells that name it are incomplete or wrong it is the place of no row.
+    """
+    file, digest, sheet, row = (trimmed(f"_extra['{name}']") for name in ORIGIN)
+    # The upload's identity as `lake.content_id` makes it.
+    content = f"substring(sha2(concat({file}, chr(0), {digest}), 256), 1, 16)"
+    place = f"concat({content}, '/', {_whole(sheet, 'INT')}, '/', {_whole(row, 'BIGINT')})"
+    any_ = f"coalesce({file}, {digest}, {sheet}, {row}) IS NOT NULL"
+    return f"CASE WHEN {any_} THEN coalesce({place}, '?') END"
 
 
 def typed(column: Column, value: str) -> str:
     """SQL for a column's value out of its trimmed text (SQL); null where it cannot hold it."""
     if column.type in ("BIGINT", "INT"):
-        cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {column.type})"
-        return _where(value, _WHOLE, cast)
+        return _whole(value, column.type)
     if column.type.startswith("DECIMAL("):
         places = int(column.type.removesuffix(")").split(",")[1])
         fraction = f"([.][0-9]{{1,{places}}})?" if places else ""
@@ -91,7 +119,7 @@ def rules(dataset: Dataset) -> tuple[Rule, ...]:
         )
         for c in dataset.foreign_keys
     ]
-    return (*own, *references)
+    return (*own, *references, LOST_ORIGIN)
 
 
 def own_rules(dataset: Dataset) -> tuple[Rule, ...]:
@@ -101,7 +129,7 @@ def own_rules(dataset: Dataset) -> tuple[Rule, ...]:
 
 def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:
     """The rules that depend on what else is published."""
-    return tuple(r for r in rules(dataset) if r.category is Category.REFERENTIAL_INTEGRITY)
+    return tuple(r for r in rules(dataset) if r.broken.startswith("`_orphan_"))
 
 
 def broken(rules_: tuple[Rule, ...]) -> str:
@@ -138,6 +166,11 @@ def _column_rules(column: Column) -> list[Rule]:
         Rule(f"{column.name}.{name}", column.name, Category.DATA_QUALITY, sql)
         for name, sql in found
     ]
+
+
+def _whole(value: str, type_: str) -> str:
+    cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {type_})"
+    return _where(value, _WHOLE, cast)
 
 
 def _where(value: str, pattern: str, cast: str) -> str:

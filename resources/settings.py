@@ -80,4 +80,4 @@ class Settings(BaseSettings):
         # Tomorrow counts as well: somewhere it is that day already.
         last = datetime.now(UTC).date() + timedelta(days=1)
         storage = LocalStorage(str(self.root.expanduser().absolute()))
-        return Lake(storage, self.first_date, last, frozenset(DATASETS))
+        return Lake(storage, storage, self.first_date, last, frozenset(DATASETS))

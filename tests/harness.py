@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -28,11 +28,11 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from lakehouse_assets import job, plan, publish, receipts
-from lakehouse_assets.contract import HoldLimit
-from lakehouse_assets.lake import FilePath, Lake, content_id
+from lakehouse_assets import decisions, job, plan, publish
+from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
+from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
-from lakehouse_assets.ledger import Fact, Kind, Ledger
+from lakehouse_assets.ledger import Fact, Ledger
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.storage import LocalStorage
 
@@ -131,7 +131,7 @@ def crash_at(write: int | str) -> Iterator[None]:
         if write in {count - 1, name}:
             raise CrashError(name)
 
-    commit, append, write_receipts = publish.commit, Ledger.append, receipts.write_deltalake
+    commit, append, write = publish.commit, Ledger.append, Lake.append
 
     def dying_commit(work: Any, table: Any, *args: Any) -> None:
         die(table.id)
@@ -143,15 +143,16 @@ def crash_at(write: int | str) -> Iterator[None]:
             die(f"{new[-1].kind} {new[-1].detail.get('table', '')}".strip())
         return append(self, new, reserve)
 
-    def dying_receipts(*args: Any, **options: Any) -> None:
-        die("receipts")
-        write_receipts(*args, **options)
+    def dying_write(self: Lake, table: Table, *args: Any, **options: Any) -> bool:
+        if table is RECEIPTS:
+            die("receipts")
+        return write(self, table, *args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "commit", dying_commit)
         patch.setattr(job.bronze, "commit", dying_commit)
         patch.setattr(Ledger, "append", dying_append)
-        patch.setattr(receipts, "write_deltalake", dying_receipts)
+        patch.setattr(Lake, "append", dying_write)
         yield
 
 
@@ -163,7 +164,8 @@ class World:
         self.spark = spark
         self.rules = rules
         self.events: list[oracle.Event] = []
-        self.lake = Lake(LocalStorage(str(root / "lake")), FIRST, LAST, frozenset(DATASETS))
+        storage = LocalStorage(str(root / "lake"))
+        self.lake = Lake(storage, storage, FIRST, LAST, frozenset(DATASETS))
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
         self._original = dict(DATASETS)
@@ -212,13 +214,12 @@ class World:
             case oracle.Remove():
                 self._raw(event).unlink(missing_ok=True)
             case oracle.Withdraw():
-                self._fact(Kind.WITHDRAWN, event)
+                self._decide(lambda: decisions.withdraw(self.ledger, _path(event)))
             case oracle.Reinstate():
-                self._fact(Kind.REINSTATED, event)
+                self._decide(lambda: decisions.reinstate(self.ledger, _path(event)))
             case oracle.Accept(digest=digest):
-                past = self.ledger.state().at(_path(event))
-                last = past.open[-1].digest if past.open else None
-                self._fact(Kind.ACCEPTED, event, digest or last)
+                accept = decisions.accept
+                self._decide(lambda: accept(self.ledger, _path(event), "a test", digest))
             case oracle.Run(dates):
                 self.run(dates)
             case _:
@@ -228,21 +229,15 @@ class World:
         folder = self.root / "lake" / "raw" / event.dataset / str(event.batch_date)
         return folder / event.file
 
-    def _fact(self, kind: Kind, event: oracle.At, digest: str | None = None) -> None:
-        world = oracle.evaluate(self.events, self.rules.oracle, settle=False)
-        if len(self.events) - 1 not in world.refused:
-            self.ledger.append([Fact(kind, _path(event), digest)])
-            self._keep(event)
-
-    def _keep(self, event: oracle.At) -> None:
-        """Keep the bytes of what comes into force: they may go before a run reads them."""
-        digest = self.ledger.state().at(_path(event)).in_force
-        raw = self._raw(event)
-        bronze = {r["_content"] for r in self.rows(f"bronze/{event.dataset}")}
-        if digest and raw.exists() and content_id(_path(event), digest) not in bronze:
-            data = raw.read_bytes()
-            if hashlib.sha256(data).hexdigest() == digest:
-                self.lake.storage.write(self.lake.aside(digest), data)
+    def _decide(self, decision: Callable[[], object]) -> None:
+        """Take a decision, which the product must refuse exactly where the oracle does."""
+        expected = oracle.evaluate(self.events, self.rules.oracle, settle=False).refused
+        refused = ""
+        try:
+            decision()
+        except decisions.DecisionError as error:
+            refused = str(error)
+        assert bool(refused) == (len(self.events) - 1 in expected), (self.events[-1], refused)
 
     def run(self, dates: Iterable[date] | None = None) -> None:
         """Run all tables for these dates; by default whatever the plan says is pending."""

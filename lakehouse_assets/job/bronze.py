@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from statistics import median
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets import receipts
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.job.result import Check, Result, Severity
-from lakehouse_assets.lake import FilePath, RawFile, content_id
+from lakehouse_assets.lake import ASIDE, FilePath, Lake, RawFile, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.plan import (
@@ -22,6 +22,7 @@ from lakehouse_assets.plan import (
     ToRead,
     bronze_work,
     clear_lines,
+    missing,
     waiting,
 )
 from lakehouse_assets.publish import AuditError, commit
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-    from resources.storage import Storage
+    from resources.storage import Storage, StoredObject
 
 CHECKS = {
     "structure": "Every file of the batch can be read, and has no unexpected columns.",
@@ -59,14 +60,31 @@ def run(
     pending = bronze_work(lake, state, dataset, files, dates)
     result = Result(table.id, version=lake.create(table))
     result.lines += pending.notices
+    kept = [s for d in dates for s in lake.storage.list(f"{ASIDE}/{dataset.name}/{d}")]
     if pending:
         result.version = _take_in(work, ledger, state, dataset, dates, files, pending, limits)
         state = ledger.state()
+    _forget(lake, state, dataset, dates, kept)
     receipts.record(ledger, receipts.outside_tables(lake, state, dataset, dates), work.run_id)
     _report(result, state, dataset, dates)
     result.metadata["files_read"] = len(pending.read)
     result.metadata["rows_read"] = sum(d.get("read", 0) for d in result.days.values())
     return result
+
+
+def _forget(
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date], kept: Sequence[StoredObject]
+) -> None:
+    """Remove the bytes kept aside that no run needs any more."""
+    present = {f["_content"] for f in lake.files(dataset.bronze, lake.version(dataset.bronze))}
+    needed = set()
+    for past in state.of(dataset.name, dates) if kept else []:
+        coming = missing(past, present)
+        wanted = [*past.unjudged, *([coming] if coming else [])]
+        needed |= {lake.aside(past.path, digest) for digest in wanted}
+    for stored in kept:
+        if stored.path not in needed:
+            lake.storage.delete(stored.path)
 
 
 def _take_in(
@@ -125,10 +143,6 @@ def _take_in(
         )
     )
     ledger.append(facts)
-    unjudged = {d for past in ledger.state().paths.values() for d in past.unjudged}
-    for item in pending.read:
-        if item.source.startswith("aside/") and item.digest not in unjudged:
-            lake.storage.delete(item.source)
     return version
 
 
@@ -144,17 +158,18 @@ def _parsed(
         "dataset string, batch_date date, file string, source string",
     ).repartition(min(len(items), 64))
     columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
-    reader = _reader(work.lake.storage, dataset.headers, dataset.bronze.names, limits)
+    reader = _reader(work.lake.zones, dataset.headers, dataset.bronze.names, limits)
     return listed.mapInArrow(reader, f"{columns}, `_summary` STRING")
 
 
 def _reader(
-    storage: Storage, headers: tuple[str, ...], names: tuple[str, ...], limits: Limits
+    zones: Mapping[str, Storage], headers: tuple[str, ...], names: tuple[str, ...], limits: Limits
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
+                storage = zones[row["source"].split("/")[0]]
                 yield from _read_file(storage, path, row["source"], headers, names, limits)
 
     return read
@@ -182,7 +197,7 @@ def _read_file(
     try:
         parsed = parse(path.file, data, headers, limits)
     except Unreadable as error:
-        summary |= {"read": 0, "error": str(error), "sheets": [], "unexpected": []}
+        summary |= {"read": 0, "error": str(error), "sheets": [], "unexpected": [], "repairs": 0}
         rows = None
     else:
         sheets = [[p.sheet, p.problem] for p in parsed.sheet_problems]
@@ -192,6 +207,7 @@ def _read_file(
             "error": None,
             "sheets": sheets,
             "unexpected": list(parsed.unexpected),
+            "repairs": parsed.repairs,
         }
     types = {
         "_batch_date": pa.date32(),
@@ -265,6 +281,7 @@ def _judge(
             "sheets": verdict.sheets,
             "rules": verdict.rules,
             "unexpected": verdict.unexpected,
+            "repairs": verdict.repairs,
         }
         verdicts.append(Fact(verdict.kind, path, digest, found_out, work.run_id))
     return landed + verdicts
@@ -289,6 +306,7 @@ def _verdict(dataset: Dataset, summary: dict[str, Any], faulty: int) -> Judgemen
         sheets=tuple((sheet, problem) for sheet, problem in summary["sheets"]),
         rules=dataset.rules_digest,
         unexpected=tuple(summary["unexpected"]),
+        repairs=summary["repairs"],
     )
 
 

@@ -14,13 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets import receipts
 from lakehouse_assets.changes import VersionGoneError, between, touched_partitions
-from lakehouse_assets.contract import Dataset, Table
+from lakehouse_assets.contract import Category, Dataset, Table
 from lakehouse_assets.job.result import Check, Result, Severity
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State
 from lakehouse_assets.plan import silver_inputs, table_reason
 from lakehouse_assets.publish import Published, replace_rows
 from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve, subject, subject_in_bronze
-from lakehouse_assets.rules import Rule, category, foreign_key_rules, of_bronze, own_rules
+from lakehouse_assets.rules import (
+    LOST_ORIGIN,
+    PLACE,
+    Rule,
+    category,
+    foreign_key_rules,
+    of_bronze,
+    origin,
+    own_rules,
+)
 from lakehouse_assets.tables import DATASETS
 from lakehouse_assets.workspace import Workspace, among, matching, union, without
 
@@ -50,11 +59,15 @@ def run(work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date]
 
 @dataclass(frozen=True)
 class _Affected:
-    """What must be resolved: subjects (None for all) and the bronze rows of them."""
+    """What must be resolved: subjects (None for all) and the bronze rows of them.
+
+    ``repairs`` says whether rows that mend others may be among them.
+    """
 
     subjects: DataFrame | None
     rows: DataFrame
     dates: set[date]
+    repairs: bool
 
 
 def _absorb(
@@ -76,14 +89,15 @@ def _absorb(
     whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
     if before is not None and whole and before.rules == dataset.rules_digest:
         try:
-            affected = _touched(work, dataset, before.inputs, inputs)
+            affected = _touched(work, dataset, state, before.inputs, inputs)
         except VersionGoneError:
             affected = None  # too long ago to tell what changed: resolve everything
     if affected is None:
         bronze = work.read(dataset.bronze, inputs[dataset.bronze.id])
+        here = {f["_content"] for f in work.lake.files(dataset.bronze, inputs[dataset.bronze.id])}
         days = {s.path.batch_date for s in state.of(dataset.name)}
-        affected = _Affected(None, bronze, days)
-    resolved = resolve(work, dataset, affected.rows, parents)
+        affected = _Affected(None, bronze, days, bool(state.repairing(dataset.name, here)))
+    resolved = resolve(work, dataset, affected.rows, parents, repairs=affected.repairs)
     published = _publish(work, dataset, affected, resolved)
     versions = {t.id: work.lake.create(t) for t in tables}
     receipts.record(
@@ -108,7 +122,11 @@ def _absorb(
 
 
 def _touched(
-    work: Workspace, dataset: Dataset, before: Mapping[str, int], after: Mapping[str, int]
+    work: Workspace,
+    dataset: Dataset,
+    state: State,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
 ) -> _Affected:
     """The subjects that changes touch, and their bronze rows.
 
@@ -132,8 +150,15 @@ def _touched(
     found += _of_changed_parents(work, dataset, before, after)
     if not found:
         nothing = work.read(bronze, new).where("false")
-        return _Affected(nothing.selectExpr(name), nothing, set())
+        return _Affected(nothing.selectExpr(name), nothing, set(), repairs=False)
     subjects = work.stage(union(found).distinct())
+    repairing = state.repairing(dataset.name, here | gone)
+    if repairing:
+        both = [
+            work.read(bronze, new).where(among("_content", here)),
+            work.read(bronze, old).where(among("_content", gone)),
+        ]
+        subjects = _with_families(work, dataset, subjects, both, repairing)
     elsewhere = _uploads_of(work, dataset, subjects)
     days |= set(elsewhere.values())
     # Every row of an upload that came is touched; of the others only those of the subjects.
@@ -144,7 +169,42 @@ def _touched(
         where += f" AND {among('_content', others)}"
         rows = work.read(bronze, new).where(where).selectExpr("*", name)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
-    return _Affected(subjects, union(frames), days)
+    return _Affected(subjects, union(frames), days, bool(repairing))
+
+
+def _with_families(
+    work: Workspace,
+    dataset: Dataset,
+    subjects: DataFrame,
+    bronze: Sequence[DataFrame],
+    repairing: set[str],
+) -> DataFrame:
+    """Subjects together with those that a repair ties to them, whatever their keys.
+
+    ``bronze`` holds all rows that are, or were, in force; only uploads ``repairing`` may hold
+    repairs.
+    """
+    name = f"{subject_in_bronze(dataset)} AS _subject"
+
+    def those(uploads: set[str], *columns: str) -> DataFrame:
+        # Columns before the union: Sail does not unite whole bronze rows, with their maps.
+        cut = [rows.where(among("_content", uploads)).selectExpr(*columns) for rows in bronze]
+        return union(cut)
+
+    mends = those(repairing, name, f"{origin()} AS _origin")
+    mending = work.stage(mends.where("_origin IS NOT NULL"))
+    uploads = mending.selectExpr("split(_origin, '/')[0] AS _content").distinct().collect()
+    other = f"{subject_in_bronze(dataset)} AS _other"
+    mended = those({row["_content"] for row in uploads}, f"{PLACE} AS _origin", other)
+    pairs = mending.join(mended, "_origin").select("_subject", "_other")
+    back = pairs.selectExpr("_other AS _subject", "_subject AS _other")
+    ties = work.stage(pairs.unionByName(back).where("_subject <> _other").distinct())
+    while True:
+        tied = ties.join(subjects, "_subject", "left_semi").selectExpr("_other AS _subject")
+        more = work.stage(tied.distinct().join(subjects, "_subject", "left_anti"))
+        if not more.limit(1).collect():
+            return subjects
+        subjects = work.stage(subjects.unionByName(more))
 
 
 def _of_changed_parents(
@@ -279,7 +339,7 @@ def _rule_groups(dataset: Dataset) -> dict[str, list[Rule]]:
         groups.setdefault(f"valid_{rule.column}" if rule.column else "valid_rows", []).append(rule)
     for rule in foreign_key_rules(dataset):
         groups[f"foreign_key_{rule.column}"] = [rule]
-    return groups
+    return groups | {"origin": [LOST_ORIGIN]}
 
 
 def _report(work: Workspace, result: Result, dataset: Dataset, dates: Sequence[date]) -> None:
@@ -370,7 +430,7 @@ def _check_rules(
             samples = [counts[day, r][1].removeprefix("=") for r in broken]
             share = max(broken.values(), default=0) / read if read else 0.0
             beyond = share > dataset.hold.share and read >= dataset.hold.least_rows
-            own = not name.startswith("foreign_key")
+            own = all(r.category is not Category.REFERENTIAL_INTEGRITY for r in group)
             result.checks.append(
                 Check(
                     name,

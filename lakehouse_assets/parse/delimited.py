@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from lakehouse_assets.parse import records
-from lakehouse_assets.parse.model import EMPTY, Limits, Parsed, Unreadable
-from lakehouse_assets.parse.rows import BLANKS, Header, header_names
+from lakehouse_assets.parse.model import BLANKS, EMPTY, Limits, Parsed, Unreadable
+from lakehouse_assets.parse.rows import Header, header_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -89,7 +89,9 @@ def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
     tables = _converted(split, first, header)
     if split.unsplittable:
         tables.append(header.faulty(split.unsplittable, "unsplittable"))
-    return Parsed(pa.concat_tables(tables), tuple(sorted(header.unexpected)))
+    return Parsed(
+        pa.concat_tables(tables), tuple(sorted(header.unexpected)), repairs=header.repairs
+    )
 
 
 def _converted(split: records.Split, header_at: int, header: Header) -> list[pa.Table]:

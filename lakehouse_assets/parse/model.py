@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 EMPTY = "empty, not even a header; land the whole file again"
 
 
+BLANKS = " \t\r\n\u00a0"
+"""Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
+ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
+"""Columns by which a row names the rejected row that it mends."""
+
+
 class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not an error of the program
     """A file (or, inside this package, a sheet) that reads no row.
 
@@ -41,11 +47,13 @@ class Parsed:
 
     `unexpected` names the columns beyond the contract's, sorted and each once, without those that
     an export of rejected rows carries; one without a name counts as `column_<n>` if it has a value.
+    `repairs` counts the rows with a value in any column of `ORIGIN`.
     """
 
     rows: pa.Table
     unexpected: tuple[str, ...] = ()
     sheet_problems: tuple[SheetProblem, ...] = ()
+    repairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

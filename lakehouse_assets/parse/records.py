@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse_assets.parse.rows import BLANKS, Int64s
+from lakehouse_assets.parse.model import BLANKS
+from lakehouse_assets.parse.rows import Int64s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,18 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import Limits, Unreadable
+from lakehouse_assets.parse.model import BLANKS, ORIGIN, Limits, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-BLANKS = " \t\r\n\u00a0"
-"""Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
 _HAS_VALUE = r"[^ \t\r\n\x{A0}]"
 _ESCAPED = r"\A'[=+\-@'\t\r]"
-_EXPORTED = frozenset(
-    ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row", "_raw", "_rules")
-)
+_EXPORTED = frozenset((*ORIGIN, "_raw", "_rules"))
 """Columns of an export of rejected rows: expected in any file, though no contract names them."""
 _EXTRA = pa.map_(pa.string(), pa.string())
 _SHOWN_NAMES = 12
@@ -70,6 +66,7 @@ class Header:
         self.names = header_names(fields)
         self.columns = tuple(columns)
         self.unexpected: set[str] = set()
+        self.repairs = 0
         if len(self.names) > limits.max_columns:
             raise Unreadable(
                 f"more columns than max_columns ({limits.max_columns:,}) allows; "
@@ -100,8 +97,11 @@ class Header:
         if keep is not None:
             mask = pa.array(keep)
             fields, row = [field.filter(mask) for field in fields], row[keep]
-        if "_origin_file" in self.names:
-            fields = _unescaped(fields, fields[self.names.index("_origin_file")])
+        origin = [has_value(fields[at]) for at, name in enumerate(self.names) if name in ORIGIN]
+        if origin:
+            repaired = np.logical_or.reduce(origin)
+            self.repairs += int(repaired.sum())
+            fields = _unescaped(fields, repaired)
         place = {name: at for at, name in enumerate(self.names) if name}
         values = [fields[place[name]] for name in self.columns]
         extra, none = self._extra(fields, len(row)), pa.nulls(len(row), pa.string())
@@ -191,14 +191,11 @@ def _any_value(fields: Sequence[pa.Array], size: int) -> Bools | None:
     return any_value
 
 
-def _unescaped(fields: Sequence[pa.Array], origin: pa.Array) -> Sequence[pa.Array]:
+def _unescaped(fields: Sequence[pa.Array], repaired: Bools) -> Sequence[pa.Array]:
     """Take away the `'` that an export puts before what a spreadsheet would run as a formula.
 
-    Only before such: what somebody mended to `'tis` stays.
+    Only in rows that name the row they mend, and only before such: `'tis` stays.
     """
-    repaired = has_value(origin)
-    if not repaired.any():
-        return fields
     rows = pa.array(repaired)
 
     def bare(field: pa.Array) -> pa.Array:
@@ -207,4 +204,4 @@ def _unescaped(fields: Sequence[pa.Array], origin: pa.Array) -> Sequence[pa.Arra
             escaped.fill_null(fill_value=False), pc.utf8_slice_codeunits(field, 1), field
         )
 
-    return [bare(field) for field in fields]
+    return [bare(field) for field in fields] if repaired.any() else fields

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import Limits, Parsed, SheetProblem, Unreadable
-from lakehouse_assets.parse.rows import BLANKS, Header, Int64s, quoted
+from lakehouse_assets.parse.model import BLANKS, Limits, Parsed, SheetProblem, Unreadable
+from lakehouse_assets.parse.rows import Header, Int64s, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,17 +36,21 @@ def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
     problems: list[SheetProblem] = []
     tables: list[pa.Table] = []
     unexpected: set[str] = set()
+    repairs = 0
     parts = _parts(_reader_output(data, limits))
     for (_, name), sheet in groupby(parts, key=lambda part: (part.number, part.sheet)):
         try:
-            rows, names = _sheet(list(sheet), columns, limits)
+            rows, header = _sheet(list(sheet), columns, limits)
         except Unreadable as problem:
             problems.append(SheetProblem(name, str(problem)))
         else:
             tables += rows
-            unexpected |= names
+            if header:
+                unexpected |= header.unexpected
+                repairs += header.repairs
     if tables:
-        return Parsed(pa.concat_tables(tables), tuple(sorted(unexpected)), tuple(problems))
+        found = tuple(sorted(unexpected))
+        return Parsed(pa.concat_tables(tables), found, tuple(problems), repairs)
     if not problems:
         raise Unreadable("no sheet with anything in it; land the whole workbook again")
     shown = [f"[{quoted([it.sheet])}] {it.problem}" for it in problems[:_SHOWN_PROBLEMS]]
@@ -118,8 +122,8 @@ def _parts(output: bytes) -> Iterator[_Part]:
 
 def _sheet(
     parts: list[_Part], columns: Sequence[str], limits: Limits
-) -> tuple[list[pa.Table], set[str]]:
-    """A sheet's rows, no table at all if it holds nothing, and its unexpected columns."""
+) -> tuple[list[pa.Table], Header | None]:
+    """A sheet's rows, no table at all if it holds nothing, and its header."""
     header: Header | None = None
     tables: list[pa.Table] = []
     ragged: list[tuple[int, str]] = []
@@ -141,8 +145,8 @@ def _sheet(
         fields = _by_position(cells.take(pa.array(good)), width)
         tables.append(header.rows(fields, row[good], sheet, number))
     if header is None:
-        return [], set()
-    return [*tables, header.faulty(ragged, "ragged", sheet, number)], header.unexpected
+        return [], None
+    return [*tables, header.faulty(ragged, "ragged", sheet, number)], header
 
 
 def _valued(cells: list[str | None]) -> list[str | None]:
