@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets import assets
+from lakehouse_assets import assets, schedules
 from resources.engines import engine
 from resources.runners import LocalRunner
 from resources.settings import Settings
@@ -19,8 +19,10 @@ defs = dg.Definitions(
             "lakehouse",
             selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
             description="Raw files to gold for the batch dates that it is given.",
-        )
+        ),
+        schedules.maintenance,
     ],
+    schedules=[schedules.nightly],
     resources={"runner": LocalRunner(engine=engine(settings))},
     # One process: the embedded engine starts once and uses every core by itself.
     executor=dg.in_process_executor,

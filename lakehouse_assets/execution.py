@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from rich.console import Console
 
+from lakehouse_assets.assets import REPLAY_TAG
 from resources.instance import open_instance
 
 if TYPE_CHECKING:
@@ -23,11 +24,17 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def materialize(
-    settings: Settings, dates: Sequence[date], tables: Sequence[str] | None, console: Console
+    settings: Settings,
+    dates: Sequence[date],
+    tables: Sequence[str] | None,
+    console: Console,
+    *,
+    replay: bool = False,
 ) -> str | None:
     """Materialize tables (None for all) for these batch dates, a run for each stretch of days.
 
-    Returns one clear line where a run failed for another reason than bad files.
+    ``replay`` derives them anew where nothing has changed, too. Returns one clear line where a
+    run failed for another reason than bad files.
     """
     instance = open_instance(settings)
     from definitions import defs  # noqa: PLC0415 - reads the settings when imported
@@ -39,16 +46,18 @@ def materialize(
     failures = []
     for days in stretches(dates):
         first, last = days[0].isoformat(), days[-1].isoformat()
-        tags = {
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
-        }
+        tags = {REPLAY_TAG: "true"} if replay else {}
+        if first != last:
+            tags |= {
+                "dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last,
+            }
         run_id = str(uuid.uuid4())
         with _progress(instance, run_id, console):
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
-                tags=None if first == last else tags,
+                tags=tags,
                 partition_key=first if first == last else None,
                 asset_selection=selection,
                 run_config=_QUIET,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 RAW: Final = "raw"
 ASIDE: Final = "aside"
+PROCESSED: Final = "processed"
 
 # Everyone can read what these allow: no deletion vectors, no column mapping, classic
 # checkpoints. Thirty days of history serve time travel and restore.
@@ -173,8 +174,8 @@ class Lake:
     def path(self, table: Table) -> str:
         """A table's folder in the lake."""
         if table.layer == "ledger":
-            return f"processed/{table.name}"
-        return f"processed/{table.layer}/{table.name}"
+            return f"{PROCESSED}/{table.name}"
+        return f"{PROCESSED}/{table.layer}/{table.name}"
 
     def uri(self, table: Table) -> str:
         """What engines and other tools open."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -216,6 +216,50 @@ class Absorbed:
     beside: dict[str, int] = field(default_factory=dict)  # versions of what is written with it
 
 
+def absorbed(
+    table: str,
+    version: int,
+    inputs: Mapping[str, int],
+    rules: str,
+    run_id: str | None,
+    beside: Mapping[str, int] | None = None,
+    **more: object,
+) -> Fact:
+    """The fact that a table has taken in these versions of its inputs, by these rules."""
+    detail = {
+        "table": table,
+        "version": version,
+        "inputs": dict(inputs),
+        "rules": rules,
+        "beside": dict(beside or {}),
+    }
+    return Fact(Kind.ABSORBED, detail=detail | more, run_id=run_id)
+
+
+def moved(
+    then: Mapping[str, Absorbed], moves: Mapping[str, tuple[int, int]], run_id: str
+) -> Iterator[Fact]:
+    """Facts for tables that stand at another version with the very rows of an older one.
+
+    ``moves`` holds both versions by table. What the tables had absorbed ``then``, they have
+    absorbed now, and who read the older version has read the newer.
+    """
+
+    def at(table: str, version: int) -> int:
+        old, new = moves.get(table, (version, version))
+        return new if version == old else version
+
+    for table, known in then.items():
+        yield absorbed(
+            table,
+            at(table, known.version),
+            {name: at(name, version) for name, version in known.inputs.items()},
+            known.rules,
+            run_id,
+            {name: at(name, version) for name, version in known.beside.items()},
+        )
+
+
 @dataclass(frozen=True)
 class Rewind:
     """Tables taken back, or forth again, to versions that belong together.
@@ -237,7 +281,8 @@ class State:
     """The ledger, folded: what is in force at each path, and what each table has absorbed.
 
     ``restored`` is the restore that stands; ``rewinding`` one, or its end, that a process has
-    announced and not finished.
+    announced and not finished. ``frozen`` is the state that a restored run had read: nothing
+    is taken in while it holds.
     """
 
     paths: dict[FilePath, PathState] = field(default_factory=dict)
@@ -245,6 +290,7 @@ class State:
     published: list[Fact] = field(default_factory=list)
     maintained: dict[str, int] = field(default_factory=dict)
     restored: Rewind | None = None
+    frozen: bool = False
     rewinding: Rewind | None = None
     seq: int = 0
 
@@ -294,7 +340,7 @@ class State:
             case Kind.PUBLISHED:
                 self.published.append(fact)
             case Kind.MAINTAINED:
-                self.maintained = dict(fact.detail["versions"])
+                self.maintained[fact.detail["table"]] = fact.detail["version"]
             case Kind.RESTORED:
                 self.rewinding = self.restored = Rewind(seq=fact.seq, **fact.detail)
             case Kind.RESUMED:
@@ -323,6 +369,18 @@ class Ledger:
     def state(self, through: int | None = None) -> State:
         """The ledger, folded, up to a ``seq`` (by default to its end)."""
         return _folded(self.facts(), through)
+
+    def followed(self) -> State:
+        """The state that tables follow: all of it, or what the restored run had read of it."""
+        state = self.state()
+        if state.restored is None:
+            return state
+        return replace(
+            self.state(through=state.restored.as_of),
+            restored=state.restored,
+            rewinding=state.rewinding,
+            frozen=True,
+        )
 
     def append(self, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
         """Record facts, giving each the next ``seq``; returns them as recorded.

@@ -75,6 +75,13 @@ def make(
             plan.misplaced.append(found)
         else:
             files[found.path.dataset].append(found)
+    plan.waiting = waiting(state)
+    if state.frozen and state.restored:
+        plan.notices.append(
+            f"restored to run {state.restored.run_id}; what landed or was decided since waits "
+            "until lakehouse resume"
+        )
+        return plan
     for dataset in datasets.values():
         work = bronze_work(lake, state, dataset, files[dataset.name])
         for item in work.read:
@@ -84,18 +91,24 @@ def make(
                 plan.files.setdefault(path, "no longer in force")
         plan.files = dict.fromkeys(behind(lake, state, dataset), "its receipt is due") | plan.files
         plan.notices += work.notices
-        reason = table_reason(
-            state, dataset.silver.id, silver_inputs(lake, dataset, datasets), dataset.rules_digest
-        )
-        if reason:
-            plan.tables[dataset.silver.id] = reason
+    plan.tables = table_reasons(lake, state, datasets, gold)
+    return plan
+
+
+def table_reasons(
+    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+) -> dict[str, str]:
+    """The derived tables that must absorb something, each with why."""
+    asked = [
+        table_reason(state, d.silver.id, silver_inputs(lake, d, datasets), d.rules_digest)
+        for d in datasets.values()
+    ]
+    names = [d.silver.id for d in datasets.values()]
     for table in gold.values():
         inputs = gold_inputs(lake, table, datasets)
-        reason = table_reason(state, table.table.id, inputs, table.digest)
-        if reason:
-            plan.tables[table.table.id] = reason
-    plan.waiting = waiting(state)
-    return plan
+        asked.append(table_reason(state, table.table.id, inputs, table.digest))
+        names.append(table.table.id)
+    return {name: reason for name, reason in zip(names, asked, strict=True) if reason}
 
 
 def bronze_work(

@@ -24,11 +24,15 @@ class AuditError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication did: the version now, and how many rows went and came."""
+    """What a publication did: the version now, and how many rows went and came.
+
+    ``rows`` are both, without maps and with arrays as text; None where there were none.
+    """
 
     version: int
     gone: int = 0
     come: int = 0
+    rows: DataFrame | None = None
 
 
 def replace_rows(
@@ -70,6 +74,7 @@ def replace_rows(
         version=work.lake.create(table),
         gone=gone.count() if owned_count else 0,
         come=come.count(),
+        rows=_comparable(table, come) if not owned_count else gone.unionByName(come),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Final, TextIO
 
 from lakehouse_assets.contract import Dataset
@@ -20,8 +21,10 @@ _FORMULA: Final = tuple("=+-@'\t\r")
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+([.][0-9]+)?")
 
 
-def export(lake: Lake, state: State, dataset: Dataset, file: TextIO) -> int:
-    """Write the rows that are rejected now as CSV; returns how many.
+def export(
+    lake: Lake, state: State, dataset: Dataset, file: TextIO, day: date | None = None
+) -> int:
+    """Write the rows that are rejected now (of a batch date) as CSV; returns how many.
 
     Its columns: the four of the origin, the source's, ``_raw`` (the text of a line that has no
     columns, to be filled into them) and ``_rules`` (what each row breaks).
@@ -29,7 +32,7 @@ def export(lake: Lake, state: State, dataset: Dataset, file: TextIO) -> int:
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow([*ORIGIN, *dataset.headers, "_raw", "_rules"])
     count = 0
-    for row in _rows(lake, state, dataset):
+    for row in _rows(lake, state, dataset, day):
         writer.writerow([escaped(value) for value in row])
         count += 1
     return count
@@ -42,15 +45,18 @@ def escaped(value: str | None) -> str:
     return f"'{text}" if risky else text
 
 
-def _rows(lake: Lake, state: State, dataset: Dataset) -> Iterator[list[str | None]]:
+def _rows(
+    lake: Lake, state: State, dataset: Dataset, day: date | None
+) -> Iterator[list[str | None]]:
     named: dict[str, tuple[FilePath, str]] = {
         content_id(past.path, fact.digest): (past.path, fact.digest)
         for past in state.of(dataset.name)
         for fact in past.landings
         if fact.digest
     }
-    order = "_batch_date, _file, _sheet_no, _row"
-    for row in lake.rows(dataset.rejected, f"SELECT * FROM t ORDER BY {order}"):
+    of = f"WHERE _batch_date = DATE '{day}'" if day else ""
+    order = "ORDER BY _batch_date, _file, _sheet_no, _row"
+    for row in lake.rows(dataset.rejected, f"SELECT * FROM t {of} {order}"):
         extra = dict(row["_extra"] or ())
         # A repair hands its first origin on, and the line that it was made from.
         origin = [extra.get(name) for name in ORIGIN]

@@ -50,9 +50,15 @@ class Receipt:
 
 
 def current(
-    lake: Lake, dataset: str | None = None, dates: Sequence[date] | None = None
+    lake: Lake,
+    dataset: str | None = None,
+    dates: Sequence[date] | None = None,
+    through: int | None = None,
 ) -> list[Receipt]:
-    """The newest receipt of every content (of a dataset and those batch dates), by path."""
+    """The newest receipt of every content (of a dataset and those batch dates), by path.
+
+    With ``through``, as it was when the ledger had come to that ``seq``.
+    """
     if dates is not None and not dates:
         return []  # delta-rs passes over `IN (NULL)` beside another condition
     where = ["true"]
@@ -61,6 +67,8 @@ def current(
     if dates is not None:
         days = ", ".join(f"DATE '{d}'" for d in dates)
         where.append(f"batch_date IN ({days})")
+    if through is not None:
+        where.append(f"seq <= {through}")
     rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")
     newest: dict[tuple[FilePath, str], Receipt] = {}
     for row in rows:

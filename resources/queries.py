@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.contract import RECEIPTS, Table
-from lakehouse_assets.ledger import FACTS
+from lakehouse_assets.ledger import FACTS, Fact
 from lakehouse_assets.tables import queryable
 
 if TYPE_CHECKING:
@@ -24,16 +24,19 @@ def tables() -> dict[str, Table]:
     return {**queryable(), "ledger.receipts": RECEIPTS, "ledger.facts": FACTS}
 
 
-def query(lake: Lake, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(
+    lake: Lake, sql: str, as_of: Fact | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Answer a SELECT over tables named as ``gold.daily_sales`` or ``rejected.orders``.
 
-    Returns column names and rows. Raises QueryError.
+    With ``as_of``, a run's record, all tables are as that run had published them. Returns
+    column names and rows. Raises QueryError.
     """
     import duckdb  # noqa: PLC0415 - only who asks pays for it
 
     connection = connect()
     try:
-        _define(connection, lake, sql)
+        _define(connection, lake, sql, as_of)
         cursor = connection.execute(sql)
         if cursor.description is None:
             raise QueryError("the query gives no rows; write a SELECT")
@@ -57,15 +60,24 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _define(connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str) -> None:
-    """Define the tables that the query may mean, as views on the newest versions."""
+def _define(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str, as_of: Fact | None
+) -> None:
+    """Define the tables that the query may mean, as views on one version of each."""
     text = sql.lower().replace('"', "")
     for name, table in tables().items():
         if name not in text:
             continue
-        if lake.version(table) is None:
-            raise QueryError(f"{name} has no rows yet; run `lakehouse run` first")
+        newest = lake.version(table)
+        own = table.layer == "ledger"  # only ever appended to, and numbered
+        version = as_of.detail["versions"].get(name) if as_of and not own else newest
+        if version is None or newest is None:
+            when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
+            raise QueryError(f"{name} has no rows yet{when}")
         schema = name.split(".")[0]
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         uri = lake.uri(table).replace("'", "''")
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM delta_scan('{uri}')")
+        rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
+        if as_of and own:
+            rows += f" WHERE seq <= {as_of.seq}"
+        connection.execute(f"CREATE VIEW {name} AS {rows}")

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     engine: EngineName = Field(EngineName.SAIL, description="sail (embedded) or spark (JVM).")
     first_date: date = Field(date(2024, 1, 1), description="Earliest batch date.")
     spark_remote: str | None = Field(None, description="A Spark Connect URL to work on instead.")
+    patience_seconds: float = Field(
+        900.0, description="How long to wait for another process at work on the same table."
+    )
     max_file_bytes: int = Field(Limits().max_bytes, description="Largest file, as landed.")
     max_expanded_bytes: int = Field(Limits().max_expanded_bytes, description="Largest unpacked.")
     max_columns: int = Field(Limits().max_columns, description="Most columns of a file.")

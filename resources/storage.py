@@ -57,6 +57,14 @@ class Storage(Protocol):
         """Remove a file or a whole folder; nothing where there is none."""
         ...
 
+    def link(self, path: str, other: str) -> None:
+        """Make a folder's files appear in another, too, without copying bytes where it can be."""
+        ...
+
+    def within(self, path: str) -> Storage:
+        """The tree below a folder as a storage of its own."""
+        ...
+
 
 @dataclass(frozen=True)
 class LocalStorage:
@@ -114,3 +122,19 @@ class LocalStorage:
             shutil.rmtree(target, ignore_errors=True)
         else:
             target.unlink(missing_ok=True)
+
+    def link(self, path: str, other: str) -> None:
+        """Make a folder's files appear in another, too: as further names of the same bytes."""
+        if Path(self.uri(path)).is_dir():
+            shutil.copytree(self.uri(path), self.uri(other), copy_function=_link)
+
+    def within(self, path: str) -> LocalStorage:
+        """The tree below a folder as a storage of its own."""
+        return LocalStorage(self.uri(path))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without further names
+        shutil.copy2(source, target)

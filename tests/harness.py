@@ -28,7 +28,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from lakehouse_assets import decisions, job, plan, publish
+from lakehouse_assets import decisions, job, plan, publish, rewind
 from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
@@ -169,6 +169,7 @@ class World:
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
         self._original = dict(DATASETS)
+        self._points: list[tuple[int, str]] = []  # index of a Run, and the run recorded by then
         self._said: set[tuple[str, date, str, str]] = set()
 
     def __enter__(self) -> Self:
@@ -222,8 +223,10 @@ class World:
                 self._decide(lambda: accept(self.ledger, _path(event), "a test", digest))
             case oracle.Run(dates):
                 self.run(dates)
-            case _:
-                raise NotImplementedError(event)
+            case oracle.Restore(event=before):
+                self._restore(before)
+            case oracle.Resume():
+                self._decide(lambda: rewind.resume(self.ledger, "a test"))
 
     def _raw(self, event: oracle.At) -> Path:
         folder = self.root / "lake" / "raw" / event.dataset / str(event.batch_date)
@@ -235,9 +238,17 @@ class World:
         refused = ""
         try:
             decision()
-        except decisions.DecisionError as error:
+        except (decisions.DecisionError, rewind.RewindError) as error:
             refused = str(error)
         assert bool(refused) == (len(self.events) - 1 in expected), (self.events[-1], refused)
+
+    def _restore(self, before: int) -> None:
+        """Restore to the last run that is recorded, by the time of that event."""
+        # Receipts of what was read since then stay: what was said is not taken back.
+        self._said |= {*self.receipts()}
+        points = [p for at, p in self._points if at <= before]
+        to = points[-1] if points else "never"
+        self._decide(lambda: rewind.restore(self.ledger, to, "a test"))
 
     def run(self, dates: Iterable[date] | None = None) -> None:
         """Run all tables for these dates; by default whatever the plan says is pending."""
@@ -258,10 +269,13 @@ class World:
                 sound = check.name in SOUND and not table.startswith("bronze.")
                 if sound or check.name.startswith("sums_"):
                     assert check.passed, (table, check)
+        rewind.close(self.lake, run_id, sorted(map(str, dates)))
+        if published := self.ledger.state().published:
+            self._points.append((len(self.events) - 1, published[-1].run_id or ""))
 
     def plan(self) -> plan.Plan:
         """What is pending."""
-        return plan.make(self.lake, self.ledger.state(), DATASETS, GOLD)
+        return plan.make(self.lake, self.ledger.followed(), DATASETS, GOLD)
 
     # -------------------------------------------------------------------------------- reading
 
@@ -363,7 +377,7 @@ class World:
         waiting = dict.fromkeys(expected.held | {*expected.unreadable} | bad_sheets, True)
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in plan.waiting(self.ledger.state())
+            for p, _ in plan.waiting(self.ledger.followed())
         }
         if listings:
             _same("files that wait", listed, waiting)

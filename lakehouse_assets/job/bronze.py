@@ -15,7 +15,7 @@ from lakehouse_assets import receipts
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.job.result import Check, Result, Severity
 from lakehouse_assets.lake import ASIDE, FilePath, Lake, RawFile, content_id
-from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State
+from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State, absorbed
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.plan import (
     BronzeWork,
@@ -50,26 +50,41 @@ def run(
     work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date], limits: Limits | None
 ) -> Result:
     """Take in the files of these batch dates; see `job.run`."""
-    lake, table = work.lake, dataset.bronze
-    state = ledger.state()
+    state = ledger.followed()
+    result = Result(dataset.bronze.id, version=work.lake.create(dataset.bronze))
+    if not state.frozen:
+        state = _bring_up_to_date(work, ledger, state, dataset, dates, limits, result)
+    _report(result, state, dataset, dates)
+    result.metadata["rows_read"] = sum(d.get("read", 0) for d in result.days.values())
+    return result
+
+
+def _bring_up_to_date(
+    work: Workspace,
+    ledger: Ledger,
+    state: State,
+    dataset: Dataset,
+    dates: Sequence[date],
+    limits: Limits | None,
+    result: Result,
+) -> State:
+    """Do what the plan says for these dates; returns the state with what was found out."""
+    lake = work.lake
     files = [
         f
         for f in lake.raw_files(dates)
         if isinstance(f, RawFile) and f.path.dataset == dataset.name
     ]
     pending = bronze_work(lake, state, dataset, files, dates)
-    result = Result(table.id, version=lake.create(table))
     result.lines += pending.notices
+    result.metadata["files_read"] = len(pending.read)
     kept = [s for d in dates for s in lake.storage.list(f"{ASIDE}/{dataset.name}/{d}")]
     if pending:
         result.version = _take_in(work, ledger, state, dataset, dates, files, pending, limits)
         state = ledger.state()
     _forget(lake, state, dataset, dates, kept)
     receipts.record(ledger, receipts.outside_tables(lake, state, dataset, dates), work.run_id)
-    _report(result, state, dataset, dates)
-    result.metadata["files_read"] = len(pending.read)
-    result.metadata["rows_read"] = sum(d.get("read", 0) for d in result.days.values())
-    return result
+    return state
 
 
 def _forget(
@@ -130,18 +145,7 @@ def _take_in(
     version = lake.create(table)
     # Facts after the rows: were it the other way round, a crash between the two could leave a
     # content in force whose bytes have been overwritten since.
-    facts.append(
-        Fact(
-            Kind.ABSORBED,
-            detail={
-                "table": table.id,
-                "version": version,
-                "inputs": {},
-                "rules": dataset.rules_digest,
-            },
-            run_id=work.run_id,
-        )
-    )
+    facts.append(absorbed(table.id, version, {}, dataset.rules_digest, work.run_id))
     ledger.append(facts)
     return version
 

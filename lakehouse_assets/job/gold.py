@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.changes import VersionGoneError, between
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.job.result import Check, Result
-from lakehouse_assets.ledger import Absorbed, Fact, Kind, Ledger
+from lakehouse_assets.ledger import Absorbed, Ledger, absorbed
 from lakehouse_assets.lineage import inputs as datasets_of
 from lakehouse_assets.plan import gold_inputs, table_reason
-from lakehouse_assets.publish import replace_rows
+from lakehouse_assets.publish import Published, replace_rows
 from lakehouse_assets.tables import DATASETS
-from lakehouse_assets.workspace import Workspace, matching, union, without
+from lakehouse_assets.workspace import Workspace, among, matching, union, without
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+_SAMPLES = 20
 
-def run(work: Workspace, ledger: Ledger, gold: Gold, dates: Sequence[date]) -> Result:
+
+def run(
+    work: Workspace, ledger: Ledger, gold: Gold, dates: Sequence[date], *, replay: bool
+) -> Result:
     """Absorb all that has changed in silver; see `job.run`."""
-    state = ledger.state()
+    state = ledger.followed()
     table = gold.table
     result = Result(table.id, version=work.lake.create(table))
     for name in datasets_of(gold):
@@ -30,9 +34,12 @@ def run(work: Workspace, ledger: Ledger, gold: Gold, dates: Sequence[date]) -> R
     inputs = gold_inputs(work.lake, gold, DATASETS)
     reason = table_reason(state, table.id, inputs, gold.digest)
     sums: list[Check] = []
-    if reason:
+    if replay:
+        reason = reason or "replayed"
+    if reason and not state.frozen:
         result.metadata["reason"] = reason
-        sums = _absorb(work, ledger, state.absorbed.get(table.id), gold, inputs, result)
+        again = frozenset(dates if replay else ())
+        sums = _absorb(work, ledger, state.absorbed.get(table.id), gold, inputs, again, result)
     rows = work.read(table, result.version).count()
     result.metadata["rows"] = rows
     for day in dates:
@@ -70,6 +77,7 @@ def _absorb(
     before: Absorbed | None,
     gold: Gold,
     inputs: Mapping[str, int],
+    again: Collection[date],
     result: Result,
 ) -> list[Check]:
     table = gold.table
@@ -79,7 +87,7 @@ def _absorb(
     whole = before is not None and before.version == result.version
     if gold.unit and before is not None and whole and before.rules == gold.digest:
         try:
-            units = _units(work, gold, silver, before.inputs, inputs)
+            units = _units(work, gold, silver, before.inputs, inputs, again)
         except VersionGoneError:
             units = None  # too long ago to tell what changed: compute everything
     present = work.read(table, result.version)
@@ -100,16 +108,29 @@ def _absorb(
     )
     result.version = published.version
     result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
-    detail = {
-        "table": table.id,
-        "version": published.version,
-        "inputs": dict(inputs),
-        "rules": gold.digest,
-        "rows_come": published.come,
-        "rows_gone": published.gone,
-    }
-    ledger.append([Fact(Kind.ABSORBED, detail=detail, run_id=work.run_id)])
+    result.metadata |= _changed(work, gold, published)
+    done = absorbed(
+        table.id,
+        published.version,
+        inputs,
+        gold.digest,
+        work.run_id,
+        rows_come=published.come,
+        rows_gone=published.gone,
+    )
+    ledger.append([done])
     return _reconcile(work, gold, computed)
+
+
+def _changed(work: Workspace, gold: Gold, published: Published) -> dict[str, object]:
+    """How many grains now say something else than before, and some of them."""
+    if published.rows is None:
+        return {"changed_grains": 0}
+    grain = ", ".join(f"`{c}`" for c in gold.grain)
+    changed = work.stage(published.rows.selectExpr(*gold.grain).distinct())
+    some = changed.selectExpr(f"concat_ws(' ', {grain}) AS grain").orderBy("grain")
+    named = "; ".join(row["grain"] for row in some.limit(_SAMPLES).collect())
+    return {"changed_grains": changed.count(), "changed": named}
 
 
 def _units(
@@ -118,8 +139,11 @@ def _units(
     silver: Mapping[str, DataFrame],
     before: Mapping[str, int],
     after: Mapping[str, int],
+    again: Collection[date],
 ) -> DataFrame:
     """The values of the unit that changed rows belong to, before or after the change.
+
+    Rows of the batch dates to do ``again`` count as changed.
 
     Raises VersionGoneError.
     """
@@ -128,9 +152,13 @@ def _units(
     for name in datasets_of(gold):
         table = DATASETS[name].silver
         changes = between(work, table, before.get(table.id, -1), after[table.id])
-        if changes is None:
+        changed = [changes.all] if changes else []
+        if again:
+            replayed = silver[name].where(among("_batch_date", again))
+            changed.append(replayed.select(*(c.name for c in table.payload)))
+        if not changed:
             continue
-        rows, here = changes.all, name
+        rows, here = union(changed), name
         for child_column, there in path(name, root, datasets_of(gold)):
             parent_first = DATASETS[here].silver.names
             # A step along a foreign key joins the parent's key, one against it the child's.

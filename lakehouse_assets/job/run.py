@@ -37,12 +37,16 @@ def run(
     dates: Sequence[date],
     run_id: str,
     limits: Limits | None = None,
+    *,
+    replay: bool = False,
 ) -> Result:
     """Bring one table up to date with the batches of these dates.
 
     Bronze reads the dates' files. Silver and gold take in whatever has changed since they
-    last did; the dates only say what to report on. Running it again changes nothing. Raises
-    KeyError for an unknown table, AuditError where the result may not be published.
+    last did; the dates only say what to report on, and with ``replay`` what to derive again
+    although nothing has changed. Running it again changes nothing. While a restore stands it
+    only reports. Raises KeyError for an unknown table, AuditError where the result may not be
+    published.
     """
     started, cpu = time.perf_counter(), time.process_time()
     layer, name = table.split(".")
@@ -53,9 +57,9 @@ def run(
         if layer == "bronze":
             result = bronze.run(work, ledger, DATASETS[name], days, limits)
         elif layer == "silver":
-            result = silver.run(work, ledger, DATASETS[name], days)
+            result = silver.run(work, ledger, DATASETS[name], days, replay=replay)
         elif layer == "gold":
-            result = gold.run(work, ledger, GOLD[name], days)
+            result = gold.run(work, ledger, GOLD[name], days, replay=replay)
         else:
             raise KeyError(table)
     result.metadata["seconds"] = round(time.perf_counter() - started, 3)

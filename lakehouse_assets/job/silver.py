@@ -7,7 +7,7 @@ the tables' rows of those subjects, and no others, are replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from lakehouse_assets import receipts
 from lakehouse_assets.changes import VersionGoneError, between, touched_partitions
 from lakehouse_assets.contract import Category, Dataset, Table
 from lakehouse_assets.job.result import Check, Result, Severity
-from lakehouse_assets.ledger import Fact, Kind, Ledger, State
+from lakehouse_assets.ledger import Ledger, State, absorbed
 from lakehouse_assets.plan import silver_inputs, table_reason
 from lakehouse_assets.publish import Published, replace_rows
 from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve, subject, subject_in_bronze
@@ -39,18 +39,23 @@ if TYPE_CHECKING:
 _SAMPLES = 5
 
 
-def run(work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date]) -> Result:
+def run(
+    work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date], *, replay: bool
+) -> Result:
     """Absorb all that has changed in bronze and in the parents; see `job.run`."""
     lake = work.lake
-    state = ledger.state()
+    state = ledger.followed()
     for table in (dataset.bronze, dataset.silver, dataset.rejected, dataset.superseded):
         lake.create(table)
     inputs = silver_inputs(lake, dataset, DATASETS)
     result = Result(dataset.silver.id)
     reason = table_reason(state, dataset.silver.id, inputs, dataset.rules_digest)
-    if reason:
+    if replay:
+        reason = reason or "replayed"
+    if reason and not state.frozen:
         result.metadata["reason"] = reason
-        published = _absorb(work, ledger, state, dataset, inputs)
+        again = frozenset(dates if replay else ())
+        published = _absorb(work, ledger, state, dataset, inputs, again)
         result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
     result.version = lake.version(dataset.silver)
     _report(work, result, dataset, dates)
@@ -71,7 +76,12 @@ class _Affected:
 
 
 def _absorb(
-    work: Workspace, ledger: Ledger, state: State, dataset: Dataset, inputs: Mapping[str, int]
+    work: Workspace,
+    ledger: Ledger,
+    state: State,
+    dataset: Dataset,
+    inputs: Mapping[str, int],
+    again: Collection[date],
 ) -> Published:
     before = state.absorbed.get(dataset.silver.id)
     parents = {
@@ -89,7 +99,7 @@ def _absorb(
     whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
     if before is not None and whole and before.rules == dataset.rules_digest:
         try:
-            affected = _touched(work, dataset, state, before.inputs, inputs)
+            affected = _touched(work, dataset, state, before.inputs, inputs, again)
         except VersionGoneError:
             affected = None  # too long ago to tell what changed: resolve everything
     if affected is None:
@@ -105,16 +115,17 @@ def _absorb(
         receipts.in_tables(work, state, dataset, sorted(affected.dates), versions),
         work.run_id,
     )
-    detail = {
-        "table": dataset.silver.id,
-        "version": versions[dataset.silver.id],
-        "beside": {t.id: versions[t.id] for t in tables[1:]},
-        "inputs": dict(inputs),
-        "rules": dataset.rules_digest,
-        "rows_come": published.come,
-        "rows_gone": published.gone,
-    }
-    ledger.append([Fact(Kind.ABSORBED, detail=detail, run_id=work.run_id)])
+    done = absorbed(
+        dataset.silver.id,
+        versions[dataset.silver.id],
+        inputs,
+        dataset.rules_digest,
+        work.run_id,
+        {t.id: versions[t.id] for t in tables[1:]},
+        rows_come=published.come,
+        rows_gone=published.gone,
+    )
+    ledger.append([done])
     return published
 
 
@@ -127,8 +138,9 @@ def _touched(
     state: State,
     before: Mapping[str, int],
     after: Mapping[str, int],
+    again: Collection[date],
 ) -> _Affected:
-    """The subjects that changes touch, and their bronze rows.
+    """The subjects that changes touch, or uploads of the dates to do again, and their bronze rows.
 
     Raises VersionGoneError where a version that was absorbed can no longer be compared.
     """
@@ -136,9 +148,11 @@ def _touched(
     old, new = before.get(bronze.id, -1), after[bronze.id]
     touched = touched_partitions(work, bronze, old, new)
     uploads, days = {content for _, content in touched}, {day for day, _ in touched}
-    here = {f["_content"] for f in work.lake.files(bronze, new)}
+    days_here = {f["_content"]: f["_batch_date"] for f in work.lake.files(bronze, new)}
+    here = set(days_here)
     there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}
     come, gone = (here - there) & uploads, (there - here) & uploads
+    come |= {content for content in here if days_here[content] in again}
     name = f"{subject_in_bronze(dataset)} AS _subject"
     found: list[DataFrame] = []
     if come:

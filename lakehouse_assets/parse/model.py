@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 EMPTY = "empty, not even a header; land the whole file again"
 
 
+def shown(text: str, length: int) -> str:
+    """Text out of a file as a message may have it: short, on one line, with nothing unseen in it.
+
+    A control or invisible character shows as `�`: it may be just what is wrong.
+    """
+    line = " ".join(text.split())[:length]
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
+
+
 BLANKS = " \t\r\n\u00a0"
 """Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
 ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")

@@ -13,8 +13,11 @@ import re
 import xml.etree.ElementTree as ET
 import zipfile
 import zlib
+from collections import Counter
 from typing import IO
 from xml.parsers import expat
+
+from lakehouse_assets.parse.model import shown
 
 _CHUNK = 2**20
 _LONGEST_TAG = 2**16
@@ -43,7 +46,7 @@ class Refused(Exception):  # noqa: N818 - a verdict, not an error of the program
 
 def brief(error: BaseException) -> str:
     """What a library says about a file, as one short line."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    return shown(str(error), 160) or type(error).__name__
 
 
 def look(data: bytes, max_expanded_bytes: int, max_cells: int) -> dict[str, str]:
@@ -92,7 +95,12 @@ def _sheets_to_avoid(
 ) -> dict[str, str]:
     avoid: dict[str, str] = {}
     cells = 0
-    for name, path in _sheet_parts(archive, parts):
+    sheets = _sheet_parts(archive, parts)
+    times = Counter(name for name, _ in sheets)
+    for name, path in sheets:
+        if times[name] > 1:  # The reader would give the first one's rows for each.
+            avoid[name] = "another sheet has the same name; rename one of them"
+            continue
         if path not in parts:
             avoid[name] = "its part of the workbook is missing; save the workbook again"
             continue

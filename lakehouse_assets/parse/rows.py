@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import BLANKS, ORIGIN, Limits, Unreadable
+from lakehouse_assets.parse.model import Limits, Unreadable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,9 +44,9 @@ def schema(columns: Sequence[str]) -> pa.Schema:
 def quoted(names: Iterable[str]) -> str:
     """Names for a message: one line of bounded length whatever the file holds."""
     names = list(names)
-    shown = [" ".join(name.split())[:_SHOWN_LENGTH] or "(no name)" for name in names[:_SHOWN_NAMES]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+    first = [shown(name, _SHOWN_LENGTH) or "(no name)" for name in names[:_SHOWN_NAMES]]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more:,} more" if more else "")
 
 
 def header_names(fields: Iterable[str | None]) -> list[str]:

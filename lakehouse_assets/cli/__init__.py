@@ -1,0 +1,20 @@
+"""The command line. Light until it must not be: Dagster and an engine are imported late."""
+
+from __future__ import annotations
+
+from lakehouse_assets.cli import files, runs, tables
+from lakehouse_assets.cli.console import app, fail
+from lakehouse_assets.decisions import DecisionError
+from lakehouse_assets.landing import LandingError
+from lakehouse_assets.rewind import RewindError
+from resources.settings import SettingsError
+
+__all__ = ["files", "main", "runs", "tables"]
+
+
+def main() -> None:
+    """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
+    try:
+        app()
+    except (SettingsError, LandingError, DecisionError, RewindError) as error:
+        fail(str(error))

@@ -1,0 +1,5 @@
+"""``python -m lakehouse_assets.cli``."""
+
+from lakehouse_assets.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""What all commands share: the app, how they speak, how rows are printed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from lakehouse_assets.contract import Dataset
+from lakehouse_assets.tables import DATASETS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=(
+        "An e-commerce lakehouse on this machine.\n\n"
+        "**Drop files in, in any order, as often as you like, broken or not;** the tables are "
+        "always what the files say, and every row is accounted for.\n\n"
+        "First steps: `lakehouse land orders.csv --date 2025-04-15`, then `lakehouse run`, then "
+        '`lakehouse query "SELECT * FROM gold.daily_sales"`.'
+    ),
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+DateOption = Annotated[
+    datetime | None,
+    typer.Option("--date", formats=["%Y-%m-%d"], help="A batch date, YYYY-MM-DD.", metavar="DATE"),
+]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], help="First batch date.", metavar="DATE"),
+]
+ToOption = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], help="Last batch date.", metavar="DATE"),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
+
+
+def fail(line: str) -> NoReturn:
+    """End with one clear line."""
+    err.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(1)
+
+
+def say(line: str) -> None:
+    """A clear line on standard error."""
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(line: str) -> None:
+    """A line on standard output, as it is."""
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def dataset_named(name: str) -> Dataset:
+    """The contract of a dataset that a person names."""
+    if name not in DATASETS:
+        fail(f"no dataset is named {name!r}; use one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], form: Format) -> None:
+    """Print rows as a table, CSV or JSON."""
+    if form is Format.CSV:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_text(v) for v in row] for row in rows)
+    elif form is Format.JSON:
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        print(json.dumps(found, default=_text, ensure_ascii=False, indent=2))  # noqa: T201
+    else:
+        table = RichTable(*(str(n) for n in names))
+        for row in rows:
+            table.add_row(*(escape(_text(v)) for v in row))
+        # A table wider than a pipe's 80 columns must not lose its values.
+        console = out if out.is_terminal else Console(width=max(out.width, 400))
+        console.print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(v) for v in value)
+    if isinstance(value, dict):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)

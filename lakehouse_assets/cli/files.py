@@ -1,0 +1,183 @@
+"""Commands about files and their rows: land, withdraw, reinstate, accept, rejected."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lakehouse_assets import decisions, quarantine
+from lakehouse_assets.cli.console import (
+    DateOption,
+    Format,
+    FormatOption,
+    app,
+    dataset_named,
+    fail,
+    print_rows,
+    say,
+    tell,
+)
+from lakehouse_assets.lake import FilePath
+from lakehouse_assets.landing import LandingError, guess_dataset, land
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.tables import DATASETS
+from resources.settings import Settings
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="<dataset>/<date>/<file>, as messages print it.")
+]
+
+
+@app.command("land")
+def land_command(
+    files: Annotated[list[Path], typer.Argument(help="Files to land: .csv, .csv.gz or .xlsx.")],
+    day: Annotated[
+        datetime,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="The batch date.", metavar="DATE"),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(DATASETS)}; guessed from the name.")
+    ] = None,
+) -> None:
+    """Put files into the raw zone, in `raw/<dataset>/<date>/`.
+
+    A file takes the place of one of the same name there. Files that you copy into those
+    folders by hand count just the same: they land when a run first reads them.
+
+    Newer means a later batch date, then a later file name (by its bytes): a correction landed
+    under an older date than what it corrects loses.
+    """
+    ledger = Ledger(Settings.load().lake())
+    if dataset is not None:
+        dataset_named(dataset)
+    failed = False
+    for file in files:
+        name = dataset or guess_dataset(file.name, DATASETS) or _ask_dataset(file)
+        if name is None:
+            say(f"{file.name}: its name tells no dataset; give --dataset {'|'.join(DATASETS)}")
+            failed = True
+            continue
+        try:
+            path, news = land(ledger, file, name, day.date())
+        except LandingError as error:
+            say(str(error))
+            failed = True
+            continue
+        tell(f"{path}: landed" if news else f"{path}: the same bytes are there already")
+    _say_if_restored(ledger)
+    raise typer.Exit(int(failed))
+
+
+def _ask_dataset(file: Path) -> str | None:
+    if not sys.stdin.isatty():
+        return None
+    answer: str = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
+    return answer if answer in DATASETS else None
+
+
+@app.command("withdraw")
+def withdraw_command(file: FileArgument) -> None:
+    """Take a file's rows out of all tables, with the next run; older versions come back.
+
+    Covers all that has landed at that place so far. `lakehouse reinstate` undoes it.
+    """
+    ledger, path = _named(file)
+    decisions.withdraw(ledger, path)
+    _tell_decided(ledger, f"{path}: withdrawn")
+
+
+@app.command("reinstate")
+def reinstate_command(file: FileArgument) -> None:
+    """Undo the last withdrawal of a file that stands."""
+    ledger, path = _named(file)
+    decisions.reinstate(ledger, path)
+    _tell_decided(ledger, f"{path}: reinstated")
+
+
+@app.command("accept")
+def accept_command(
+    file: FileArgument,
+    why: Annotated[str, typer.Option(help="The reason, for those who ask later.")],
+    digest: Annotated[
+        str | None,
+        typer.Option(help="SHA-256 of another held content than the last, or its start."),
+    ] = None,
+) -> None:
+    """Let a held file in, with the next run: its good rows are published, its faulty rejected.
+
+    Only for the bytes that were held; other bytes at the same place are judged anew.
+    """
+    if not why.strip():
+        fail("--why is empty; say why the file may be let in")
+    ledger, path = _named(file)
+    accepted = decisions.accept(ledger, path, why.strip(), digest)
+    _tell_decided(ledger, f"{path}: accepted ({accepted[:12]})")
+
+
+def _named(file: str) -> tuple[Ledger, FilePath]:
+    lake = Settings.load().lake()
+    return Ledger(lake), decisions.named(lake, file)
+
+
+def _tell_decided(ledger: Ledger, line: str) -> None:
+    tell(f"{line}; lakehouse run brings the tables up to date")
+    _say_if_restored(ledger)
+
+
+def _say_if_restored(ledger: Ledger) -> None:
+    if ledger.state().restored:
+        say("A restore stands: this waits until lakehouse resume.")
+
+
+@app.command("rejected")
+def rejected_command(
+    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")],
+    day: DateOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 20,
+    form: FormatOption = Format.TABLE,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all of them as CSV, to be mended and landed."),
+    ] = None,
+) -> None:
+    """Show the rows that are rejected now, and every rule that each breaks.
+
+    Rows that are exported, mended and landed (under any name and date) take the place of the
+    rejected ones. Leave their `_origin_*` columns as they are.
+    """
+    contract = dataset_named(dataset)
+    lake = Settings.load().lake()
+    if lake.version(contract.rejected) is None:
+        fail(f"rejected.{dataset} has no rows yet; run `lakehouse run` first")
+    if export is not None:
+        _export(Ledger(lake), dataset, day, export)
+        return
+    from resources.queries import QueryError, query  # noqa: PLC0415 - imports DuckDB
+
+    values = ", ".join(f'"{h}"' for h in contract.headers)
+    where = f"WHERE _batch_date = DATE '{day.date()}'" if day else ""
+    try:
+        names, rows = query(
+            lake,
+            f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
+            f"FROM rejected.{dataset} {where} "
+            f"ORDER BY _batch_date, _file, _sheet_no, _row LIMIT {limit}",
+        )
+    except QueryError as error:
+        fail(str(error))
+    print_rows(names, rows, form)
+
+
+def _export(ledger: Ledger, dataset: str, day: datetime | None, file: Path) -> None:
+    try:
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            count = quarantine.export(
+                ledger.lake, ledger.state(), DATASETS[dataset], stream, day.date() if day else None
+            )
+    except OSError as error:
+        fail(f"{file}: {error.strerror}; name a file that can be written")
+    tell(f"{file}: {count:,} rejected rows; mend them, leave _origin_*, and land the file")

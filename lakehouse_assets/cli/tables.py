@@ -1,0 +1,89 @@
+"""Commands that look: query, status, doctor, ui."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lakehouse_assets import plan as planning
+from lakehouse_assets import rewind
+from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.tables import DATASETS, GOLD
+from resources.settings import Settings
+
+
+@app.command("query")
+def query_command(
+    sql: Annotated[str, typer.Argument(help="A SELECT, such as: SELECT * FROM gold.daily_sales")],
+    form: FormatOption = Format.TABLE,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|TIME", help="As that run, or the last by that time, left it."),
+    ] = None,
+) -> None:
+    """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts."""
+    from resources.queries import QueryError, query  # noqa: PLC0415 - imports DuckDB
+
+    lake = Settings.load().lake()
+    run = rewind.find(Ledger(lake).state(), as_of) if as_of is not None else None
+    try:
+        names, rows = query(lake, sql, run)
+    except QueryError as error:
+        fail(str(error))
+    print_rows(names, rows, form)
+
+
+@app.command("status")
+def status_command() -> None:
+    """Show what is pending, which files wait for you, and what the tables hold."""
+    ledger = Ledger(Settings.load().lake())
+    lake = ledger.lake
+    pending = planning.make(lake, ledger.followed(), DATASETS, GOLD)
+    rows = []
+    for table in [t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected)] + [
+        g.table for g in GOLD.values()
+    ]:
+        version = lake.version(table)
+        files = lake.files(table, version)
+        count = f"{sum(f['num_records'] or 0 for f in files):,}"
+        size = sum(f["size_bytes"] for f in files) / 1024
+        why = pending.tables.get(table.id, "")
+        rows.append((table.id, "-" if version is None else version, count, f"{size:,.0f}", why))
+    print_rows(["table", "version", "rows", "KiB", "pending"], rows, Format.TABLE)
+    for misplaced in pending.misplaced:
+        say(f"{misplaced.path}: {misplaced.problem}")
+    for notice in pending.notices:
+        say(notice)
+    for path, reason in pending.files.items():
+        tell(f"pending: {path} ({reason})")
+    for path, judged in pending.waiting:
+        for line in planning.clear_lines(path, judged):
+            tell(f"waits: {line}")
+    if not pending:
+        tell("Nothing is pending.")
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Show what is installed, which engines can run, and how to get what is missing."""
+    from resources.doctor import examine  # noqa: PLC0415 - looks at the whole machine
+
+    findings = examine(Settings.load())
+    print_rows(
+        ["", "what", "found", "to do"],
+        [("ok" if f.ok else "--", f.what, f.found, f.advice) for f in findings],
+        Format.TABLE,
+    )
+    raise typer.Exit(int(any(f.needed and not f.ok for f in findings)))
+
+
+@app.command("ui")
+def ui_command(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """Open the Dagster UI on this lakehouse (webserver and daemon, until Ctrl-C)."""
+    from resources.instance import serve  # noqa: PLC0415
+
+    serve(Settings.load(), port)
