@@ -376,7 +376,9 @@ def delta_schema(table: Table) -> str:
                     "name": c.name,
                     "type": _delta_type(c.type),
                     "nullable": True,
-                    "metadata": {"comment": c.description},
+                    # Not for our own columns: Sail fails at a union of one with a comment
+                    # and one without, where it finds a third part of the union to be empty.
+                    "metadata": {} if c.name.startswith("_") else {"comment": c.description},
                 }
                 for c in table.columns
             ],

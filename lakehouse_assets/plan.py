@@ -88,7 +88,8 @@ def make(
             plan.files.setdefault(item.path, item.reason)
         for path, _ in work.leaving:
             if path is not None:
-                plan.files.setdefault(path, "no longer in force")
+                withdrawn = state.at(path).in_force is None
+                plan.files.setdefault(path, "withdrawn" if withdrawn else "older again")
         plan.files = dict.fromkeys(behind(lake, state, dataset), "its receipt is due") | plan.files
         plan.notices += work.notices
     plan.tables = table_reasons(lake, state, datasets, gold)
@@ -162,7 +163,7 @@ def _to_judge(
     dataset: Dataset, past: PathState, present: Mapping[str, date]
 ) -> Iterable[tuple[str, str]]:
     for digest in past.unjudged:
-        yield digest, "landed"
+        yield digest, "new" if past.landings[0].digest == digest else "changed"
     last = past.open[-1].digest if past.open else None
     standing = past.standing
     refused = standing is not None and standing.kind in (Kind.HELD, Kind.UNREADABLE)
@@ -221,6 +222,9 @@ def table_reason(state: State, table: str, inputs: Mapping[str, int], rules: str
     if absorbed.rules != rules:
         return "rules changed"
     moved = sorted(name for name, v in inputs.items() if absorbed.inputs.get(name, -1) != v)
+    parents = [name for name in moved if name.startswith("silver.") and table.startswith("silver.")]
+    if moved and parents == moved:
+        return f"parents came or went: {', '.join(moved)}"
     return f"{', '.join(moved)} changed" if moved else None
 
 

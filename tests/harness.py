@@ -12,11 +12,13 @@ refused.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -28,11 +30,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from lakehouse_assets import decisions, job, plan, publish, rewind
-from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
+from lakehouse_assets import decisions, job, plan, publish, quarantine, rewind
+from lakehouse_assets.contract import HoldLimit, Table
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
-from lakehouse_assets.ledger import Fact, Ledger
+from lakehouse_assets.ledger import Kind, Ledger
+from lakehouse_assets.maintain import maintain
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.storage import LocalStorage
 
@@ -113,6 +116,39 @@ class Crashing:
     then: tuple[oracle.Event, ...] = ()
 
 
+@dataclass(frozen=True)
+class Repair(oracle.At):
+    """Export what is rejected, mend some of it, and land that here.
+
+    The nth exported row gets the nth of these texts in its columns (None: it stays as it is; the
+    texts are taken in turn). To the oracle it is the landing of those bytes.
+    """
+
+    mended: tuple[tuple[str, ...] | None, ...] = (None,)
+
+
+@dataclass(frozen=True)
+class Back:
+    """Restore to the nth last recorded run (0: the last), if there is one."""
+
+    runs: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Derive silver and gold of these dates again. To the oracle it is nothing."""
+
+    dates: frozenset[date]
+
+
+@dataclass(frozen=True)
+class Maintain:
+    """Compact, order, vacuum. To the oracle it is nothing."""
+
+
+Step = oracle.Event | RuleSet | SomeTables | Crashing | Repair | Back | Replay | Maintain
+
+
 class CrashError(Exception):
     """The process died here."""
 
@@ -131,27 +167,21 @@ def crash_at(write: int | str) -> Iterator[None]:
         if write in {count - 1, name}:
             raise CrashError(name)
 
-    commit, append, write = publish.commit, Ledger.append, Lake.append
+    commit, write = publish.commit, Lake.append
 
     def dying_commit(work: Any, table: Any, *args: Any) -> None:
         die(table.id)
         commit(work, table, *args)
 
-    def dying_append(self: Ledger, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
-        new = list(facts)
-        if new:
-            die(f"{new[-1].kind} {new[-1].detail.get('table', '')}".strip())
-        return append(self, new, reserve)
-
-    def dying_write(self: Lake, table: Table, *args: Any, **options: Any) -> bool:
-        if table is RECEIPTS:
-            die("receipts")
-        return write(self, table, *args, **options)
+    def dying_write(self: Lake, table: Table, rows: Any, on: int) -> bool:
+        detail = json.loads(rows[-1].get("detail", "{}"))
+        kind = rows[-1].get("kind", "receipts")
+        die(f"{kind} {detail.get('table', '')}".strip())
+        return write(self, table, rows, on)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "commit", dying_commit)
         patch.setattr(job.bronze, "commit", dying_commit)
-        patch.setattr(Ledger, "append", dying_append)
         patch.setattr(Lake, "append", dying_write)
         yield
 
@@ -169,6 +199,7 @@ class World:
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
         self._original = dict(DATASETS)
+        self._gold: dict[str, dict[object, oracle.Record]] | None = None  # what gold is known to be
         self._points: list[tuple[int, str]] = []  # index of a Run, and the run recorded by then
         self._said: set[tuple[str, date, str, str]] = set()
 
@@ -181,25 +212,56 @@ class World:
 
     # --------------------------------------------------------------------------------- events
 
-    def apply(self, *events: oracle.Event | RuleSet | SomeTables | Crashing) -> None:
+    def apply(self, *events: Step) -> None:
         """Let these things happen, to the product and on the list for the oracle."""
         for event in events:
-            if isinstance(event, RuleSet):
-                event.install(self._original)
-                self.events.append(oracle.SetRules(event.oracle))
-                continue
-            if isinstance(event, SomeTables):
-                self.events.append(oracle.Run(event.dates))
-                self._run_tables([d.bronze.id for d in DATASETS.values()], event.dates)
-                self._run_tables(event.tables, event.dates)
-                continue
-            if isinstance(event, Crashing):
-                with suppress(CrashError), crash_at(event.write):
-                    self.run(event.dates)
-                self.apply(*event.then, oracle.Run(event.dates))
-                continue
-            self.events.append(event)
-            self._apply(event)
+            match event:
+                case RuleSet():
+                    event.install(self._original)
+                    self.events.append(oracle.SetRules(event.oracle))
+                case SomeTables(dates, tables):
+                    self._gold = None
+                    self.events.append(oracle.Run(dates))
+                    self._run_tables([d.bronze.id for d in DATASETS.values()], dates)
+                    self._run_tables(tables, dates)
+                case Crashing(dates, write, then):
+                    self._gold = None
+                    points = list(self._points)
+                    with suppress(CrashError), crash_at(write):
+                        self.run(dates)
+                    self._points = points  # to the oracle that run is not there
+                    self.apply(*then, oracle.Run(dates))
+                case Repair(dataset, day, file, mended):
+                    content = self._mend(dataset, mended)
+                    self.apply(oracle.Land(dataset, day, file, content))
+                case Back(runs):
+                    if runs < len(self._points):
+                        at, _ = self._points[-1 - runs]
+                        self.apply(oracle.Restore(at))
+                case Replay(dates):
+                    self._run_tables(job.table_ids()[len(DATASETS) :], dates, replay=True)
+                case Maintain():
+                    maintain(self.lake, "a test", lambda _: nullcontext())
+                case _:
+                    self.events.append(event)
+                    self._apply(event)
+
+    def _mend(self, dataset: str, mended: Sequence[tuple[str, ...] | None]) -> bytes:
+        """The bytes of a repair file."""
+        exported, repaired = io.StringIO(newline=""), io.StringIO(newline="")
+        state = self.ledger.state()
+        quarantine.export(self.lake, state, DATASETS[dataset], exported)
+        header, *rows = csv.reader(io.StringIO(exported.getvalue(), newline=""))
+        writer = csv.writer(repaired)
+        writer.writerow(header)
+        columns = list(oracle.COLUMNS[dataset])
+        for n, row in enumerate(rows):
+            values = dict(zip(header, row, strict=True))
+            texts = mended[n % len(mended)]
+            if texts is not None:
+                values |= dict(zip(columns, map(quarantine.escaped, texts), strict=True))
+            writer.writerow(values.values())
+        return repaired.getvalue().encode()
 
     def _apply(self, event: oracle.Event) -> None:
         match event:
@@ -260,18 +322,37 @@ class World:
             dates = pending.dates or [max(landed, default=FIRST)]
         self._run_tables(job.table_ids(), dates)
 
-    def _run_tables(self, tables: Iterable[str], dates: Iterable[date]) -> None:
+    def _run_tables(
+        self, tables: Iterable[str], dates: Iterable[date], *, replay: bool = False
+    ) -> None:
         run_id = uuid.uuid4().hex
+        changed: dict[str, int] = {}
         for table in tables:
-            result = job.run(self.spark, self.lake, table, sorted(dates), run_id)
+            result = job.run(self.spark, self.lake, table, sorted(dates), run_id, replay=replay)
+            changed[table] = result.metadata.get("changed_grains", 0)
             self.results.append(result)
             for check in result.checks:
                 sound = check.name in SOUND and not table.startswith("bronze.")
                 if sound or check.name.startswith("sums_"):
                     assert check.passed, (table, check)
+        if self._gold is not None and {*job.table_ids()} == {*changed}:
+            self._check_changed(self._gold, changed)
         rewind.close(self.lake, run_id, sorted(map(str, dates)))
         if published := self.ledger.state().published:
-            self._points.append((len(self.events) - 1, published[-1].run_id or ""))
+            point = len(self.events) - 1, published[-1].run_id or ""
+            if point[1] not in {run for _, run in self._points}:
+                self._points.append(point)
+
+    def _check_changed(
+        self, before: dict[str, dict[object, oracle.Record]], changed: dict[str, int]
+    ) -> None:
+        """Gold changed in exactly the grains that the oracle says."""
+        after = oracle.evaluate(self.events, self.rules.oracle, settle=False).gold
+        for name in GOLD_GRAIN:
+            old, new = before.get(name, {}), after.get(name, {})
+            wanted = {g for g in {*old, *new} if old.get(g) != new.get(g)}
+            assert changed[f"gold.{name}"] == len(wanted), (name, wanted)
+        self._gold = None
 
     def plan(self) -> plan.Plan:
         """What is pending."""
@@ -382,6 +463,7 @@ class World:
         if listings:
             _same("files that wait", listed, waiting)
         self._check_types()
+        self._gold = expected.gold
 
     def _check_types(self) -> None:
         for name, columns in oracle.COLUMNS.items():
@@ -393,6 +475,11 @@ class World:
             if table := self.table(f"gold/{name}"):
                 types = _types(table)
                 _same(f"types of gold.{name}", types, {c: _gold_type(c) for c in types})
+
+    @property
+    def restored(self) -> bool:
+        """Whether a restore stands."""
+        return self.ledger.state().restored is not None
 
     def settle(self) -> None:
         """Run whatever is pending, compare everything, and see that nothing is pending then."""
@@ -406,8 +493,12 @@ class World:
         before = self.versions()
         if not before:
             return
+        known = len(self.ledger.facts())
         self.run({path.batch_date for path in self.ledger.state().paths})
-        assert self.versions() == before
+        # After a restore's end, the first run records which versions belong together again.
+        new = [fact.kind for fact in self.ledger.facts()[known:]]
+        assert set(new) <= {Kind.PUBLISHED}, new
+        assert {**self.versions(), "ledger": 0} == {**before, "ledger": 0}
         assert not list((self.root / "lake" / "stage").glob("*"))
 
 

@@ -357,6 +357,11 @@ def test_a_header_line_of_any_kind_gives_one_short_line() -> None:
     assert "and 488 more" in reason(",".join(f"n{i}\t{'x' * 99}" for i in range(500)))
 
 
+def test_what_is_unseen_in_a_header_shows_in_its_line() -> None:
+    line = reason("a\u200b,\x1b[31mb,\u202ec,d\x0be,\x7f\n")
+    assert line.endswith("which now has: a\ufffd, \ufffd[31mb, \ufffdc, d e, \ufffd")
+
+
 # --------------------------------------------------------------- CSV: proven against a reference
 
 
@@ -713,6 +718,18 @@ def cells_of(*cells: str) -> str:
 
 def read_book(data: bytes, columns: str = "a b", **limits: Any) -> Parsed:
     return read(data, columns, "f.xlsx", **limits)
+
+
+def test_sheets_of_one_name_are_unreadable() -> None:
+    """Calamine gives the first one's rows for each."""
+    data = raw_workbook(*(cells_of(f"><v>{n}</v>") for n in range(1, 4)))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace('name="S3"', 'name="S1"')
+    parsed = read_book(zip_of(parts))
+    assert [(it["_sheet_no"], it["a"]) for it in parsed.rows.to_pylist()] == [(2, "2")]
+    problem = SheetProblem("S1", "another sheet has the same name; rename one of them")
+    assert parsed.sheet_problems == (problem, problem)
 
 
 def test_all_sheets_in_their_position_hidden_ones_too() -> None:

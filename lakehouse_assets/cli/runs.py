@@ -134,7 +134,8 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
     facts = Ledger(Settings.load().lake()).facts()
     told = {Kind.PUBLISHED, Kind.RESTORED, Kind.RESUMED, Kind.MAINTAINED}
     rows = []
-    for fact in sorted((f for f in facts if f.kind in told), key=lambda f: -f.seq):
+    newest = {(f.run_id, f.kind): f for f in facts if f.kind in told}  # maintenance has many
+    for fact in sorted(newest.values(), key=lambda f: -f.seq):
         mine = [f for f in facts if f.run_id == fact.run_id and f.seq <= fact.seq]
         moved = [f.detail for f in mine if f.kind is Kind.ABSORBED and "rows_come" in f.detail]
         silver = [d for d in moved if d["table"].startswith("silver.")]

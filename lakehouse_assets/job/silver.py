@@ -235,13 +235,14 @@ def _of_changed_parents(
         key = parent.key
         came = work.stage(without(changes.come.select(key), key, changes.gone))
         left = work.stage(without(changes.gone.select(key), key, changes.come))
-        silver = _now(work, dataset.silver)
+        moved = came.unionByName(left)
+        if not moved.limit(1).collect():
+            continue
         rejected = _now(work, dataset.rejected).selectExpr(
             "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
         )
-        moved = came.unionByName(left)
         found.append(matching(rejected, column.name, moved, key=key).select("_subject"))
-        orphaned = matching(silver, column.name, left, key=key)
+        orphaned = matching(_now(work, dataset.silver), column.name, left, key=key)
         found.append(orphaned.selectExpr(f"{subject(dataset.key)} AS _subject"))
     return found
 

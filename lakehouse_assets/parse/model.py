@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 
 EMPTY = "empty, not even a header; land the whole file again"
+BLANKS = " \t\r\n\u00a0"
+"""Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
+ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
+"""Columns by which a row names the rejected row that it mends."""
 
 
 def shown(text: str, length: int) -> str:
@@ -19,12 +23,6 @@ def shown(text: str, length: int) -> str:
     """
     line = " ".join(text.split())[:length]
     return "".join(char if char.isprintable() else "\ufffd" for char in line)
-
-
-BLANKS = " \t\r\n\u00a0"
-"""Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
-ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
-"""Columns by which a row names the rejected row that it mends."""
 
 
 class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not an error of the program

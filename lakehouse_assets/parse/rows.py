@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import Limits, Unreadable, shown
+from lakehouse_assets.parse.model import BLANKS, ORIGIN, Limits, Unreadable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,0 +1,95 @@
+"""A few bad files of every kind; `python -m tests.torture.bad_inputs` makes thousands."""
+
+from __future__ import annotations
+
+import sys
+
+import badinput
+import pyarrow as pa
+import pytest
+
+from lakehouse_assets.parse import Parsed, SheetProblem, Unreadable, schema
+
+SEED = 2025
+KINDS = pytest.mark.parametrize("name", badinput.KINDS)
+
+
+@KINDS
+def test_a_bad_file_gives_what_was_meant_or_one_clear_line(name: str) -> None:
+    for number in range(5 if name.startswith("workbook") else 80):
+        verdict = badinput.judge(badinput.case(name, SEED, number))
+        assert verdict.broken == (), f"case({name!r}, {SEED}, {number})"
+
+
+@KINDS
+def test_a_seed_makes_the_same_input_again(name: str) -> None:
+    first, again = (badinput.case(name, SEED, 3) for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("number", [0, 2, 6, 7, 11])
+def test_attacks_stay_within_their_memory(number: int) -> None:
+    assert badinput.memory_faults(badinput.case("workbook: bombs", SEED, number)) == []
+
+
+GOOD = badinput.csv_case(it := badinput.Table("products", [*badinput.oracle.COLUMNS["products"]], [
+    ["1", "2", "dairy", "Milk"], ["3", "4", "", "=1+1"],
+]), badinput.lines(it))  # fmt: skip
+
+
+def _rows(*rows: tuple[int, list[str | None], str | None]) -> Parsed:
+    """(row, cells, raw) as the parser would give them."""
+    names = badinput.oracle.COLUMNS["products"]
+    told = [
+        {**dict(zip(names, cells, strict=True)), "_sheet_no": 0, "_row": row, "_raw": raw}
+        for row, cells, raw in rows
+    ]
+    return Parsed(pa.Table.from_pylist(told, schema(list(names))))
+
+
+FIRST = (2, ["1", "2", "dairy", "Milk"], None)
+SECOND = (3, ["3", "4", None, "=1+1"], None)
+NOTHING: list[str | None] = [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (_rows(FIRST, (3, ["3", "4", None, "1+1"], None)), "other values at (0, 3)"),
+        (_rows(FIRST, (3, ["4", "3", None, "=1+1"], None)), "other values at (0, 3)"),
+        (_rows(FIRST, (3, ["3", "4", "", "=1+1"], None)), "other values at (0, 3)"),
+        (_rows(FIRST, (4, *SECOND[1:])), "a row at (0, 4) that was never meant"),
+        (_rows(FIRST), "rows lost at [(0, 3)]"),
+        (_rows(FIRST, FIRST, SECOND), "two rows at (0, 2)"),
+        (_rows(FIRST, (3, NOTHING, "3,4,,=1+1")), "rows refused at [(0, 3)]"),
+        (
+            Parsed(_rows(FIRST, SECOND).rows, (), (SheetProblem("S", "bad"),)),
+            "not '<what is wrong>",
+        ),
+        (Unreadable("bad; try again"), "refused, though nothing is wrong"),
+        (Unreadable("bad"), "not '<what is wrong>"),
+        (Unreadable("bad\n; try again"), "not one plain line"),
+        (Unreadable("bad \x1b[31m; try again"), "not one plain line"),
+        (Unreadable("bad; " + "x" * 1_000), "a line of 1005 characters"),
+        (ValueError("what?"), "raised ValueError: what?"),
+    ],
+)
+def test_every_invariant_can_fail(
+    answer: Parsed | Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(*_: object) -> Parsed:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(badinput, "parse", parse)
+    broken = badinput.judge(badinput.replace(GOOD, must="rows")).broken
+    assert any(fault.startswith(words) for fault in broken), broken
+
+
+def test_the_oracle_alone_sees_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = badinput.replace(GOOD, truth=None)
+    assert badinput.judge(unknown) == badinput.Verdict(2, None, ())
+    monkeypatch.setattr(badinput, "parse", lambda *_: _rows(FIRST))
+    assert badinput.judge(unknown).broken == ("1 records are not accounted for: [(0, 3)]",)

@@ -1,0 +1,1 @@
+"""Long suites, each started by hand: `python -m tests.torture.<name>`."""

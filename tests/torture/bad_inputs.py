@@ -1,0 +1,107 @@
+"""Thousands of bad files through the parser: `python -m tests.torture.bad_inputs --count --seed`.
+
+Prints for each kind of bad file how many there were and what became of them; ends with 1 if an
+invariant of `tests/badinput.py` is broken, with a line of Python for each that makes the input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NoReturn
+
+sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+
+import badinput  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+_HANGS_AFTER = 90
+"""Seconds; reading a workbook is given up long before."""
+_SHOWN = 20
+
+
+def main() -> None:
+    """Make, judge, count, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=12_000, help="inputs, about")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kind", default="", help="only kinds whose name contains this")
+    options = parser.parse_args()
+    kinds = {name: it for name, it in badinput.KINDS.items() if options.kind in name}
+    shares = sum(it.share for it in badinput.KINDS.values())
+    signal.signal(signal.SIGALRM, _hangs)
+    started = time.perf_counter()
+    counts: dict[str, Counter[str]] = {}
+    broken: list[str] = []
+    for name, it in kinds.items():
+        counts[name] = Counter()
+        for number in range(-(-options.count * it.share // shares)):
+            faults = _judged(name, options.seed, number, counts[name])
+            counts[name]["broken"] += bool(faults)
+            broken += [f"{fault}\n    case({name!r}, {options.seed}, {number})" for fault in faults]
+    for name, fault in _memory(options.seed, kinds, counts):
+        broken.append(f"{name}: {fault}")
+    _print(counts, time.perf_counter() - started)
+    for fault in broken[:_SHOWN]:
+        print(fault)
+    if len(broken) > _SHOWN:
+        print(f"and {len(broken) - _SHOWN:,} more")
+    sys.exit(bool(broken))
+
+
+def _judged(name: str, seed: int, number: int, count: Counter[str]) -> list[str]:
+    """The invariants that an input breaks; counts what became of it."""
+    it = badinput.case(name, seed, number)
+    signal.alarm(_HANGS_AFTER)
+    try:
+        verdict = badinput.judge(it)
+    except TimeoutError as hang:
+        return [str(hang)]
+    finally:
+        signal.alarm(0)
+    count["inputs"] += 1
+    count["rows"] += verdict.rows
+    count["parsed" if verdict.unreadable is None else "unreadable"] += 1
+    return [f"{fault[:1_000]}\n    {it.data[:120]!r}" for fault in verdict.broken]
+
+
+def _hangs(*_: object) -> NoReturn:
+    raise TimeoutError(f"no end after {_HANGS_AFTER} seconds")
+
+
+def _memory(
+    seed: int, kinds: dict[str, badinput.Kind], counts: dict[str, Counter[str]]
+) -> list[tuple[str, str]]:
+    """What breaks a limit of memory, of all attacks that may: each in a process of its own."""
+    if not sys.platform.startswith("linux"):
+        return []
+    faults = []
+    for name in badinput.GREEDY & kinds.keys():
+        for number in range(badinput.GREEDY_VARIANTS):
+            found = badinput.memory_faults(badinput.case(name, seed, number))
+            counts[name]["measured"] += 1
+            counts[name]["broken"] += bool(found)
+            faults += [(f"{name} {number}", fault) for fault in found]
+    return faults
+
+
+def _print(counts: dict[str, Counter[str]], seconds: float) -> None:
+    columns = ("inputs", "parsed", "unreadable", "rows", "measured", "broken")
+    names = ("inputs", "parsed", "unreadable", "rows checked", "memory measured", "broken")
+    shown = Table("kind", show_footer=True)
+    total = sum(counts.values(), Counter())
+    for key, name in zip(columns, names, strict=True):
+        shown.add_column(name, f"{total[key]:,}", justify="right")
+    shown.columns[0].footer = f"{len(counts)} kinds in {seconds:.0f} s"
+    for name, count in counts.items():
+        shown.add_row(name, *(f"{count[key]:,}" for key in columns))
+    Console(width=120).print(shown)
+
+
+if __name__ == "__main__":
+    main()
