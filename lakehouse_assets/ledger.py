@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from lakehouse_assets.contract import Column, Table
 from lakehouse_assets.lake import FilePath, Lake, content_id
+from lakehouse_assets.parse.model import shown
 
 FACTS: Final = Table(
     layer="ledger",
@@ -94,7 +95,11 @@ class Judgement:
     @property
     def reason(self) -> str | None:
         """Why it is held or cannot be read, wholly or in some sheets; None where all is well."""
-        told = [self.error] if self.error else [f"[{sheet}] {why}" for sheet, why in self.sheets]
+        told = (
+            [self.error]
+            if self.error
+            else [f"[{shown(sheet)}] {why}" for sheet, why in self.sheets]
+        )
         return "; ".join(told) or None
 
 

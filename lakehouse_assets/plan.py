@@ -14,6 +14,7 @@ from datetime import date
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
+from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
 
 _SETTLED_SECONDS = 2.0
@@ -241,7 +242,7 @@ def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[Fil
 def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
     """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
     lines = [f"{path}: {judgement.error}"] if judgement.error else []
-    return lines + [f"{path} [{sheet}]: {problem}" for sheet, problem in judgement.sheets]
+    return lines + [f"{path} [{shown(sheet)}]: {problem}" for sheet, problem in judgement.sheets]
 
 
 def _version(version: int | None) -> int:

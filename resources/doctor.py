@@ -79,13 +79,14 @@ def _packages() -> list[Finding]:
 
 
 def _root(settings: Settings) -> Finding:
-    root = settings.root.expanduser().absolute()
+    root = settings.local
     there = root
     while not there.exists():
         there = there.parent
     ok = os.access(there, os.W_OK)
-    advice = "" if ok else "set LAKEHOUSE_ROOT to a folder that you can write to"
-    return Finding("LAKEHOUSE_ROOT", ok=ok, found=str(root), advice=advice)
+    name = "LAKEHOUSE_HOME" if settings.root.startswith("s3://") else "LAKEHOUSE_ROOT"
+    advice = "" if ok else f"set {name} to a folder that you can write to"
+    return Finding(name, ok=ok, found=str(root), advice=advice)
 
 
 def _sail() -> Finding:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resources.storage import storage
+
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
@@ -19,7 +21,7 @@ _CONFIG = _PROJECT / "deploy" / "local" / "dagster.yaml"
 
 def home(settings: Settings) -> Path:
     """The instance's folder, made and configured where it is not there yet."""
-    folder = settings.dagster_home or settings.root / "dagster"
+    folder = settings.dagster_home or settings.local / "dagster"
     folder = folder.expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
@@ -39,7 +41,8 @@ def open_instance(settings: Settings) -> DagsterInstance:
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
     os.environ["DAGSTER_HOME"] = str(home(settings))
-    os.environ["LAKEHOUSE_ROOT"] = str(settings.root.expanduser().absolute())
+    os.environ["LAKEHOUSE_ROOT"] = storage(settings.root).root
+    os.environ["LAKEHOUSE_HOME"] = str(settings.local)
     # Its pyproject.toml names the code location; and a module in the folder where the command
     # was given cannot take the place of one of ours.
     os.chdir(_PROJECT)

@@ -56,7 +56,7 @@ def one_writer(settings: Settings, table: str) -> Iterator[None]:
 
     The system frees a dead process's lock. Raises BusyError.
     """
-    folder = settings.root.expanduser().absolute() / "locks"
+    folder = settings.local / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{table}.lock")
     try:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.parse import Limits
 from lakehouse_assets.tables import DATASETS
-from resources.storage import LocalStorage
+from resources.storage import storage
 
 
 class EngineName(StrEnum):
@@ -31,10 +31,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", extra="forbid")
 
-    root: Path = Field(Path(".lakehouse"), description="Folder that holds the whole lakehouse.")
+    root: str = Field(
+        ".lakehouse", description="Folder, or s3://bucket/prefix, that holds the whole lakehouse."
+    )
+    home: Path | None = Field(
+        None,
+        description="Folder of what belongs to this machine: locks, Dagster; <root> if a folder.",
+    )
     dagster_home: Path | None = Field(
         None,
-        description="Folder of the Dagster instance; <root>/dagster unless set.",
+        description="Folder of the Dagster instance; <home>/dagster unless set.",
         validation_alias="DAGSTER_HOME",
     )
     engine: EngineName = Field(EngineName.SAIL, description="sail (embedded) or spark (JVM).")
@@ -78,9 +84,15 @@ class Settings(BaseSettings):
             workbook_seconds=self.workbook_seconds,
         )
 
+    @property
+    def local(self) -> Path:
+        """Folder of what belongs to this machine."""
+        default = ".lakehouse" if self.root.startswith("s3://") else self.root
+        return Path(self.home or default).expanduser().absolute()
+
     def lake(self) -> Lake:
         """The lakehouse that these settings name; nothing is opened yet."""
         # Tomorrow counts as well: somewhere it is that day already.
         last = datetime.now(UTC).date() + timedelta(days=1)
-        storage = LocalStorage(str(self.root.expanduser().absolute()))
-        return Lake(storage, storage, self.first_date, last, frozenset(DATASETS))
+        place = storage(self.root)
+        return Lake(place, place, self.first_date, last, frozenset(DATASETS))

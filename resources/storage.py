@@ -7,8 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -138,3 +140,100 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # a file system without further names
         shutil.copy2(source, target)
+
+
+@dataclass(frozen=True)
+class S3Storage:
+    """A prefix of an S3 bucket: ``s3://<bucket>[/<prefix>]``.
+
+    Credentials, region and endpoint come from where every AWS tool looks for them; Sail and
+    delta-rs look there too (``AWS_*``).
+    """
+
+    root: str
+
+    @property
+    def _bucket(self) -> str:
+        return self.root.removeprefix("s3://").partition("/")[0]
+
+    def _key(self, path: str) -> str:
+        prefix = self.root.removeprefix("s3://").partition("/")[2].strip("/")
+        return f"{prefix}/{path}" if prefix else path
+
+    def uri(self, path: str) -> str:
+        """What engines and other tools open."""
+        return f"s3://{self._bucket}/{self._key(path)}"
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object below a prefix, in path order; nothing where there is none."""
+        pages = _s3().get_paginator("list_objects_v2")
+        skipped = len(self._key(""))
+        for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(f"{prefix}/")):
+            for found in page.get("Contents", ()):
+                if not found["Key"].endswith("/"):  # what consoles make where people see folders
+                    yield _stored(found["Key"][skipped:], found["Size"], found)
+
+    def find(self, path: str) -> StoredObject | None:
+        """The object at a path; None where there is none."""
+        try:
+            found = _s3().head_object(Bucket=self._bucket, Key=self._key(path))
+        except _s3().exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+                return None
+            raise
+        return _stored(path, found["ContentLength"], found)
+
+    def read(self, path: str) -> bytes:
+        """Its bytes. Raises FileNotFoundError."""
+        try:
+            found = _s3().get_object(Bucket=self._bucket, Key=self._key(path))
+        except _s3().exceptions.NoSuchKey:
+            raise FileNotFoundError(self.uri(path)) from None
+        data: bytes = found["Body"].read()
+        return data
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes at a path, whole or not at all, over what was there."""
+        _s3().put_object(Bucket=self._bucket, Key=self._key(path), Body=data)
+
+    def delete(self, path: str) -> None:
+        """Remove an object or all below a prefix; nothing where there is none."""
+        keys = [self._key(path), *(self._key(found.path) for found in self.list(path))]
+        left = iter(keys)
+        while some := list(islice(left, 1000)):
+            _s3().delete_objects(
+                Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in some]}
+            )
+
+    def link(self, path: str, other: str) -> None:
+        """Make a prefix's objects appear under another, too: copied by S3 itself."""
+        for found in self.list(path):
+            _s3().copy(
+                {"Bucket": self._bucket, "Key": self._key(found.path)},
+                self._bucket,
+                self._key(f"{other}{found.path.removeprefix(path)}"),
+            )
+
+    def within(self, path: str) -> S3Storage:
+        """The tree below a prefix as a storage of its own."""
+        return S3Storage(self.uri(path))
+
+
+def storage(root: str) -> Storage:
+    """The storage that a root names: an S3 URL or a folder."""
+    if root.startswith("s3://"):
+        return S3Storage(root)
+    return LocalStorage(str(Path(root).expanduser().absolute()))
+
+
+def _stored(path: str, size: int, found: Any) -> StoredObject:
+    # An ETag tells bytes apart: two uploads with the same one hold the same.
+    return StoredObject(path, size, found["ETag"], found["LastModified"].timestamp())
+
+
+@cache
+def _s3() -> Any:
+    import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
+    from botocore.config import Config  # noqa: PLC0415
+
+    return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))

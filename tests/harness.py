@@ -31,13 +31,13 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from lakehouse_assets import decisions, job, plan, publish, quarantine, rewind
-from lakehouse_assets.contract import HoldLimit, Table
+from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
-from lakehouse_assets.ledger import Kind, Ledger
+from lakehouse_assets.ledger import FACTS, Kind, Ledger
 from lakehouse_assets.maintain import maintain
-from lakehouse_assets.tables import DATASETS, GOLD
-from resources.storage import LocalStorage
+from lakehouse_assets.tables import DATASETS, GOLD, queryable
+from resources.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -189,12 +189,18 @@ def crash_at(write: int | str) -> Iterator[None]:
 class World:
     """A lake, all that happened to it, and what the oracle says of that."""
 
-    def __init__(self, root: Path, spark: SparkSession, rules: RuleSet = DEFAULT) -> None:
+    def __init__(
+        self,
+        root: Path,
+        spark: SparkSession,
+        rules: RuleSet = DEFAULT,
+        storage: Storage | None = None,
+    ) -> None:
         self.root = root
         self.spark = spark
         self.rules = rules
         self.events: list[oracle.Event] = []
-        storage = LocalStorage(str(root / "lake"))
+        storage = storage or LocalStorage(str(root / "lake"))
         self.lake = Lake(storage, storage, FIRST, LAST, frozenset(DATASETS))
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
@@ -271,11 +277,9 @@ class World:
                 source.write_bytes(content)
                 land(self.ledger, source, dataset, day)
             case oracle.Drop(content=content):
-                raw = self._raw(event)
-                raw.parent.mkdir(parents=True, exist_ok=True)
-                raw.write_bytes(content)
+                self.lake.raw.write(_path(event).raw, content)
             case oracle.Remove():
-                self._raw(event).unlink(missing_ok=True)
+                self.lake.raw.delete(_path(event).raw)
             case oracle.Withdraw():
                 self._decide(lambda: decisions.withdraw(self.ledger, _path(event)))
             case oracle.Reinstate():
@@ -288,11 +292,8 @@ class World:
             case oracle.Restore(event=before):
                 self._restore(before)
             case oracle.Resume():
+                self._gold = None
                 self._decide(lambda: rewind.resume(self.ledger, "a test"))
-
-    def _raw(self, event: oracle.At) -> Path:
-        folder = self.root / "lake" / "raw" / event.dataset / str(event.batch_date)
-        return folder / event.file
 
     def _decide(self, decision: Callable[[], object]) -> None:
         """Take a decision, which the product must refuse exactly where the oracle does."""
@@ -307,6 +308,7 @@ class World:
     def _restore(self, before: int) -> None:
         """Restore to the last run that is recorded, by the time of that event."""
         # Receipts of what was read since then stay: what was said is not taken back.
+        self._gold = None
         self._said |= {*self.receipts()}
         points = [p for at, p in self._points if at <= before]
         to = points[-1] if points else "never"
@@ -351,7 +353,10 @@ class World:
         for name in GOLD_GRAIN:
             old, new = before.get(name, {}), after.get(name, {})
             wanted = {g for g in {*old, *new} if old.get(g) != new.get(g)}
-            assert changed[f"gold.{name}"] == len(wanted), (name, wanted)
+            found = changed[f"gold.{name}"]
+            assert found == len(wanted), (
+                f"{name}: {found} grains changed, not {len(wanted)}: {wanted}"
+            )
         self._gold = None
 
     def plan(self) -> plan.Plan:
@@ -362,8 +367,8 @@ class World:
 
     def table(self, name: str) -> DeltaTable | None:
         """A table by its folder under `processed`; None before its first version."""
-        uri = self.root / "lake" / "processed" / name
-        return DeltaTable(str(uri)) if (uri / "_delta_log").is_dir() else None
+        uri = self.lake.storage.uri(f"processed/{name}")
+        return DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """All rows of a table; timestamps in UTC without a zone, maps as dicts."""
@@ -383,9 +388,12 @@ class World:
 
     def versions(self) -> dict[str, int]:
         """Every Delta table and its version."""
-        top = self.root / "lake" / "processed"
-        logs = sorted(top.glob("**/_delta_log"))
-        return {str(p.parent.relative_to(top)): DeltaTable(str(p.parent)).version() for p in logs}
+        known = [*queryable().values(), FACTS, RECEIPTS]
+        return {t.id: DeltaTable(self.lake.uri(t)).version() for t in known if self.exists(t)}
+
+    def exists(self, table: Table) -> bool:
+        """Whether a table has any version."""
+        return DeltaTable.is_deltatable(self.lake.uri(table))
 
     def receipts(self) -> dict[tuple[str, date, str, str], oracle.Receipt]:
         """The newest receipt of each content."""
@@ -498,8 +506,8 @@ class World:
         # After a restore's end, the first run records which versions belong together again.
         new = [fact.kind for fact in self.ledger.facts()[known:]]
         assert set(new) <= {Kind.PUBLISHED}, new
-        assert {**self.versions(), "ledger": 0} == {**before, "ledger": 0}
-        assert not list((self.root / "lake" / "stage").glob("*"))
+        assert {**self.versions(), FACTS.id: 0} == {**before, FACTS.id: 0}
+        assert not list(self.lake.storage.list("stage"))
 
 
 # --------------------------------------------------------------------------------------- helpers

@@ -225,9 +225,9 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
         for step in history:
             world.apply(step)
             whole = not isinstance(step, SomeTables) and (whole or isinstance(step, Run | Crashing))
-            if isinstance(step, Run | Back | Resume | Replay | Maintain):
-                if whole or world.restored:
-                    world.check(listings=isinstance(step, Run) and step.dates is None)
+            looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain)
+            if looked_at and (whole or world.restored):
+                world.check(listings=isinstance(step, Run) and step.dates is None)
         if world.restored:
             world.apply(Resume())
         world.settle()

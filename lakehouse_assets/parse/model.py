@@ -16,7 +16,7 @@ ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
 """Columns by which a row names the rejected row that it mends."""
 
 
-def shown(text: str, length: int) -> str:
+def shown(text: str, length: int = 200) -> str:
     """Text out of a file as a message may have it: short, on one line, with nothing unseen in it.
 
     A control or invisible character shows as `�`: it may be just what is wrong.
