@@ -53,28 +53,32 @@ def replace_rows(
     """
     rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
     version = work.lake.create(table)
-    _audit(table, rows, grain, required)
-    owned_count = owned.count()
-    if owned_count:
-        gone = work.stage(_comparable(table, owned).exceptAll(_comparable(table, rows)))
-        come = work.stage(_comparable(table, rows).exceptAll(_comparable(table, owned)))
+    count = _audit(table, rows, grain, required)
+    old, new = _comparable(table, owned), _comparable(table, rows)
+    if owned.count():
+        gone, come = work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old))
+        moved = gone.selectExpr("*", "1 AS _gone", "0 AS _come")
+        moved = moved.unionByName(come.selectExpr("*", "0 AS _gone", "1 AS _come"))
+    elif count:
+        moved = new.selectExpr("*", "0 AS _gone", "1 AS _come")
     else:
-        gone, come = owned, rows
-    touched = _partition_values(table, come)
-    if owned_count:
-        touched |= _partition_values(table, gone)
+        return Published(version)
+    touched = (
+        moved.groupBy(*table.partition_by)
+        .agg({"_gone": "sum", "_come": "sum"})
+        .where("`sum(_gone)` + `sum(_come)` > 0")
+        .collect()
+    )
     if not touched:
         return Published(version)
-    where = " AND ".join(
-        among(c, {values[i] for values in touched}) for i, c in enumerate(table.partition_by)
-    )
+    where = " AND ".join(among(c, {row[c] for row in touched}) for c in table.partition_by)
     content = others.where(where or "true").unionByName(rows.where(where or "true"))
     commit(work, table, content, where)
     return Published(
         version=work.lake.create(table),
-        gone=gone.count() if owned_count else 0,
-        come=come.count(),
-        rows=_comparable(table, come) if not owned_count else gone.unionByName(come),
+        gone=sum(row["sum(_gone)"] for row in touched),
+        come=sum(row["sum(_come)"] for row in touched),
+        rows=moved,
     )
 
 
@@ -90,20 +94,28 @@ def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
     writer.option("userMetadata", work.run_id).save(work.lake.uri(table))
 
 
-def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> None:
-    keys = ", ".join(f"`{c}`" for c in grain)
+def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> int:
+    """Refuse rows that may not be published; returns how many there are."""
     # Null is a value of its own in a grain, as GROUP BY has it.
-    repeated = rows.groupBy(*grain).count().where("count > 1").limit(1).collect()
-    if repeated:
-        sample = ", ".join(f"{c}={repeated[0][c]}" for c in grain)
+    flags = {c: f"CASE WHEN `{c}` IS NULL THEN 1 ELSE 0 END AS _null_{c}" for c in required}
+    marked = rows.selectExpr(*(f"`{c}`" for c in grain), "1 AS _n", *flags.values())
+    grains = marked.groupBy(*grain).agg(
+        dict.fromkeys(["_n", *(f"_null_{c}" for c in flags)], "sum")
+    )
+    of_all = [f"sum(`sum(_null_{c})`) AS `{c}`" for c in flags]
+    found = grains.selectExpr("sum(`sum(_n)`) AS _rows", "max(`sum(_n)`) AS _most", *of_all)
+    [total] = found.collect()
+    if (total["_most"] or 0) > 1:
+        [first] = grains.where("`sum(_n)` > 1").limit(1).collect()
+        sample = ", ".join(f"{c}={first[c]}" for c in grain)
+        keys = ", ".join(f"`{c}`" for c in grain)
         raise AuditError(f"{table.id}: grain ({keys}) repeats at {sample}; nothing published")
-    if not required:
-        return
-    counts = rows.selectExpr(*(f"count_if(`{c}` IS NULL) AS `{c}`" for c in required))
-    nulls = {c: n for c, n in counts.collect()[0].asDict().items() if n}
-    if nulls:
-        listed = ", ".join(f"{c} ({n})" for c, n in nulls.items())
+    missing = {c: total[c] for c in required if total[c]}
+    if missing:
+        listed = ", ".join(f"{c} ({n})" for c, n in missing.items())
         raise AuditError(f"{table.id}: null in required column {listed}; nothing published")
+    count: int = total["_rows"] or 0
+    return count
 
 
 def _comparable(table: Table, rows: DataFrame) -> DataFrame:
@@ -114,10 +126,3 @@ def _comparable(table: Table, rows: DataFrame) -> DataFrame:
         if not c.type.startswith("MAP")
     ]
     return rows.selectExpr(*expressions)
-
-
-def _partition_values(table: Table, rows: DataFrame) -> set[tuple[object, ...]]:
-    if not table.partition_by:
-        return {()} if rows.limit(1).collect() else set()
-    found = rows.select(*table.partition_by).distinct().collect()
-    return {tuple(row) for row in found}

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from lakehouse_assets.contract import RECEIPTS, Dataset
+from lakehouse_assets.contract import RECEIPTS, Dataset, Table
 from lakehouse_assets.lake import FilePath, Lake, content_id
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
 from lakehouse_assets.resolve import Fate
-from lakehouse_assets.workspace import Workspace, among
+from lakehouse_assets.workspace import Workspace, among, union
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -111,17 +114,20 @@ def in_tables(
 ) -> list[Receipt]:
     """The receipts due of all contents of those dates, each fate counted in its own table."""
     days = among("_batch_date", dates)
+
+    def fates(table: Table, fate: str) -> DataFrame:
+        rows = work.read(table, versions[table.id]).where(days)
+        return rows.selectExpr("_content", f"{fate} AS fate")
+
+    hidden = f"CASE WHEN _duplicate THEN '{Fate.DUPLICATE}' ELSE '{Fate.SUPERSEDED}' END"
+    each = [
+        fates(dataset.silver, f"'{Fate.PUBLISHED}'"),
+        fates(dataset.superseded, hidden),
+        fates(dataset.rejected, f"'{Fate.REJECTED}'"),
+    ]
     found: dict[str, dict[str, int]] = {}
-
-    def count(name: str, table: Any, where: str = "true") -> None:
-        rows = work.read(table, versions[table.id]).where(f"{days} AND {where}")
-        for row in rows.groupBy("_content").count().collect():
-            found.setdefault(row["_content"], {})[name] = row["count"]
-
-    count(Fate.PUBLISHED, dataset.silver)
-    count(Fate.SUPERSEDED, dataset.superseded, "NOT _duplicate")
-    count(Fate.DUPLICATE, dataset.superseded, "_duplicate")
-    count(Fate.REJECTED, dataset.rejected)
+    for row in union(each).groupBy("_content", "fate").count().collect():
+        found.setdefault(row["_content"], {})[row["fate"]] = row["count"]
 
     def counts(content: str) -> Counts:
         fates = found.get(content, {})

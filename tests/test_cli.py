@@ -61,7 +61,7 @@ def test_land_run_query(house: Lakehouse, tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in GOOD]
     assert house.ok("land", *files, "--date", "2025-04-15").count(": landed") == 3
     assert house.ok("land", *files, "--date", "2025-04-15").count("the same bytes") == 3
-    assert "pending: orders/2025-04-15/orders.csv (landed)" in house.ok("status")
+    assert "pending: orders/2025-04-15/orders.csv (new)" in house.ok("status")
     printed = house.ok("run")
     assert "silver.order_items" in printed
     assert house.rows("SELECT order_date, revenue, items FROM gold.daily_sales ORDER BY 1") == [

@@ -366,7 +366,7 @@ def _report(work: Workspace, result: Result, dataset: Dataset, dates: Sequence[d
         totals[receipt.path.batch_date] += receipt.counts
     published = _now(work, dataset.silver).where(days)
     _check_structure(work, result, dataset, dates)
-    _check_keys(result, dataset, published, dates)
+    _check_keys(result, dataset, published, totals)
     uneven = [r for r in found if not r.counts.adds_up]
     for day in dates:
         total = totals[day]
@@ -401,20 +401,21 @@ def _check_structure(
 
 
 def _check_keys(
-    result: Result, dataset: Dataset, published: DataFrame, dates: Sequence[date]
+    result: Result,
+    dataset: Dataset,
+    published: DataFrame,
+    totals: Mapping[date, receipts.Counts],
 ) -> None:
-    rows = published.groupBy("_batch_date").agg({dataset.key: "count"}).collect()
-    counted = {r[0]: r[1] for r in rows}
     repeated = published.groupBy(dataset.key).count().where("count > 1").select(dataset.key)
     samples = [str(r[0]) for r in repeated.limit(_SAMPLES).collect()]
-    for day in dates:
+    for day, total in totals.items():
         result.checks.append(
             Check(
                 "keys_unique",
                 not samples,
                 day,
                 description=checks(dataset)["keys_unique"] if not samples else "keys repeat",
-                metadata={"rows": counted.get(day, 0), "sample_keys": samples},
+                metadata={"rows": total.published, "sample_keys": samples},
             )
         )
 
