@@ -9,13 +9,14 @@ from __future__ import annotations
 import getpass
 from pathlib import Path
 
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import RAW, FilePath, Lake
 from lakehouse_assets.landing import keep_bytes
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
 
 
-class DecisionError(Exception):
-    """A decision that cannot be taken; its text is one clear line."""
+class DecisionError(LakehouseError):
+    """A decision that cannot be taken."""
 
 
 def named(lake: Lake, text: str) -> FilePath:

@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
 
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import FilePath, Lake, is_passed_over
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State
 
 
-class LandingError(Exception):
-    """A file that cannot land as asked; its text is one clear line."""
+class LandingError(LakehouseError):
+    """A file that cannot land as asked."""
 
 
 def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:

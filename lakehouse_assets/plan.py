@@ -215,11 +215,10 @@ def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dic
 
 def table_reason(state: State, table: str, inputs: Mapping[str, int], rules: str) -> str | None:
     """Why a table must absorb something; None where it is up to date."""
-    if all(version < 0 for version in inputs.values()):
-        return None
     absorbed = state.absorbed.get(table)
     if absorbed is None:
-        return "never filled"
+        # A table's version 0 is its creation, without rows.
+        return "never filled" if any(version > 0 for version in inputs.values()) else None
     if absorbed.rules != rules:
         return "rules changed"
     moved = sorted(name for name, v in inputs.items() if absorbed.inputs.get(name, -1) != v)

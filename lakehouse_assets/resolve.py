@@ -142,11 +142,12 @@ def _with_foreign_keys(
 
 
 _ROOT = tuple(f"_root{c}" for c in VERSION_ORDER)
+_PLACES = tuple(zip(VERSION_ORDER, _ROOT, strict=True))
 _FAMILY_ORDER = (*_ROOT, "_repair", *VERSION_ORDER)
 """A repair's place is right after its origin's; repairs of one origin stand by their own."""
 
 _ALONE = (
-    *(f"`{own}` AS `{root}`" for own, root in zip(VERSION_ORDER, _ROOT, strict=True)),
+    *(f"`{own}` AS `{root}`" for own, root in _PLACES),
     "0 AS _repair",
     "false AS _retired",
 )
@@ -162,7 +163,7 @@ def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
     roots = _roots(work, rows)
     first = rows.selectExpr(
         "_place AS _root",
-        *(f"`{own}` AS `{root}`" for own, root in zip(VERSION_ORDER, _ROOT, strict=True)),
+        *(f"`{own}` AS `{root}`" for own, root in _PLACES),
     )
     rows = rows.join(roots.join(first, "_root"), "_place", "left")
     lost = LOST_ORIGIN
@@ -170,10 +171,7 @@ def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
         rows.selectExpr(
             *(c for c in rows.columns if c not in (*_ROOT, "_rules", "_root")),
             "coalesce(_root, _place) AS _root",
-            *(
-                f"coalesce(`{root}`, `{own}`) AS `{root}`"
-                for own, root in zip(VERSION_ORDER, _ROOT, strict=True)
-            ),
+            *(f"coalesce(`{root}`, `{own}`) AS `{root}`" for own, root in _PLACES),
             "CASE WHEN _origin IS NULL THEN 0 ELSE 1 END AS _repair",
             f"CASE WHEN {lost.broken} THEN concat(_rules, array('{lost.name}'))"
             " ELSE _rules END AS _rules",

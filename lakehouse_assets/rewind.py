@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse_assets import receipts
 from lakehouse_assets.contract import Table
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State, moved
 from lakehouse_assets.plan import table_reasons
@@ -26,8 +27,8 @@ KEPT = timedelta(days=30)
 _SHORTEST = 4
 
 
-class RewindError(Exception):
-    """A restore, or its end, that cannot be; its text is one clear line."""
+class RewindError(LakehouseError):
+    """A restore, or its end, that cannot be."""
 
 
 def close(lake: Lake, run_id: str, dates: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from resources.storage import storage
 
 if TYPE_CHECKING:
@@ -34,13 +36,16 @@ def open_instance(settings: Settings) -> DagsterInstance:
     import dagster as dg  # noqa: PLC0415 - takes long to import
 
     # Dagster's own tools read the variable, and so do the processes that it starts.
-    os.environ["DAGSTER_HOME"] = str(home(settings))
-    return dg.DagsterInstance.get()
+    folder = home(settings)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    # Two processes that both make its databases trip over each other.
+    with FileLock(folder / ".open.lock"):
+        return dg.DagsterInstance.get()
 
 
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
-    os.environ["DAGSTER_HOME"] = str(home(settings))
+    open_instance(settings).dispose()
     os.environ["LAKEHOUSE_ROOT"] = storage(settings.root).root
     os.environ["LAKEHOUSE_HOME"] = str(settings.local)
     # Its pyproject.toml names the code location; and a module in the folder where the command

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.contract import RECEIPTS, Table
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.ledger import FACTS, Fact
 from lakehouse_assets.tables import queryable
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from lakehouse_assets.lake import Lake
 
 
-class QueryError(Exception):
-    """A query that cannot be answered; its text is one clear line."""
+class QueryError(LakehouseError):
+    """A query that cannot be answered."""
 
 
 def tables() -> dict[str, Table]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.parse import Limits
 from lakehouse_assets.tables import DATASETS
@@ -22,8 +23,8 @@ class EngineName(StrEnum):
     SPARK = "spark"
 
 
-class SettingsError(Exception):
-    """A setting that cannot be used; its text is one clear line."""
+class SettingsError(LakehouseError):
+    """A setting that cannot be used."""
 
 
 class Settings(BaseSettings):

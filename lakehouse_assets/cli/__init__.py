@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from lakehouse_assets.cli import files, runs, tables
 from lakehouse_assets.cli.console import app, fail
-from lakehouse_assets.decisions import DecisionError
-from lakehouse_assets.landing import LandingError
-from lakehouse_assets.rewind import RewindError
-from resources.settings import SettingsError
+from lakehouse_assets.errors import LakehouseError
 
 __all__ = ["files", "main", "runs", "tables"]
 
@@ -16,5 +13,5 @@ def main() -> None:
     """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
     try:
         app()
-    except (SettingsError, LandingError, DecisionError, RewindError) as error:
+    except LakehouseError as error:
         fail(str(error))

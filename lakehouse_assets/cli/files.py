@@ -156,19 +156,16 @@ def rejected_command(
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
-    from resources.queries import QueryError, query  # noqa: PLC0415 - imports DuckDB
+    from resources.queries import query  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
     where = f"WHERE _batch_date = DATE '{day.date()}'" if day else ""
-    try:
-        names, rows = query(
-            lake,
-            f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
-            f"FROM rejected.{dataset} {where} "
-            f"ORDER BY _batch_date, _file, _sheet_no, _row LIMIT {limit}",
-        )
-    except QueryError as error:
-        fail(str(error))
+    names, rows = query(
+        lake,
+        f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
+        f"FROM rejected.{dataset} {where} "
+        f"ORDER BY _batch_date, _file, _sheet_no, _row LIMIT {limit}",
+    )
     print_rows(names, rows, form)
 
 

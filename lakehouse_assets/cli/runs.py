@@ -170,7 +170,7 @@ def restore_command(
 
     What lands, or is decided, later waits until `lakehouse resume`. Files and ledger are kept.
     """
-    from resources.runners import all_tables  # noqa: PLC0415 - imports Dagster
+    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
 
     settings = Settings.load()
     ledger = Ledger(settings.lake())
@@ -183,7 +183,7 @@ def restore_command(
 @app.command("resume")
 def resume_command() -> None:
     """End a restore: tables as they were before it; what has waited is pending again."""
-    from resources.runners import all_tables  # noqa: PLC0415 - imports Dagster
+    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
 
     settings = Settings.load()
     ledger = Ledger(settings.lake())
@@ -215,7 +215,7 @@ def _today() -> date:
 
 
 def _finish_rewind(settings: Settings, ledger: Ledger) -> None:
-    from resources.runners import all_tables  # noqa: PLC0415 - imports Dagster
+    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
 
     with all_tables(settings):
         rewind.finish(ledger, _new_run())

@@ -8,7 +8,7 @@ import typer
 
 from lakehouse_assets import plan as planning
 from lakehouse_assets import rewind
-from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
+from lakehouse_assets.cli.console import Format, FormatOption, app, print_rows, say, tell
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.settings import Settings
@@ -24,14 +24,11 @@ def query_command(
     ] = None,
 ) -> None:
     """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts."""
-    from resources.queries import QueryError, query  # noqa: PLC0415 - imports DuckDB
+    from resources.queries import query  # noqa: PLC0415 - imports DuckDB
 
     lake = Settings.load().lake()
     run = rewind.find(Ledger(lake).state(), as_of) if as_of is not None else None
-    try:
-        names, rows = query(lake, sql, run)
-    except QueryError as error:
-        fail(str(error))
+    names, rows = query(lake, sql, run)
     print_rows(names, rows, form)
 
 

@@ -1,0 +1,7 @@
+"""The one kind of error that is for people."""
+
+from __future__ import annotations
+
+
+class LakehouseError(Exception):
+    """Something a person asked for that cannot be; its text is one clear line for them."""

@@ -1,0 +1,54 @@
+"""One writer per table on this machine, whoever it is: the command line, the UI, a schedule."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from filelock import FileLock, Timeout
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.job import table_ids
+from resources.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class BusyError(LakehouseError):
+    """Another process is at work on the same table."""
+
+
+@contextmanager
+def one_writer(settings: Settings, table: str) -> Iterator[None]:
+    """Keep other processes of this machine from writing a table.
+
+    The system frees a dead process's lock. Raises BusyError.
+    """
+    folder = settings.local / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{table}.lock")
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.warning("%s: another process is at work on it; waiting", table)
+            lock.acquire(timeout=settings.patience_seconds)
+    except Timeout:
+        raise BusyError(
+            f"{table}: another process has been at work on it for {settings.patience_seconds:g} s; "
+            "wait for it to end, then try again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def all_tables(settings: Settings) -> Iterator[None]:
+    """Keep other processes of this machine from writing any table. Raises BusyError."""
+    with ExitStack() as held:
+        for table in table_ids():
+            held.enter_context(one_writer(settings, table))
+        yield

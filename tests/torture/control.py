@@ -1,0 +1,317 @@
+"""Does the gate see anything? `python -m tests.torture.control` breaks a copy to find out.
+
+Each mutant is a small edit of the product that takes one protection away. Of every one the tests
+named beside it must fail; a mutant that none of them finds fails this program. The unchanged copy
+must pass all of them first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).parents[2]
+_COPIED = ("lakehouse_assets", "resources", "data", "tests", "definitions.py", "pyproject.toml")
+HISTORIES = "tests/test_against_oracle.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One protection taken away: in a module, this text becomes that; found by these tests."""
+
+    protection: str
+    module: str
+    before: str
+    after: str
+    tests: str = HISTORIES
+
+
+MUTANTS = (
+    Mutant(
+        "audit before commit: a grain that repeats",
+        "lakehouse_assets/publish.py",
+        'if (total["_most"] or 0) > 1:',
+        "if False:",
+        "tests/test_publish.py",
+    ),
+    Mutant(
+        "audit before commit: null in a required column",
+        "lakehouse_assets/publish.py",
+        "    if missing:\n        listed",
+        "    if False:\n        listed",
+        "tests/test_publish.py",
+    ),
+    Mutant(
+        "exact partitions: both the old and the new place of a moved row",
+        "lakehouse_assets/publish.py",
+        '.where("`sum(_gone)` + `sum(_come)` > 0")',
+        '.where("`sum(_come)` > 0")',
+    ),
+    Mutant(
+        "exact look-up: rows of the affected keys only are replaced",
+        "lakehouse_assets/publish.py",
+        'content = others.where(where or "true").unionByName(rows.where(where or "true"))',
+        'content = rows.where(where or "true")',
+    ),
+    Mutant(
+        "version order: batch date before file name",
+        "lakehouse_assets/resolve.py",
+        'VERSION_ORDER = ("_batch_date", "_file", "_sheet_no", "_row")',
+        'VERSION_ORDER = ("_file", "_batch_date", "_sheet_no", "_row")',
+    ),
+    Mutant(
+        "version order: the newest qualifying row wins, not the newest",
+        "lakehouse_assets/resolve.py",
+        'qualifies = "size(_rules) = 0 AND NOT _retired"',
+        'qualifies = "NOT _retired"',
+    ),
+    Mutant(
+        "repairs: a repair takes its origin's place",
+        "lakehouse_assets/resolve.py",
+        '            *(f"coalesce(`{root}`, `{own}`) AS `{root}`" for own, root in _PLACES),',
+        '            *(f"`{own}` AS `{root}`" for own, root in _PLACES),',
+    ),
+    Mutant(
+        "repairs: a repaired row is retired, whatever its key",
+        "lakehouse_assets/resolve.py",
+        'family.where("_nth > _newest")',
+        'family.where("false")',
+    ),
+    Mutant(
+        "repairs: families are resolved together",
+        "lakehouse_assets/job/silver.py",
+        "        subjects = _with_families(work, dataset, subjects, both, repairing)",
+        "        pass",
+    ),
+    Mutant(
+        "versions that were hidden come back: other uploads of a key are looked up",
+        "lakehouse_assets/job/silver.py",
+        "    elsewhere = _uploads_of(work, dataset, subjects)",
+        "    elsewhere: dict[str, date] = {}",
+    ),
+    Mutant(
+        "parents' return: rejected rows are judged again when a parent comes",
+        "lakehouse_assets/job/silver.py",
+        "        found.append(matching(rejected, column.name, moved, key=key)",
+        "        found.append(matching(rejected, column.name, left, key=key)",
+    ),
+    Mutant(
+        "parents' loss: children go back to quarantine",
+        "lakehouse_assets/job/silver.py",
+        '        found.append(orphaned.selectExpr(f"{subject(dataset.key)} AS _subject"))',
+        "        pass",
+    ),
+    Mutant(
+        "dead runs: a version that differs from the record means: resolve everything",
+        "lakehouse_assets/job/silver.py",
+        "dataset.silver.id: before.version} == now",
+        "dataset.silver.id: before.version} is not None",
+    ),
+    Mutant(
+        "dead runs: rows of bronze before facts",
+        "lakehouse_assets/job/bronze.py",
+        '        commit(work, table, rows.where(among("_content", coming)), where)\n',
+        "        ledger.append(facts)\n"
+        '        commit(work, table, rows.where(among("_content", coming)), where)\n'
+        "        return lake.create(table)\n",
+    ),
+    Mutant(
+        "holding: faulty rows are counted",
+        "lakehouse_assets/job/bronze.py",
+        "faulty > Fraction(str(limit.share)) * read",
+        "faulty > read",
+    ),
+    Mutant(
+        "admission is a recorded decision",
+        "lakehouse_assets/job/bronze.py",
+        "        if digest in past.admitted:",
+        "        if False:",
+    ),
+    Mutant(
+        "a withdrawal covers what landed before it, and no more",
+        "lakehouse_assets/ledger.py",
+        "return [f for f in self.landings if f.seq > since]",
+        "return self.landings if not since else []",
+    ),
+    Mutant(
+        "a held upload over a good file leaves the good one in force",
+        "lakehouse_assets/ledger.py",
+        "known = [f for f in self.open if f.digest in self.admitted and self._is_read(f)]",
+        "known = [f for f in self.open[-1:] if f.digest in self.admitted and self._is_read(f)]",
+    ),
+    Mutant(
+        "landed bytes that no run has read are kept aside",
+        "lakehouse_assets/landing.py",
+        "    if past.unjudged:",
+        "    if False:",
+    ),
+    Mutant(
+        "the ledger is updated: what a table has absorbed is recorded",
+        "lakehouse_assets/job/gold.py",
+        "    ledger.append([done])\n",
+        "",
+    ),
+    Mutant(
+        "gold: both the old and the new unit of a moved row",
+        "lakehouse_assets/changes.py",
+        "return self.gone.unionByName(self.come)",
+        "return self.come",
+    ),
+    Mutant(
+        "gold: a changed product reaches the days on which it was sold",
+        "lakehouse_assets/job/gold.py",
+        "rows = matching(silver[there], child_column, values, key=DATASETS[here].key)",
+        'rows = silver[there].where("false")',
+    ),
+    Mutant(
+        "gold: grains that nothing feeds any more disappear",
+        "lakehouse_assets/job/gold.py",
+        "        others = without(present, column, units)",
+        "        owned, others = owned.where('false'), present",
+    ),
+    Mutant(
+        "rules have a version: a change judges every row anew",
+        "lakehouse_assets/plan.py",
+        "    if absorbed.rules != rules:",
+        "    if False:",
+    ),
+    Mutant(
+        "restore: what the tables had absorbed goes back with them",
+        "lakehouse_assets/rewind.py",
+        "    ledger.append([*moved(ledger.state(rewind.as_of).absorbed, moves, run_id), done])",
+        "    ledger.append([done])",
+    ),
+    Mutant(
+        "restore: nothing is taken in while it stands",
+        "lakehouse_assets/ledger.py",
+        "            frozen=True,",
+        "            frozen=False,",
+    ),
+    Mutant(
+        "maintenance: a new version is no change",
+        "lakehouse_assets/maintain.py",
+        "            yield from moved(concerned, moves, run_id)",
+        "            yield from ()",
+    ),
+    Mutant(
+        "receipts: every fate is counted in its own table",
+        "lakehouse_assets/receipts.py",
+        "CASE WHEN _duplicate THEN",
+        "CASE WHEN NOT _duplicate THEN",
+    ),
+    Mutant(
+        "parser: a record with too few or too many fields is no row",
+        "lakehouse_assets/parse/delimited.py",
+        "            invalid_row_handler=ragged,",
+        "            invalid_row_handler=lambda row: 'skip',",
+        "tests/test_badinput.py tests/test_parse.py",
+    ),
+    Mutant(
+        "parser: a quote opens a field only where the field begins",
+        "lakehouse_assets/parse/records.py",
+        "    opens = np.isin(before, (_LF, _COMMA, _QUOTE))",
+        "    opens = np.ones(len(quote), np.bool_)",
+        "tests/test_badinput.py tests/test_parse.py",
+    ),
+    Mutant(
+        "export: no cell runs as a formula",
+        "lakehouse_assets/quarantine.py",
+        '    return f"\'{text}" if risky else text',
+        "    return text",
+        "tests/test_people.py",
+    ),
+    Mutant(
+        "one writer: two processes do not write a table at once",
+        "resources/locks.py",
+        "            lock.acquire(timeout=0)\n",
+        "            pass\n",
+        "tests/test_meeting_runs.py",
+    ),
+    Mutant(
+        "the ledger's order is total: an append lands on what was read, once",
+        "lakehouse_assets/lake.py",
+        "max_commit_retries=0",
+        "max_commit_retries=9",
+        "tests/test_meeting_runs.py",
+    ),
+)
+
+
+def main() -> None:
+    """Try the unchanged copy, then each mutant; print who was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", default="", help="mutants whose protection contains this")
+    options = parser.parse_args()
+    chosen = [m for m in MUTANTS if options.only in m.protection]
+    suites = sorted({m.tests for m in chosen})
+    with ThreadPoolExecutor(options.workers) as pool:
+        for suite, (failed, told, _) in zip(suites, pool.map(_unchanged, suites), strict=True):
+            if failed:
+                sys.exit(f"the unchanged product fails {suite}:\n{told}")
+        found = list(pool.map(_tried, chosen))
+    table = Table("protection taken away", "found", "seconds", "by", title="control")
+    for mutant, (failed, told, seconds) in zip(chosen, found, strict=True):
+        by = next((t for t in told.splitlines() if t.startswith(("FAILED", "ERROR"))), "")
+        by = by.split("::")[-1].split(" - ")[0]
+        table.add_row(mutant.protection, "yes" if failed else "NO", f"{seconds:.0f}", by[:50])
+    Console(width=150).print(table)
+    missed = sum(not failed for failed, *_ in found)
+    print(f"{len(chosen) - missed} of {len(chosen)} mutants found")
+    sys.exit(bool(missed))
+
+
+def _unchanged(suite: str) -> tuple[bool, str, float]:
+    return _tested(suite, lambda _: None)
+
+
+def _tried(mutant: Mutant) -> tuple[bool, str, float]:
+    def mutate(copy: Path) -> None:
+        module = copy / mutant.module
+        text = module.read_text()
+        if text.count(mutant.before) != 1:
+            sys.exit(f"{mutant.protection}: its text stands {text.count(mutant.before)} times")
+        module.write_text(text.replace(mutant.before, mutant.after))
+
+    return _tested(mutant.tests, mutate)
+
+
+def _tested(suite: str, mutate: object) -> tuple[bool, str, float]:
+    """Whether the suite fails in a mutated copy, what it printed, and how long it took."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in _COPIED:
+            source = PROJECT / name
+            ignored = shutil.ignore_patterns("__pycache__")
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=ignored)
+            else:
+                shutil.copy2(source, copy / name)
+        assert callable(mutate)
+        mutate(copy)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *suite.split(), "-x", "-q", "-p", "no:randomly"],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy), "LAKEHOUSE_PROJECT": str(copy)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    told = done.stdout[-3000:] + done.stderr[-500:]
+    return done.returncode not in (0, 5), told, time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
