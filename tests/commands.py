@@ -48,6 +48,17 @@ class Lakehouse:
         assert "Traceback" not in done.stderr, done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start ``lakehouse ARGUMENTS`` and let it be; what it prints is lost."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "lakehouse_assets.cli", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def ok(self, *arguments: str) -> str:
         """Run a command that must end well; returns what it printed."""
         ended = self(*arguments)

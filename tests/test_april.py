@@ -7,12 +7,18 @@ The input is not ours to copy: it is read from LAKEHOUSE_REAL_DATA, by default t
 from __future__ import annotations
 
 import os
+import signal
+import time
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from commands import Lakehouse
 from machine import needs_java
+
+from lakehouse_assets.landing import guess_dataset
+from lakehouse_assets.tables import DATASETS
 
 REAL = Path(
     os.environ.get(
@@ -79,6 +85,72 @@ def test_a_second_run_changes_nothing(april: Lakehouse) -> None:
     assert "Nothing is pending" in april.ok("run")
     april.ok("run", "--date", "2025-04-15")
     assert april.versions() == before
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    """April's rows as a file of each dataset and day, products as one."""
+    folder = tmp_path_factory.mktemp("days")
+    found: dict[str, dict[str, Path]] = {}
+    for source in sorted(REAL.iterdir()):
+        dataset = guess_dataset(source.name, DATASETS) or ""
+        if source.suffix == ".csv":
+            sheets = [pd.read_csv(source, dtype=str, keep_default_na=False)]
+        else:
+            sheets = list(pd.read_excel(source, sheet_name=None).values())
+        rows = pd.concat(sheets)
+        if dataset == "products":
+            cut = {"2025-04-15": rows}
+        else:
+            day = pd.to_datetime(rows["order_timestamp"], format="ISO8601").dt.strftime("%Y-%m-%d")
+            cut = {str(name): some for name, some in rows.groupby(day)}
+        for name, some in cut.items():
+            file = folder / f"{dataset}_{name}.csv"
+            some.to_csv(file, index=False, date_format="%Y-%m-%dT%H:%M:%S")
+            found.setdefault(name, {})[dataset] = file
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_backwards_day_by_day_is_the_same(
+    april: Lakehouse, days: dict[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """The last day first, each day's items before its orders, products last, a run after each."""
+    house = Lakehouse(tmp_path)
+    for day in sorted(days, reverse=True):
+        for dataset in ("order_items", "orders"):
+            house.ok("land", str(days[day][dataset]), "--date", day)
+            house.ok("run")
+    assert house.value("SELECT count(*) FROM silver.order_items") == 0  # no products yet
+    house.ok("land", str(days["2025-04-15"]["products"]), "--date", "2025-04-15")
+    house.ok("run")
+    assert house.hashes() == april.hashes()
+    assert "Nothing is pending" in house.ok("run")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_killed_in_the_middle_of_a_range(
+    april: Lakehouse, days: dict[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """The process dies at a dozen commits of the 15-day range; run again, all is the same."""
+    house = Lakehouse(tmp_path)
+    for day, files in days.items():
+        house.ok("land", *map(str, files.values()), "--date", day)
+    commits = 0
+    for _ in range(12):
+        run = house.start("run")
+        wanted = commits + 2
+        while run.poll() is None and commits < wanted:
+            commits = len(list((house.root / "processed").rglob("_delta_log/*.json")))
+            time.sleep(0.005)
+        run.kill()
+        run.wait()
+    assert run.returncode == -signal.SIGKILL
+    house.ok("run")
+    assert house.hashes() == april.hashes()
+    assert "Nothing is pending" in house.ok("run")
 
 
 @pytest.mark.long
