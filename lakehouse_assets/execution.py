@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lakehouse_assets.assets import REPLAY_TAG
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from resources.settings import Settings
 
+_BY, _COMMAND_LINE = "lakehouse/started_by", "command line"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -37,6 +39,7 @@ def materialize(
     run failed for another reason than bad files.
     """
     instance = open_instance(settings)
+    bury_dead_runs(instance, settings)
     from definitions import defs  # noqa: PLC0415 - reads the settings when imported
 
     job = defs.resolve_job_def("lakehouse")
@@ -46,14 +49,14 @@ def materialize(
     failures = []
     for days in stretches(dates):
         first, last = days[0].isoformat(), days[-1].isoformat()
-        tags = {REPLAY_TAG: "true"} if replay else {}
+        tags = {_BY: _COMMAND_LINE} | ({REPLAY_TAG: "true"} if replay else {})
         if first != last:
             tags |= {
                 "dagster/asset_partition_range_start": first,
                 "dagster/asset_partition_range_end": last,
             }
         run_id = str(uuid.uuid4())
-        with _progress(instance, run_id, console):
+        with _alive(settings, run_id), _progress(instance, run_id, console):
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
@@ -65,6 +68,28 @@ def materialize(
             )
         failures += [line for line in [_cause(result)] if line]
     return failures[0] if failures else None
+
+
+def bury_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Report runs of the command line as failed whose process has died without a word.
+
+    They would stand as running for ever, and take a place from others.
+    """
+    mine = dg.RunsFilter(tags={_BY: _COMMAND_LINE}, statuses=[dg.DagsterRunStatus.STARTED])
+    for run in instance.get_runs(filters=mine):
+        with suppress(Timeout), _alive(settings, run.run_id):
+            instance.report_run_failed(run, "its process has died; run again")
+
+
+@contextmanager
+def _alive(settings: Settings, run_id: str) -> Iterator[None]:
+    """Hold a lock that the system frees when this process dies. Raises Timeout if it is held."""
+    folder = settings.local / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"run-{run_id}.lock"
+    with FileLock(path, timeout=0):
+        yield
+    path.unlink(missing_ok=True)
 
 
 def stretches(dates: Sequence[date]) -> list[list[date]]:

@@ -45,7 +45,7 @@ def open_instance(settings: Settings) -> DagsterInstance:
 
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
-    open_instance(settings).dispose()
+    os.environ["DAGSTER_HOME"] = str(home(settings))
     os.environ["LAKEHOUSE_ROOT"] = storage(settings.root).root
     os.environ["LAKEHOUSE_HOME"] = str(settings.local)
     # Its pyproject.toml names the code location; and a module in the folder where the command

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,23 @@ def test_who_finds_a_table_taken_says_so(house: Lakehouse) -> None:
     assert (restored.code, "another process" in restored.err) == (1, True)
     house.ok("run")
     assert house.value("SELECT sum(revenue) FROM gold.daily_sales") == "35.01"
+
+
+def test_a_killed_run_leaves_nothing_behind(house: Lakehouse) -> None:
+    """Its locks are free, the next run ends well, and Dagster knows that it failed."""
+    run = house.start("run")
+    table = house.root / "processed" / "silver" / "orders" / "_delta_log"
+    while run.poll() is None and not table.is_dir():
+        time.sleep(0.005)
+    run.kill()
+    run.wait()
+    house.ok("run")
+    assert house.value("SELECT sum(revenue) FROM gold.daily_sales") == "35.01"
+    runs = house.root / "dagster" / "history" / "runs.db"
+    with closing(sqlite3.connect(runs)) as database:
+        statuses = database.execute("SELECT status FROM runs ORDER BY id").fetchall()
+    assert statuses == [("FAILURE",), ("SUCCESS",)]
+    assert not list((house.root / "locks").glob("run-*"))
 
 
 def test_facts_of_several_processes_are_all_there_in_one_order(house: Lakehouse) -> None:

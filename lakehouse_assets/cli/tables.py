@@ -81,6 +81,11 @@ def ui_command(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the Dagster UI on this lakehouse (webserver and daemon, until Ctrl-C)."""
-    from resources.instance import serve  # noqa: PLC0415
+    from lakehouse_assets.execution import bury_dead_runs  # noqa: PLC0415 - imports Dagster
+    from resources.instance import open_instance, serve  # noqa: PLC0415
 
-    serve(Settings.load(), port)
+    settings = Settings.load()
+    instance = open_instance(settings)
+    bury_dead_runs(instance, settings)
+    instance.dispose()
+    serve(settings, port)
