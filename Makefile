@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long lint format bench lock clean
+.PHONY: help install demo ui test coverage test-long torture torture-control lint format bench lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -35,8 +35,16 @@ test: install  ## Run every test but the long ones
 coverage: install  ## Run the same tests and show which lines none of them reaches
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-test-long: install  ## Run the long tests: the real April files on Apache Spark
+test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
 	@$(BIN)/python -m pytest -m long
+
+torture: install  ## Thousands of bad inputs, random histories and injected faults (about an hour)
+	@$(BIN)/python -m tests.torture.bad_inputs --count 12500
+	@$(BIN)/python -m tests.torture.histories --count 500
+	@$(BIN)/python -m tests.torture.faults --count 1000
+
+torture-control: install  ## Take one protection away at a time, and see the tests find it
+	@$(BIN)/python -m tests.torture.control
 
 lint: install  ## Check style and types
 	@$(BIN)/ruff check .
