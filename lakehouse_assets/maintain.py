@@ -6,6 +6,7 @@ a change.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, Final
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import FACTS, Fact, Kind, Ledger, State, moved
+from lakehouse_assets.rehearsal import FOLDER as REHEARSALS
 from lakehouse_assets.rewind import KEPT
 from lakehouse_assets.tables import queryable
 
@@ -50,11 +52,20 @@ def maintain(
             state = ledger.state()
             if state.rewinding:
                 continue
-            found, move = _maintain(lake, table, state.maintained.get(table.id))
+            found, move = maintain_table(lake, table, state.maintained.get(table.id))
             _record(ledger, table, move, run_id)
         done.append(found)
-    done += [_maintain(lake, own, None)[0] for own in (FACTS, RECEIPTS) if lake.delta(own)]
+    _sweep(lake)
+    done += [maintain_table(lake, own, None)[0] for own in (FACTS, RECEIPTS) if lake.delta(own)]
     return done
+
+
+def _sweep(lake: Lake) -> None:
+    """Remove what dry runs have left that died a day ago or more."""
+    yesterday = time.time() - 86_400
+    for stored in lake.storage.list(REHEARSALS):
+        if stored.modified < yesterday:
+            lake.storage.delete(stored.path)
 
 
 def _writer(table: Table) -> str:
@@ -82,7 +93,9 @@ def _record(ledger: Ledger, table: Table, move: tuple[int, int], run_id: str) ->
     ledger.decide(lambda state: list(facts(state)))
 
 
-def _maintain(lake: Lake, table: Table, last: int | None) -> tuple[Maintained, tuple[int, int]]:
+def maintain_table(
+    lake: Lake, table: Table, last: int | None
+) -> tuple[Maintained, tuple[int, int]]:
     """Bring files to size and order, then remove what is older than any restore needs."""
     before = lake.create(table)
     files = lake.files(table, before)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lakehouse_assets.parse import Limits
 
 
+FOLDER = "rehearsal"
+"""Where the copies are; one that a dead process has left goes with the next maintenance."""
+
+
 @dataclass(frozen=True)
 class Rehearsed:
     """What each table's job would tell, and the rows that would be read of each file."""
@@ -34,7 +38,7 @@ def rehearse(
     spark: SparkSession, lake: Lake, dates: Sequence[date], limits: Limits | None = None
 ) -> Rehearsed:
     """Do a run of these dates on a copy of the lake; nothing of it stays."""
-    folder = f"stage/{uuid.uuid4().hex}"
+    folder = f"{FOLDER}/{uuid.uuid4().hex}"
     try:
         for part in (PROCESSED, ASIDE):
             lake.storage.link(part, f"{folder}/{part}")

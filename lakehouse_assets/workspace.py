@@ -24,15 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class Workspace:
-    """An engine at work on a lake for one run; a context manager that removes its stages."""
+    """An engine at work on a table of a lake, for one run.
+
+    A context manager that removes its stages, and those that dead runs of the table have left:
+    a table has one writer at a time.
+    """
 
     spark: SparkSession
     lake: Lake
     run_id: str
-    _folder: str = field(default_factory=lambda: f"stage/{uuid.uuid4().hex}")
+    table: str
+    _name: str = field(default_factory=lambda: uuid.uuid4().hex)
     _stages: int = 0
 
+    @property
+    def _folder(self) -> str:
+        return f"stage/{self.table}"
+
     def __enter__(self) -> Self:
+        self.lake.storage.delete(self._folder)
         return self
 
     def __exit__(
@@ -60,7 +70,7 @@ class Workspace:
         staged rows with a table's.
         """
         self._stages += 1
-        uri = self.lake.storage.uri(f"{self._folder}/{self._stages}")
+        uri = self.lake.storage.uri(f"{self._folder}/{self._name}/{self._stages}")
         if with_maps:
             rows.write.format("delta").save(uri)
             return self.spark.read.format("delta").load(uri)

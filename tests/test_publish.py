@@ -37,7 +37,7 @@ def work(tmp_path: Path, spark: SparkSession) -> Workspace:
     """An empty lake."""
     storage = LocalStorage(str(tmp_path))
     lake = Lake(storage, storage, date.min, date.max, frozenset())
-    return Workspace(spark, lake, "a test")
+    return Workspace(spark, lake, "a test", TABLE.id)
 
 
 def publish(work: Workspace, rows: Sequence[Row], owned: str = "true") -> Published:

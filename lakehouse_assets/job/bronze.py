@@ -146,8 +146,16 @@ def _take_in(
     # Facts after the rows: were it the other way round, a crash between the two could leave a
     # content in force whose bytes have been overwritten since.
     facts.append(absorbed(table.id, version, {}, dataset.rules_digest, work.run_id))
-    ledger.append(facts)
+    ledger.decide(lambda now: [f for f in facts if not _landed_meanwhile(now, f)])
     return version
+
+
+def _landed_meanwhile(now: State, fact: Fact) -> bool:
+    """Whether what this run would land by reading it has been landed by someone since."""
+    if fact.kind is not Kind.LANDED or fact.path is None:
+        return False
+    last = now.at(fact.path).last
+    return last is not None and last.digest == fact.digest
 
 
 # ------------------------------------------------------------------------------------ reading

@@ -53,7 +53,7 @@ def run(
     lake = lake.anew()
     ledger = Ledger(lake)
     days = sorted(set(dates))
-    with Workspace(spark, lake, run_id) as work:
+    with Workspace(spark, lake, run_id, table) as work:
         if layer == "bronze":
             result = bronze.run(work, ledger, DATASETS[name], days, limits)
         elif layer == "silver":

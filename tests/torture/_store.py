@@ -1,0 +1,210 @@
+"""An object store on this machine, and a proxy before it that fails now and then.
+
+The proxy answers with an error, hangs up before it has passed a request on, holds one and never
+answers, or passes it on and loses the answer: the client cannot tell whether it was done.
+"""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+from tests.torture._processes import die_with_parent
+
+BUCKET = "lake"
+_BEFORE = ("500", "503", "reset", "time-out")
+_AFTER = ("lost: reset", "lost: 500", "lost: time-out")
+_HELD_SECONDS = 0.3
+
+
+class Store:
+    """moto behind a proxy; a context manager that ends both."""
+
+    def __init__(self) -> None:
+        self._port = _free_port()
+        self._server = subprocess.Popen(
+            [
+                str(Path(sys.executable).parent / "moto_server"),
+                *("-H", "127.0.0.1", "-p", str(self._port)),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # No thread has started yet, and it outlives no worker, however that ends.
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509
+        )
+        self._proxy = _Proxy(self._port)
+        threading.Thread(target=self._proxy.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        """Wait for it, and make the bucket."""
+        for _ in range(600):
+            try:
+                self._request("PUT", f"/{BUCKET}")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return self
+        raise TimeoutError("moto_server does not start")
+
+    def __exit__(self, *_: object) -> None:
+        self._proxy.shutdown()
+        self._proxy.server_close()
+        self._server.kill()
+        self._server.wait()
+
+    def _request(self, method: str, path: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection.request(method, path)
+        connection.getresponse().read()
+        connection.close()
+
+    def environment(self, *, failing: bool) -> dict[str, str]:
+        """What leads boto3, delta-rs and Sail here."""
+        port = self._proxy.server_address[1] if failing else self._port
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def fail(self, random: Random, reads: float, writes: float, commits: float) -> Counter[str]:
+        """Fail at these shares of reads, writes and conditional writes; the count, as it grows."""
+        return self._proxy.fail(random, reads, writes, commits)
+
+    def heal(self) -> None:
+        """Fail no more."""
+        self._proxy.fail(Random(0), 0, 0, 0)
+
+    @property
+    def requests(self) -> int:
+        """How many have come through the proxy."""
+        return self._proxy.requests
+
+    def clear(self) -> None:
+        """Forget every object."""
+        self._request("POST", "/moto-api/reset")
+        self._request("PUT", f"/{BUCKET}")
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, upstream: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = upstream
+        self.requests = 0
+        # moto looks and then writes: conditional writes pass one at a time.
+        self.conditional = threading.Lock()
+        self._lock = threading.Lock()
+        self.fail(Random(0), 0, 0, 0)
+
+    def fail(self, random: Random, reads: float, writes: float, commits: float) -> Counter[str]:
+        with self._lock:
+            self._random, self._shares = random, (reads, writes, commits)
+            self._counts: Counter[str] = Counter()
+            return self._counts
+
+    def draw(self, method: str, *, conditional: bool) -> str | None:
+        """Whether, and how, the next request fails."""
+        with self._lock:
+            self.requests += 1
+            reads, writes, commits = self._shares
+            read = method in {"GET", "HEAD"}
+            if self._random.random() >= (reads if read else commits if conditional else writes):
+                return None
+            # Of a write that may be a commit, the lost answer is what matters.
+            kinds = _BEFORE if read else _BEFORE + _AFTER
+            kind = self._random.choice(kinds + 3 * _AFTER if conditional else kinds)
+            self._counts[kind] += 1
+            return kind
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that hangs up is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Proxy
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        assert "Transfer-Encoding" not in self.headers
+        conditional = self.command == "PUT" and "If-None-Match" in self.headers
+        fault = self.server.draw(self.command, conditional=conditional)
+        if fault in _BEFORE:
+            self._fail(fault)
+            return
+        if conditional:
+            with self.server.conditional:
+                status, headers, answer = self._forward(body)
+        else:
+            status, headers, answer = self._forward(body)
+        if fault:
+            self._fail(fault.removeprefix("lost: "))
+            return
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in {"connection", "transfer-encoding", "content-length"}:
+                self.send_header(name, value)
+        length = dict(headers).get("Content-Length") if self.command == "HEAD" else len(answer)
+        self.send_header("Content-Length", str(length or 0))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - http.server's names
+
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        # A connection for each: one that is kept may be closed unseen, and a write go twice.
+        upstream = http.client.HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in {"connection", "expect"}:
+                upstream.putheader(name, value)
+        upstream.endheaders(body)
+        answer = upstream.getresponse()
+        found = answer.status, answer.getheaders(), answer.read()
+        upstream.close()
+        return found
+
+    def _fail(self, how: str) -> None:
+        self.close_connection = True
+        if how in {"500", "503"}:
+            code = "InternalError" if how == "500" else "SlowDown"
+            answer = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+            self.send_response_only(int(how))
+            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else answer)
+            return
+        if how == "time-out":
+            time.sleep(_HELD_SECONDS)
+        else:  # thrown away with what it holds: the other side sees a reset
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
