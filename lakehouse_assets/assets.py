@@ -15,7 +15,7 @@ import dagster as dg
 
 from lakehouse_assets import lineage, receipts, rewind
 from lakehouse_assets.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
-from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver
+from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver_checks
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.plan import clear_lines, waiting
@@ -98,7 +98,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
                 days,
                 dataset.silver,
                 [dataset.bronze.id, *(f"silver.{p}" for p in parents)],
-                silver.checks(dataset),
+                silver_checks.checks(dataset),
                 _silver_lineage(dataset),
                 f"The newest qualifying row of each `{dataset.key}`.",
             )

@@ -61,6 +61,10 @@ class Workspace:
         reader = self.spark.read.format("delta").option("versionAsOf", version)
         return reader.load(self.lake.uri(table))
 
+    def now(self, table: Table) -> DataFrame:
+        """A table's rows as they are now."""
+        return self.read(table, self.lake.version(table))
+
     def stage(self, rows: DataFrame, *, with_maps: bool = False) -> DataFrame:
         """Compute rows once and hand them back as stored.
 

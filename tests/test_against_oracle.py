@@ -390,6 +390,13 @@ def test_an_item_is_not_lost_between_quarantine_and_silver(lake: World) -> None:
     lake.settle()
 
 
+def test_what_a_dead_run_has_read_is_not_lost(lake: World) -> None:
+    """It dies before its rows are in bronze, and a broken file takes the place of what it read."""
+    path = ("orders", D2, "o.csv")
+    lake.apply(*_EARLY, _LATE, Crashing(None, "bronze.orders", (Land(*path, b"broken"),)))
+    lake.settle()
+
+
 @pytest.mark.parametrize("table", ["silver.orders", "gold.daily_sales"])
 def test_what_a_dead_run_published_goes_when_its_file_does(lake: World, table: str) -> None:
     """The table was written, the ledger does not say so, and then the file is withdrawn."""
