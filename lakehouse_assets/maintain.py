@@ -94,7 +94,7 @@ def _record(ledger: Ledger, table: Table, move: tuple[int, int], run_id: str) ->
 
 
 def maintain_table(
-    lake: Lake, table: Table, last: int | None
+    lake: Lake, table: Table, last: int | None, target_bytes: int = TARGET_BYTES
 ) -> tuple[Maintained, tuple[int, int]]:
     """Bring files to size and order, then remove what is older than any restore needs."""
     before = lake.create(table)
@@ -102,8 +102,8 @@ def maintain_table(
     opened = lake.delta(table)
     assert opened is not None  # created above
     rewritten = 0
-    for filters in _worth_it(lake, table, files, last):
-        options: dict[str, Any] = {"partition_filters": filters, "target_size": TARGET_BYTES}
+    for filters in _worth_it(lake, table, files, last, target_bytes):
+        options: dict[str, Any] = {"partition_filters": filters, "target_size": target_bytes}
         if table.zorder_by:
             told = opened.optimize.z_order(list(table.zorder_by), **options)
         else:
@@ -117,7 +117,9 @@ def maintain_table(
     return Maintained(table.id, len(files), here, rewritten, len(removed)), (before, after)
 
 
-def _worth_it(lake: Lake, table: Table, files: list[dict[str, Any]], last: int | None) -> list[Any]:
+def _worth_it(
+    lake: Lake, table: Table, files: list[dict[str, Any]], last: int | None, target_bytes: int
+) -> list[Any]:
     """The partitions to rewrite, as filters: those with several files, changed since last time."""
     known = {f["path"] for f in lake.files(table, last)} if last is not None else set()
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -126,7 +128,7 @@ def _worth_it(lake: Lake, table: Table, files: list[dict[str, Any]], last: int |
     found: list[Any] = []
     for values, mine in groups.items():
         new = any(f["path"] not in known for f in mine)
-        several = len(mine) > 1 or mine[0]["size_bytes"] > 2 * TARGET_BYTES
+        several = len(mine) > 1 or mine[0]["size_bytes"] > 2 * target_bytes
         if new and several:
             named = zip(table.partition_by, values, strict=True)
             found.append([(c, "=", "" if v is None else str(v)) for c, v in named] or None)
