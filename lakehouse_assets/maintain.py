@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from deltalake.exceptions import DeltaError
+
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import FACTS, Fact, Kind, Ledger, State, moved
@@ -121,7 +123,10 @@ def _worth_it(
     lake: Lake, table: Table, files: list[dict[str, Any]], last: int | None, target_bytes: int
 ) -> list[Any]:
     """The partitions to rewrite, as filters: those with several files, changed since last time."""
-    known = {f["path"] for f in lake.files(table, last)} if last is not None else set()
+    try:
+        known = {f["path"] for f in lake.files(table, last)}
+    except DeltaError:  # so long ago that the log is gone
+        known = set()
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for file in files:
         groups.setdefault(tuple(file[c] for c in table.partition_by), []).append(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -112,7 +112,11 @@ def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
 def in_tables(
     work: Workspace, state: State, dataset: Dataset, dates: Sequence[date], versions: dict[str, int]
 ) -> list[Receipt]:
-    """The receipts due of all contents of those dates, each fate counted in its own table."""
+    """The receipts due of contents whose rows came to the tables, moved in them or left them.
+
+    In force is what bronze holds, whatever the ledger says of dates that no run has asked for
+    since. Each fate is counted in its own table.
+    """
     days = among("_batch_date", dates)
 
     def fates(table: Table, fate: str) -> DataFrame:
@@ -138,25 +142,44 @@ def in_tables(
             rejected=fates.get(Fate.REJECTED, 0),
         )
 
-    return _due(state, dataset, dates, counts)
+    bronze = work.lake.files(dataset.bronze, versions[dataset.bronze.id])
+    present = {f["_content"] for f in bronze}
+    left = {
+        (r.path, r.digest)
+        for r in current(work.lake, dataset.name, dates)
+        if r.state == "in_force" and r.counts.read
+    }
+    return [
+        r
+        for r in _due(state, dataset, dates, counts, present)
+        if content_id(r.path, r.digest) in present or (r.path, r.digest) in left
+    ]
 
 
 def _due(
-    state: State, dataset: Dataset, dates: Sequence[date] | None, counts: Callable[[str], Counts]
+    state: State,
+    dataset: Dataset,
+    dates: Sequence[date] | None,
+    counts: Callable[[str], Counts],
+    present: Container[str] | None = None,
 ) -> list[Receipt]:
+    """The receipts due by the ledger, or (``present``) by what bronze holds."""
     due: list[Receipt] = []
     for past in state.of(dataset.name, dates):
         for digest in dict.fromkeys(f.digest for f in past.landings if f.digest):
-            receipt = _receipt(past, digest, counts)
+            here = None if present is None else content_id(past.path, digest) in present
+            receipt = _receipt(past, digest, counts, here)
             if receipt:
                 due.append(receipt)
     return due
 
 
-def _receipt(past: PathState, digest: str, counts: Callable[[str], Counts]) -> Receipt | None:
-    state = past.state(digest)
+def _receipt(
+    past: PathState, digest: str, counts: Callable[[str], Counts], here: bool | None
+) -> Receipt | None:
+    state = "in_force" if here else past.state(digest)
     judged = past.judgements.get(digest)
-    if state is None:
+    if state is None or (state == "in_force" and here is False):
         return None
     if state in ("replaced", "withdrawn") or judged is None:
         return Receipt(past.path, digest, state, Counts())

@@ -506,7 +506,8 @@ class World:
         # After a restore's end, the first run records which versions belong together again.
         new = [fact.kind for fact in self.ledger.facts()[known:]]
         assert set(new) <= {Kind.PUBLISHED}, new
-        assert {**self.versions(), FACTS.id: 0} == {**before, FACTS.id: 0}
+        after = self.versions()  # tables that no run had needed yet are made, without rows
+        assert {**after, FACTS.id: 0} == {**dict.fromkeys(after, 0), **before, FACTS.id: 0}
         assert not list(self.lake.storage.list("stage"))
 
 

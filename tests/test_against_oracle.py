@@ -227,7 +227,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
             whole = not isinstance(step, SomeTables) and (whole or isinstance(step, Run | Crashing))
             looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain)
             if looked_at and (whole or world.restored):
-                world.check(listings=isinstance(step, Run) and step.dates is None)
+                world.check(listings=isinstance(step, Run))
         if world.restored:
             world.apply(Resume())
         world.settle()

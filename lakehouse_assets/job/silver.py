@@ -88,7 +88,7 @@ def _absorb(
     versions = {t.id: work.lake.create(t) for t in tables}
     receipts.record(
         ledger,
-        receipts.in_tables(work, state, dataset, sorted(affected.dates), versions),
+        receipts.in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **versions}),
         work.run_id,
     )
     done = absorbed(

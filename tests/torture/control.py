@@ -284,7 +284,9 @@ def _tried(mutant: Mutant) -> tuple[bool, str, float]:
             sys.exit(f"{mutant.protection}: its text stands {text.count(mutant.before)} times")
         module.write_text(text.replace(mutant.before, mutant.after))
 
-    return _tested(mutant.tests, mutate)
+    failed, told, seconds = _tested(mutant.tests, mutate)
+    print("found" if failed else "MISSED", f"({seconds:.0f} s)", mutant.protection, file=sys.stderr)
+    return failed, told, seconds
 
 
 def _tested(suite: str, mutate: object) -> tuple[bool, str, float]:

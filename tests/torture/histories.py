@@ -46,6 +46,7 @@ def main() -> None:
             found, fault = done.result()
             counts += found
             faults += [fault] if fault else []
+            print(f"{counts['history']:,} histories, {len(faults)} faults", file=sys.stderr)
             if time.perf_counter() - started > 60 * options.minutes:
                 for future in left:
                     future.cancel()
