@@ -22,7 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 PROJECT = Path(__file__).parents[2]
-_COPIED = ("lakehouse_assets", "resources", "data", "tests", "definitions.py", "pyproject.toml")
+_COPIED = (
+    "lakehouse_assets",
+    "resources",
+    "data",
+    "deploy",
+    "tests",
+    "definitions.py",
+    "pyproject.toml",
+)
 HISTORIES = "tests/test_against_oracle.py"
 
 
@@ -306,7 +314,7 @@ def _tested(suite: str, mutate: object) -> tuple[bool, str, float]:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *suite.split(), "-x", "-q", "-p", "no:randomly"],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy), "LAKEHOUSE_PROJECT": str(copy)},
+            env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
             text=True,
             check=False,
