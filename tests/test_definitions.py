@@ -284,3 +284,14 @@ def test_todays_files_can_run() -> None:
     assert days is not None
     now = dg.DailyPartitionsDefinition("2024-01-01").get_partition_keys()[-1]
     assert days.get_partition_keys()[-1] > now
+
+
+# Dagster 1.13.27 asks its own context by an old name when it makes a resource ready.
+@pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated")
+def test_maintenance_runs_every_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its schedule is on from the start, and its job runs, on an empty lake too."""
+    monkeypatch.setenv("LAKEHOUSE_ROOT", str(tmp_path))
+    schedule = loaded().resolve_schedule_def("maintenance_schedule")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 3 * * *", "UTC")
+    assert loaded().resolve_job_def("maintenance").execute_in_process().success
