@@ -172,7 +172,7 @@ def _to_judge(
         yield last, "rules changed"
         return
     coming = missing(past, present)
-    if coming:
+    if coming and coming not in past.unjudged:  # else it is read already
         yield coming, "accepted" if coming in past.accepted else "in force again"
 
 

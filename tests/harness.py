@@ -229,7 +229,8 @@ class World:
                     self._gold = None
                     self.events.append(oracle.Run(dates))
                     self._run_tables([d.bronze.id for d in DATASETS.values()], dates)
-                    self._run_tables(tables, dates)
+                    # With only some up to date, silver's tables may contradict each other.
+                    self._run_tables(tables, dates, proven=False)
                 case Crashing(dates, write, then):
                     self._gold = None
                     points = list(self._points)
@@ -325,7 +326,12 @@ class World:
         self._run_tables(job.table_ids(), dates)
 
     def _run_tables(
-        self, tables: Iterable[str], dates: Iterable[date], *, replay: bool = False
+        self,
+        tables: Iterable[str],
+        dates: Iterable[date],
+        *,
+        replay: bool = False,
+        proven: bool = True,
     ) -> None:
         run_id = uuid.uuid4().hex
         changed: dict[str, int] = {}
@@ -335,7 +341,7 @@ class World:
             self.results.append(result)
             for check in result.checks:
                 sound = check.name in SOUND and not table.startswith("bronze.")
-                if sound or check.name.startswith("sums_"):
+                if sound or (proven and check.name.startswith("sums_")):
                     assert check.passed, (table, check)
         if self._gold is not None and {*job.table_ids()} == {*changed}:
             self._check_changed(self._gold, changed)
