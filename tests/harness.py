@@ -231,6 +231,7 @@ class World:
                     self._run_tables([d.bronze.id for d in DATASETS.values()], dates)
                     # With only some up to date, silver's tables may contradict each other.
                     self._run_tables(tables, dates, proven=False)
+                    self._note_point()
                 case Crashing(dates, write, then):
                     self._gold = None
                     points = list(self._points)
@@ -290,6 +291,7 @@ class World:
                 self._decide(lambda: accept(self.ledger, _path(event), "a test", digest))
             case oracle.Run(dates):
                 self.run(dates)
+                self._note_point()
             case oracle.Restore(event=before):
                 self._restore(before)
             case oracle.Resume():
@@ -346,6 +348,9 @@ class World:
         if self._gold is not None and {*job.table_ids()} == {*changed}:
             self._check_changed(self._gold, changed)
         rewind.close(self.lake, run_id, sorted(map(str, dates)))
+
+    def _note_point(self) -> None:
+        """Remember which run the product has recorded by now, if a new one."""
         if published := self.ledger.state().published:
             point = len(self.events) - 1, published[-1].run_id or ""
             if point[1] not in {run for _, run in self._points}:
