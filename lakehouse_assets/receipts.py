@@ -90,11 +90,7 @@ def outside_tables(
 
     What silver still holds rows of keeps its receipt until silver has let them go.
     """
-    published = {
-        (r.path, r.digest)
-        for r in current(lake, dataset.name, dates)
-        if r.state == "in_force" and r.counts.read
-    }
+    published = _said_in_tables(lake, dataset, dates)
     return [
         r
         for r in _due(state, dataset, dates, lambda _: Counts())
@@ -144,16 +140,23 @@ def in_tables(
 
     bronze = work.lake.files(dataset.bronze, versions[dataset.bronze.id])
     present = {f["_content"] for f in bronze}
-    left = {
-        (r.path, r.digest)
-        for r in current(work.lake, dataset.name, dates)
-        if r.state == "in_force" and r.counts.read
-    }
+    left = _said_in_tables(work.lake, dataset, dates)
     return [
         r
         for r in _due(state, dataset, dates, counts, present)
         if content_id(r.path, r.digest) in present or (r.path, r.digest) in left
     ]
+
+
+def _said_in_tables(
+    lake: Lake, dataset: Dataset, dates: Sequence[date] | None
+) -> set[tuple[FilePath, str]]:
+    """The contents (path and digest) of which the newest receipt says that tables have rows."""
+    return {
+        (r.path, r.digest)
+        for r in current(lake, dataset.name, dates)
+        if r.state == "in_force" and r.counts.read
+    }
 
 
 def _due(

@@ -50,8 +50,8 @@ def touched(
     """
     bronze = dataset.bronze
     old, new = before.get(bronze.id, -1), after[bronze.id]
-    touched = touched_partitions(work, bronze, old, new)
-    uploads, days = {content for _, content in touched}, {day for day, _ in touched}
+    partitions = touched_partitions(work, bronze, old, new)
+    uploads, days = {content for _, content in partitions}, {day for day, _ in partitions}
     days_here = {f["_content"]: f["_batch_date"] for f in work.lake.files(bronze, new)}
     here = set(days_here)
     there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}

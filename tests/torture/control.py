@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,7 +298,7 @@ def _tried(mutant: Mutant) -> tuple[bool, str, float]:
     return failed, told, seconds
 
 
-def _tested(suite: str, mutate: object) -> tuple[bool, str, float]:
+def _tested(suite: str, mutate: Callable[[Path], object]) -> tuple[bool, str, float]:
     """Whether the suite fails in a mutated copy, what it printed, and how long it took."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -309,7 +310,6 @@ def _tested(suite: str, mutate: object) -> tuple[bool, str, float]:
                 shutil.copytree(source, copy / name, ignore=ignored)
             else:
                 shutil.copy2(source, copy / name)
-        assert callable(mutate)
         mutate(copy)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *suite.split(), "-x", "-q", "-p", "no:randomly"],
