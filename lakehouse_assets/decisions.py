@@ -10,7 +10,7 @@ import getpass
 from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.lake import RAW, FilePath, Lake
+from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import keep_bytes
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState, State
 
@@ -25,11 +25,11 @@ def named(lake: Lake, text: str) -> FilePath:
     Raises DecisionError where the text names none.
     """
     relative = text
-    root = lake.raw.uri(RAW)
+    root = lake.raw.root
     for whole in (text, str(Path(text).absolute())):
         if whole.startswith(f"{root}/"):
             relative = whole.removeprefix(f"{root}/")
-    found = lake.placed(f"{RAW}/{relative.removeprefix(f'{RAW}/')}")
+    found = lake.placed(relative.removeprefix("raw/"))
     if isinstance(found, FilePath):
         return found
     problem = found.problem if found else "a file of that name is passed over"

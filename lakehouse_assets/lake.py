@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -23,9 +24,9 @@ from resources.storage import Storage, StoredObject
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RAW: Final = "raw"
+ARCHIVE: Final = "archive"
+"""Folder of the raw zone that holds what has been processed; no run looks for news there."""
 ASIDE: Final = "aside"
-PROCESSED: Final = "processed"
 
 # Everyone can read what these allow: no deletion vectors, no column mapping, classic
 # checkpoints. Thirty days of history serve time travel and restore.
@@ -51,10 +52,19 @@ class FilePath:
     def __str__(self) -> str:
         return f"{self.dataset}/{self.batch_date}/{self.file}"
 
-    @property
-    def raw(self) -> str:
-        """Its path in the lake."""
-        return f"{RAW}/{self}"
+
+class Zone(StrEnum):
+    """The two places for bytes: what came from outside, and what was made of it."""
+
+    RAW = "raw"
+    PROCESSED = "processed"
+
+
+class Source(NamedTuple):
+    """Where bytes are: a zone, and the path in it."""
+
+    zone: Zone
+    path: str
 
 
 @dataclass(frozen=True)
@@ -85,10 +95,11 @@ def is_passed_over(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Lake:
-    """One lakehouse: a storage with a raw zone, Delta tables and the ledger.
+    """One lakehouse: the raw zone, and the Delta tables with the ledger.
 
-    ``first_date`` is the earliest batch date; ``last_date`` the latest that a run may ask for.
-    ``raw`` holds the raw zone, ``storage`` everything else.
+    ``raw`` holds ``<dataset>/<batch date>/<file>`` and the archive; ``storage``, the processed
+    zone, everything else. ``first_date`` is the earliest batch date; ``last_date`` the latest
+    that a run may ask for.
     """
 
     raw: Storage
@@ -112,12 +123,12 @@ class Lake:
         With ``dates``, only what lies in those dates' folders.
         """
         if dates is None:
-            for stored in self.raw.list(RAW):
+            for stored in self.raw.list("", without=ARCHIVE):
                 yield from self._placed(stored)
             return
         for dataset in sorted(self.datasets):
             for day in dates:
-                for stored in self.raw.list(f"{RAW}/{dataset}/{day}"):
+                for stored in self.raw.list(f"{dataset}/{day}"):
                     yield from self._placed(stored)
 
     def _placed(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
@@ -129,7 +140,7 @@ class Lake:
 
     def placed(self, path: str) -> FilePath | Misplaced | None:
         """Which file lies at a path of the raw zone; None for a name that is passed over."""
-        parts = path.split("/")[1:]
+        parts = path.split("/")
         if is_passed_over(parts[-1]):
             return None
         problem = None
@@ -159,23 +170,23 @@ class Lake:
         """Where bytes are kept that may leave their path before a run has read them."""
         return f"{ASIDE}/{path}/{digest}"
 
-    def bytes_of(self, path: FilePath, digest: str) -> str | None:
+    def bytes_of(self, path: FilePath, digest: str) -> Source | None:
         """Where the bytes of a content are kept beside its path; None where they are not."""
         aside = self.aside(path, digest)
-        return aside if self.storage.find(aside) else None
+        return Source(Zone.PROCESSED, aside) if self.storage.find(aside) else None
 
     @property
     def zones(self) -> dict[str, Storage]:
-        """Which storage holds bytes, by the first part of their path; plain data, for workers."""
-        return {RAW: self.raw, ASIDE: self.storage}
+        """The storage of each zone by its name; plain data, for workers."""
+        return {Zone.RAW: self.raw, Zone.PROCESSED: self.storage}
 
     # -------------------------------------------------------------------------------- tables
 
     def path(self, table: Table) -> str:
-        """A table's folder in the lake."""
+        """A table's folder in the processed zone."""
         if table.layer == "ledger":
-            return f"{PROCESSED}/{table.name}"
-        return f"{PROCESSED}/{table.layer}/{table.name}"
+            return table.name
+        return f"{table.layer}/{table.name}"
 
     def uri(self, table: Table) -> str:
         """What engines and other tools open."""

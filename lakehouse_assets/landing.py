@@ -52,8 +52,8 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
     past = ledger.state().at(path)
     if past.unjudged:  # landed, and no run has read it yet: it is not to be lost
         keep_bytes(lake, path, past.unjudged)
-    lake.raw.write(path.raw, data)
-    stored = lake.raw.find(path.raw)
+    lake.raw.write(str(path), data)
+    stored = lake.raw.find(str(path))
     detail = {"by": "land", "size": len(data), "stamp": stored.stamp if stored else ""}
 
     def landed(state: State) -> list[Fact]:
@@ -67,7 +67,7 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
 def keep_bytes(lake: Lake, path: FilePath, digests: Collection[str]) -> bool:
     """Keep the bytes at a path beside it, if they are one of these; returns whether they are."""
     try:
-        data = lake.raw.read(path.raw)
+        data = lake.raw.read(str(path))
     except FileNotFoundError:
         return False
     digest = hashlib.sha256(data).hexdigest()

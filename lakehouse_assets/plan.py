@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lakehouse_assets.contract import Dataset, Gold
-from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, content_id
+from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
@@ -29,7 +29,7 @@ class ToRead:
     """
 
     path: FilePath
-    source: str
+    source: Source
     digest: str | None
     reason: str
 
@@ -76,6 +76,7 @@ def make(
             plan.misplaced.append(found)
         else:
             files[found.path.dataset].append(found)
+    plan.misplaced.sort(key=lambda found: found.path)
     plan.waiting = waiting(state)
     if state.frozen and state.restored:
         plan.notices.append(
@@ -143,7 +144,8 @@ def bronze_work(
         new = _raw_digest(lake, raw, past.last) if raw else None
         changed = raw is not None and (past.last is None or new != past.last.digest)
         if raw and changed:
-            read.append(ToRead(path, raw.path.raw, new, "new" if past.last is None else "changed"))
+            reason = "new" if past.last is None else "changed"
+            read.append(ToRead(path, Source(Zone.RAW, str(path)), new, reason))
         elif raw and past.landings and not past.open:
             notices.append(
                 f"{path}: the same bytes as the withdrawn ones; "
@@ -191,11 +193,11 @@ def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
         if recorded - raw.stored.modified > _SETTLED_SECONDS or last.detail.get("by") == "land":
             return last.digest
-    return hashlib.sha256(lake.raw.read(raw.path.raw)).hexdigest()
+    return hashlib.sha256(lake.raw.read(raw.stored.path)).hexdigest()
 
 
-def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> str | None:
-    return path.raw if at_path == digest else lake.bytes_of(path, digest)
+def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> Source | None:
+    return Source(Zone.RAW, str(path)) if at_path == digest else lake.bytes_of(path, digest)
 
 
 def silver_inputs(lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]) -> dict[str, int]:

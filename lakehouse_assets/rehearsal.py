@@ -13,8 +13,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets import job
-from lakehouse_assets.lake import ASIDE, PROCESSED, FilePath, Lake
-from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.contract import RECEIPTS
+from lakehouse_assets.lake import ASIDE, FilePath, Lake
+from lakehouse_assets.ledger import FACTS, Ledger
+from lakehouse_assets.tables import queryable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -40,7 +42,7 @@ def rehearse(
     """Do a run of these dates on a copy of the lake; nothing of it stays."""
     folder = f"{FOLDER}/{uuid.uuid4().hex}"
     try:
-        for part in (PROCESSED, ASIDE):
+        for part in (*map(lake.path, (*queryable().values(), RECEIPTS, FACTS)), ASIDE):
             lake.storage.link(part, f"{folder}/{part}")
         copy = replace(lake, storage=lake.storage.within(folder))
         before = Ledger(copy).state()

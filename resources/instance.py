@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from resources.storage import storage
-
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
@@ -46,8 +44,12 @@ def open_instance(settings: Settings) -> DagsterInstance:
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
     os.environ["DAGSTER_HOME"] = str(home(settings))
-    os.environ["LAKEHOUSE_ROOT"] = storage(settings.root).root
-    os.environ["LAKEHOUSE_HOME"] = str(settings.local)
+    lake = settings.lake()
+    os.environ |= {
+        "LAKEHOUSE_RAW": lake.raw.root,
+        "LAKEHOUSE_PROCESSED": lake.storage.root,
+        "LAKEHOUSE_HOME": str(settings.local),
+    }
     # Its pyproject.toml names the code location; and a module in the folder where the command
     # was given cannot take the place of one of ours.
     os.chdir(_PROJECT)

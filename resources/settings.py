@@ -13,7 +13,7 @@ from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.parse import Limits
 from lakehouse_assets.tables import DATASETS
-from resources.storage import storage
+from resources.storage import Storage, storage
 
 
 class EngineName(StrEnum):
@@ -34,6 +34,18 @@ class Settings(BaseSettings):
 
     root: str = Field(
         ".lakehouse", description="Folder, or s3://bucket/prefix, that holds the whole lakehouse."
+    )
+    raw: str | None = Field(
+        None, description="Folder or s3:// place of the raw zone and the archive; <root>/raw."
+    )
+    processed: str | None = Field(
+        None, description="Folder or s3:// place of the tables and the ledger; <root>/processed."
+    )
+    bucket_owner: str | None = Field(
+        None, description="Account that the buckets must belong to; any unless set."
+    )
+    kms_key: str | None = Field(
+        None, description="KMS key that S3 encrypts by; the buckets' default unless set."
     )
     home: Path | None = Field(
         None,
@@ -95,5 +107,14 @@ class Settings(BaseSettings):
         """The lakehouse that these settings name; nothing is opened yet."""
         # Tomorrow counts as well: somewhere it is that day already.
         last = datetime.now(UTC).date() + timedelta(days=1)
-        place = storage(self.root)
-        return Lake(place, place, self.first_date, last, frozenset(DATASETS))
+        return Lake(
+            raw=self.storage(self.raw or f"{self.root}/raw"),
+            storage=self.storage(self.processed or f"{self.root}/processed"),
+            first_date=self.first_date,
+            last_date=last,
+            datasets=frozenset(DATASETS),
+        )
+
+    def storage(self, root: str) -> Storage:
+        """The storage of a zone: a folder, or a place on S3 as these settings guard it."""
+        return storage(root, self.bucket_owner, self.kms_key)

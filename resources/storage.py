@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -39,8 +39,11 @@ class Storage(Protocol):
         """What engines and other tools open."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every file below a folder, in path order; nothing where there is no folder."""
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every file below a folder ("" for all), in no order; nothing where there is none.
+
+        What lies below the folder's own folder ``without`` is not even looked at.
+        """
         ...
 
     def find(self, path: str) -> StoredObject | None:
@@ -78,11 +81,13 @@ class LocalStorage:
         """Absolute path below the root."""
         return str(Path(self.root, path))
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every file below a folder, in path order; nothing where there is no folder."""
-        for folder, folders, files in os.walk(self.uri(prefix)):
-            folders.sort()
-            for name in sorted(files):
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every file below a folder ("" for all), in no order; nothing where there is none."""
+        top = self.uri(prefix)
+        for folder, folders, files in os.walk(top):
+            if folder == top and without in folders:
+                folders.remove(without)
+            for name in files:
                 found = self.find(Path(folder, name).relative_to(self.root).as_posix())
                 if found:  # it can go between the listing and the look
                     yield found
@@ -147,10 +152,13 @@ class S3Storage:
     """A prefix of an S3 bucket: ``s3://<bucket>[/<prefix>]``.
 
     Credentials, region and endpoint come from where every AWS tool looks for them; Sail and
-    delta-rs look there too (``AWS_*``).
+    delta-rs look there too (``AWS_*``). With an ``owner`` (an account), every request is refused
+    where the bucket is someone else's; with a ``kms_key`` what is written is encrypted by it.
     """
 
     root: str
+    owner: str | None = None
+    kms_key: str | None = None
 
     @property
     def _bucket(self) -> str:
@@ -164,19 +172,25 @@ class S3Storage:
         """What engines and other tools open."""
         return f"s3://{self._bucket}/{self._key(path)}"
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Every object below a prefix, in path order; nothing where there is none."""
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every object below a prefix ("" for all), in no order; nothing where there is none."""
         pages = _s3().get_paginator("list_objects_v2")
         skipped = len(self._key(""))
-        for page in pages.paginate(Bucket=self._bucket, Prefix=self._key(f"{prefix}/")):
+        folder = f"{prefix}/" if prefix else ""
+        split = {"Delimiter": "/"} if without else {}
+        for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(folder), **split):
             for found in page.get("Contents", ()):
                 if not found["Key"].endswith("/"):  # what consoles make where people see folders
                     yield _stored(found["Key"][skipped:], found["Size"], found)
+            for deeper in page.get("CommonPrefixes", ()):
+                inside = deeper["Prefix"][skipped:].rstrip("/")
+                if inside != f"{folder}{without}":
+                    yield from self.list(inside)
 
     def find(self, path: str) -> StoredObject | None:
         """The object at a path; None where there is none."""
         try:
-            found = _s3().head_object(Bucket=self._bucket, Key=self._key(path))
+            found = _s3().head_object(**self._bucket_of_ours, Key=self._key(path))
         except _s3().exceptions.ClientError as error:
             if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
                 return None
@@ -186,7 +200,7 @@ class S3Storage:
     def read(self, path: str) -> bytes:
         """Its bytes. Raises FileNotFoundError."""
         try:
-            found = _s3().get_object(Bucket=self._bucket, Key=self._key(path))
+            found = _s3().get_object(**self._bucket_of_ours, Key=self._key(path))
         except _s3().exceptions.NoSuchKey:
             raise FileNotFoundError(self.uri(path)) from None
         data: bytes = found["Body"].read()
@@ -194,7 +208,7 @@ class S3Storage:
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes at a path, whole or not at all, over what was there."""
-        _s3().put_object(Bucket=self._bucket, Key=self._key(path), Body=data)
+        _s3().put_object(**self._bucket_of_ours, **self._encrypted, Key=self._key(path), Body=data)
 
     def delete(self, path: str) -> None:
         """Remove an object or all below a prefix; nothing where there is none."""
@@ -202,7 +216,7 @@ class S3Storage:
         left = iter(keys)
         while some := list(islice(left, 1000)):
             _s3().delete_objects(
-                Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in some]}
+                **self._bucket_of_ours, Delete={"Objects": [{"Key": key} for key in some]}
             )
 
     def link(self, path: str, other: str) -> None:
@@ -212,17 +226,29 @@ class S3Storage:
                 {"Bucket": self._bucket, "Key": self._key(found.path)},
                 self._bucket,
                 self._key(f"{other}{found.path.removeprefix(path)}"),
+                ExtraArgs=self._encrypted,
             )
 
     def within(self, path: str) -> S3Storage:
         """The tree below a prefix as a storage of its own."""
-        return S3Storage(self.uri(path))
+        return replace(self, root=self.uri(path))
+
+    @property
+    def _bucket_of_ours(self) -> dict[str, str]:
+        owner = {"ExpectedBucketOwner": self.owner} if self.owner else {}
+        return {"Bucket": self._bucket, **owner}
+
+    @property
+    def _encrypted(self) -> dict[str, str]:
+        if self.kms_key is None:
+            return {}
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
 
 
-def storage(root: str) -> Storage:
-    """The storage that a root names: an S3 URL or a folder."""
+def storage(root: str, owner: str | None = None, kms_key: str | None = None) -> Storage:
+    """The storage that a root names: a folder, or an S3 URL of that account and with that key."""
     if root.startswith("s3://"):
-        return S3Storage(root)
+        return S3Storage(root.rstrip("/"), owner, kms_key)
     return LocalStorage(str(Path(root).expanduser().absolute()))
 
 

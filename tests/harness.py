@@ -201,7 +201,8 @@ class World:
         self.rules = rules
         self.events: list[oracle.Event] = []
         storage = storage or LocalStorage(str(root / "lake"))
-        self.lake = Lake(storage, storage, FIRST, LAST, frozenset(DATASETS))
+        raw, processed = storage.within("raw"), storage.within("processed")
+        self.lake = Lake(raw, processed, FIRST, LAST, frozenset(DATASETS))
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
         self._original = dict(DATASETS)
@@ -279,9 +280,9 @@ class World:
                 source.write_bytes(content)
                 land(self.ledger, source, dataset, day)
             case oracle.Drop(content=content):
-                self.lake.raw.write(_path(event).raw, content)
+                self.lake.raw.write(str(_path(event)), content)
             case oracle.Remove():
-                self.lake.raw.delete(_path(event).raw)
+                self.lake.raw.delete(str(_path(event)))
             case oracle.Withdraw():
                 self._decide(lambda: decisions.withdraw(self.ledger, _path(event)))
             case oracle.Reinstate():
@@ -377,8 +378,8 @@ class World:
     # -------------------------------------------------------------------------------- reading
 
     def table(self, name: str) -> DeltaTable | None:
-        """A table by its folder under `processed`; None before its first version."""
-        uri = self.lake.storage.uri(f"processed/{name}")
+        """A table by its folder; None before its first version."""
+        uri = self.lake.storage.uri(name)
         return DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
 
     def rows(self, name: str) -> list[dict[str, Any]]:

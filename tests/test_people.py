@@ -43,7 +43,7 @@ def test_a_held_file_is_let_in(house: Lakehouse) -> None:
     house.ok("run")
     assert house.value("SELECT count(*) FROM silver.orders") == 110
     assert house.value("SELECT count(*) FROM rejected.orders") == 12
-    assert not list((house.root / "aside").rglob("*.csv/*"))
+    assert not list((house.root / "processed" / "aside").rglob("*.csv/*"))
     [fact] = house.rows("SELECT detail FROM ledger.facts WHERE kind = 'accepted'")
     assert "a free week" in fact["detail"]
     again = house("accept", name, "--why", "again")

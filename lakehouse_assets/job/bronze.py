@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets import receipts
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.job.result import Check, Result, Severity
-from lakehouse_assets.lake import ASIDE, FilePath, Lake, RawFile, content_id
+from lakehouse_assets.lake import ASIDE, FilePath, Lake, RawFile, Source, Zone, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State, absorbed
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.plan import (
@@ -166,8 +166,8 @@ def _parsed(
 ) -> DataFrame:
     """Every row of the files, and one row a file with its summary as JSON in ``_summary``."""
     listed = work.spark.createDataFrame(
-        [(i.path.dataset, i.path.batch_date, i.path.file, i.source) for i in items],
-        "dataset string, batch_date date, file string, source string",
+        [(i.path.dataset, i.path.batch_date, i.path.file, *i.source) for i in items],
+        "dataset string, batch_date date, file string, zone string, source string",
     ).repartition(min(len(items), 64))
     columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
     reader = _reader(work.lake.zones, dataset.headers, dataset.bronze.names, limits)
@@ -181,8 +181,8 @@ def _reader(
         for batch in batches:
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
-                storage = zones[row["source"].split("/")[0]]
-                yield from _read_file(storage, path, row["source"], headers, names, limits)
+                source = Source(Zone(row["zone"]), row["source"])
+                yield from _read_file(zones[source.zone], path, source, headers, names, limits)
 
     return read
 
@@ -190,7 +190,7 @@ def _reader(
 def _read_file(
     storage: Storage,
     path: FilePath,
-    source: str,
+    source: Source,
     headers: tuple[str, ...],
     names: tuple[str, ...],
     limits: Limits,
@@ -199,10 +199,10 @@ def _read_file(
 
     summary: dict[str, Any] = {
         "path": [path.dataset, path.batch_date.isoformat(), path.file],
-        "source": source,
+        "at_path": source == (Zone.RAW, str(path)),
     }
     try:
-        data = storage.read(source)
+        data = storage.read(source.path)
     except FileNotFoundError:
         return  # it went after the listing: it never landed
     summary["digest"] = hashlib.sha256(data).hexdigest()
@@ -280,7 +280,7 @@ def _judge(
     for path, summary in found:
         digest, past = summary["digest"], state.at(path)
         # Bytes at the path itself that are not those landed last land by being read.
-        if summary["source"] == path.raw and (not past.last or past.last.digest != digest):
+        if summary["at_path"] and (not past.last or past.last.digest != digest):
             detail = {"by": "run", "stamp": stamps.get(path, "")}
             landed.append(Fact(Kind.LANDED, path, digest, detail, work.run_id))
         verdict = _verdict(dataset, summary, faulty.get(content_id(path, digest), 0))

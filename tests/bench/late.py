@@ -38,7 +38,8 @@ def main() -> None:
     last = days[-1] + timedelta(days=1)
     with tempfile.TemporaryDirectory() as folder:
         storage = LocalStorage(folder)
-        lake = Lake(storage, storage, FIRST, last + timedelta(days=1), frozenset(DATASETS))
+        raw, processed = storage.within("raw"), storage.within("processed")
+        lake = Lake(raw, processed, FIRST, last + timedelta(days=1), frozenset(DATASETS))
         products = "".join(f"{n},{n % 9},Department {n % 9},Product {n}\n" for n in range(100))
         _put(lake, "products", FIRST, products)
         for n, day in enumerate(days):
@@ -66,7 +67,7 @@ def _item(number: int, day: date) -> str:
 
 def _put(lake: Lake, dataset: str, day: date, rows: str) -> None:
     path = FilePath(dataset, day, f"{dataset}.csv")
-    lake.raw.write(path.raw, f"{_HEADERS[dataset]}\n{rows}".encode())
+    lake.raw.write(str(path), f"{_HEADERS[dataset]}\n{rows}".encode())
 
 
 def _run(lake: Lake, days: list[date]) -> list[job.Result]:
