@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from lakehouse_assets import assets, schedules
+from resources.archiver import Archiver
 from resources.engines import engine
 from resources.runners import LocalRunner
 from resources.settings import Settings
@@ -23,7 +24,10 @@ defs = dg.Definitions(
         schedules.maintenance,
     ],
     schedules=[schedules.nightly],
-    resources={"runner": LocalRunner(engine=engine(settings))},
+    resources={
+        "runner": LocalRunner(engine=engine(settings)),
+        "archiver": Archiver(on=settings.archive),
+    },
     # One process: the embedded engine starts once and uses every core by itself.
     executor=dg.in_process_executor,
 )

@@ -16,7 +16,7 @@ import dagster as dg
 from lakehouse_assets import lineage, receipts, rewind
 from lakehouse_assets.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
 from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver_checks
-from lakehouse_assets.lake import Lake
+from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.plan import clear_lines, waiting
 from lakehouse_assets.tables import DATASETS, GOLD
@@ -24,6 +24,7 @@ from lakehouse_assets.tables import DATASETS, GOLD
 OWNERS = ["team:data-engineering"]
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))
 RECEIPTS_KEY = dg.AssetKey("receipts")
+ARCHIVE_KEY = dg.AssetKey("archive")
 REPLAY_TAG = "lakehouse/replay"
 """A run with this tag, set to true, derives its dates anew although nothing has changed."""
 
@@ -38,8 +39,23 @@ _TARGET = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materializati
 class Runner(Protocol):
     """Where a table's work runs."""
 
-    def run(self, table: str, dates: list[date], run_id: str, *, replay: bool = False) -> Result:
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        table: str,
+        dates: list[date],
+        *,
+        replay: bool = False,
+    ) -> Result:
         """Bring one table up to date with the batches of these dates, or derive it anew."""
+        ...
+
+
+class Archiver(Protocol):
+    """What takes processed files out of the raw zone, or leaves them where they are."""
+
+    def archive(self, run_id: str) -> list[FilePath]:
+        """Move every processed file into the archive; returns where they were."""
         ...
 
 
@@ -115,7 +131,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
         )
         for table in GOLD.values()
     ]
-    return [*found, _receipts(lake, days)]
+    return [*found, _archive(days), _receipts(lake, days)]
 
 
 def _asset(
@@ -154,7 +170,7 @@ def _asset(
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         dates = [date.fromisoformat(k) for k in context.partition_keys]
         replay = context.run.tags.get(REPLAY_TAG) == "true"
-        result = runner.run(table.id, dates, context.run_id, replay=replay)
+        result = runner.run(context, table.id, dates, replay=replay)
         for line in result.lines:
             context.log.warning(line)
         if table.layer == "bronze":
@@ -249,16 +265,44 @@ def _tell_of_raw_files(context: dg.AssetExecutionContext, name: str, result: Res
             )
 
 
+def _archive(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """What takes the processed files away, once every table has taken them in."""
+
+    @dg.asset(
+        key=ARCHIVE_KEY,
+        deps=[_key(table.id) for table in _published()],
+        description=(
+            "Files whose rows are in the tables, moved from the raw zone into its archive. What "
+            "came meanwhile stays, and so do held and unreadable files."
+        ),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="ledger",
+        owners=OWNERS,
+    )
+    def archive(
+        context: dg.AssetExecutionContext, archiver: dg.ResourceParam[Archiver]
+    ) -> dg.MaterializeResult[Any]:
+        moved = archiver.archive(context.run_id)
+        return dg.MaterializeResult(metadata={"files": [str(path) for path in moved]})
+
+    return archive
+
+
+def _published() -> list[Table]:
+    """The tables that people query: a run is through when all of them are."""
+    return [*(d.silver for d in DATASETS.values()), *(g.table for g in GOLD.values())]
+
+
 def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The last asset of a run: it says of every file what became of it, and fails for bad ones.
 
     Only here does a run fail, when all that is good has been published.
     """
-    upstream = [*(d.silver.id for d in DATASETS.values()), *(g.table.id for g in GOLD.values())]
 
     @dg.asset(
         key=RECEIPTS_KEY,
-        deps=[_key(name) for name in upstream],
+        deps=[*(_key(table.id) for table in _published()), ARCHIVE_KEY],
         description=(
             "What became of every file: rows read, published, superseded, rejected and held. "
             "Fails the run where a file is held or unreadable, when all else is done."

@@ -170,10 +170,16 @@ class Lake:
         """Where bytes are kept that may leave their path before a run has read them."""
         return f"{ASIDE}/{path}/{digest}"
 
+    def archived(self, path: FilePath, digest: str) -> str:
+        """Where in the raw zone's archive a content belongs, under its own name."""
+        return f"{ARCHIVE}/{path.dataset}/{path.batch_date}/{digest}/{path.file}"
+
     def bytes_of(self, path: FilePath, digest: str) -> Source | None:
         """Where the bytes of a content are kept beside its path; None where they are not."""
-        aside = self.aside(path, digest)
-        return Source(Zone.PROCESSED, aside) if self.storage.find(aside) else None
+        aside, archived = self.aside(path, digest), self.archived(path, digest)
+        if self.storage.find(aside):
+            return Source(Zone.PROCESSED, aside)
+        return Source(Zone.RAW, archived) if self.raw.find(archived) else None
 
     @property
     def zones(self) -> dict[str, Storage]:

@@ -48,6 +48,7 @@ class Kind(StrEnum):
     ACCEPTED = "accepted"
     WITHDRAWN = "withdrawn"
     REINSTATED = "reinstated"
+    ARCHIVED = "archived"
     ABSORBED = "absorbed"
     RECEIPTS = "receipts"
     PUBLISHED = "published"
@@ -114,6 +115,7 @@ class PathState:
     admitted: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
     read_at: dict[str, int] = field(default_factory=dict)  # digest → when a run last read it
+    archived: dict[str, str] = field(default_factory=dict)  # digest → where its bytes went
 
     def take(self, fact: Fact) -> None:
         """Take in the next fact about this path."""
@@ -138,6 +140,8 @@ class PathState:
             case Kind.ACCEPTED:
                 self.admitted.add(digest)
                 self.accepted.add(digest)
+            case Kind.ARCHIVED:
+                self.archived[digest] = fact.detail["at"]
             case Kind.WITHDRAWN:
                 self.withdrawals.append(fact.seq)
             case Kind.REINSTATED if self.withdrawals:

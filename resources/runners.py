@@ -20,7 +20,12 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
     engine: Engine
 
     def run(
-        self, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
+        self,
+        context: dg.AssetExecutionContext,
+        table: str,
+        dates: Sequence[date],
+        *,
+        replay: bool = False,
     ) -> Result:
         """Bring one table up to date with the batches of these dates; see `job.run`.
 
@@ -30,10 +35,16 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
         lake = settings.lake()
         if Ledger(lake).state().rewinding:  # a restore that died halfway goes first
             with all_tables(settings):
-                rewind.finish(Ledger(lake), run_id)
+                rewind.finish(Ledger(lake), context.run_id)
         with one_writer(settings, table):
             return run(
-                self.engine.session(), lake, table, dates, run_id, settings.limits, replay=replay
+                self.engine.session(),
+                lake,
+                table,
+                dates,
+                context.run_id,
+                settings.limits,
+                replay=replay,
             )
 
     def maintain(self, run_id: str) -> list[Maintained]:

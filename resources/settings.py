@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     bucket_owner: str | None = Field(
         None, description="Account that the buckets must belong to; any unless set."
     )
+    archive: bool = Field(
+        False, description="Whether processed files move from the raw zone into its archive."
+    )
     kms_key: str | None = Field(
         None, description="KMS key that S3 encrypts by; the buckets' default unless set."
     )

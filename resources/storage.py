@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -50,8 +50,16 @@ class Storage(Protocol):
         """The file at a path; None where there is none."""
         ...
 
-    def read(self, path: str) -> bytes:
-        """Its bytes. Raises FileNotFoundError."""
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
+        ...
+
+    def versions(self, path: str) -> Sequence[str]:
+        """What is kept of a file, oldest first; a storage without versions keeps the last."""
+        ...
+
+    def remove(self, path: str, version: str) -> None:
+        """Remove a version for good; what has come to the path since stays."""
         ...
 
     def write(self, path: str, data: bytes) -> None:
@@ -101,9 +109,22 @@ class LocalStorage:
         stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
         return StoredObject(path, stat.st_size, stamp, max(stat.st_mtime, stat.st_ctime))
 
-    def read(self, path: str) -> bytes:
-        """Its bytes. Raises FileNotFoundError."""
-        return Path(self.uri(path)).read_bytes()
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """Its bytes. Raises FileNotFoundError, also where they are no longer that version."""
+        data = Path(self.uri(path)).read_bytes()
+        if version and [version] != self.versions(path):
+            raise FileNotFoundError(self.uri(path))
+        return data
+
+    def versions(self, path: str) -> Sequence[str]:
+        """The file as it is, known by its stamp."""
+        found = self.find(path)
+        return [found.stamp] if found else []
+
+    def remove(self, path: str, version: str) -> None:
+        """Remove the file, unless it is another by now."""
+        if [version] == self.versions(path):
+            Path(self.uri(path)).unlink(missing_ok=True)
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes at a path, whole or not at all, over what was there."""
@@ -197,14 +218,32 @@ class S3Storage:
             raise
         return _stored(path, found["ContentLength"], found)
 
-    def read(self, path: str) -> bytes:
-        """Its bytes. Raises FileNotFoundError."""
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
+        which = {"VersionId": version} if version else {}
         try:
-            found = _s3().get_object(**self._bucket_of_ours, Key=self._key(path))
-        except _s3().exceptions.NoSuchKey:
-            raise FileNotFoundError(self.uri(path)) from None
+            found = _s3().get_object(**self._bucket_of_ours, **which, Key=self._key(path))
+        except _s3().exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "NoSuchVersion"}:
+                raise FileNotFoundError(self.uri(path)) from None
+            raise
         data: bytes = found["Body"].read()
         return data
+
+    def versions(self, path: str) -> Sequence[str]:
+        """What the bucket keeps of an object, oldest first."""
+        pages = _s3().get_paginator("list_object_versions")
+        newest_first = [
+            version["VersionId"]
+            for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(path))
+            for version in page.get("Versions", ())
+            if version["Key"] == self._key(path)
+        ]
+        return newest_first[::-1]
+
+    def remove(self, path: str, version: str) -> None:
+        """Remove a version for good; what has come to the key since stays."""
+        _s3().delete_object(**self._bucket_of_ours, Key=self._key(path), VersionId=version)
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes at a path, whole or not at all, over what was there."""

@@ -31,6 +31,7 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from lakehouse_assets import decisions, job, plan, publish, quarantine, rewind
+from lakehouse_assets.archive import archive
 from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
@@ -146,7 +147,12 @@ class Maintain:
     """Compact, order, vacuum. To the oracle it is nothing."""
 
 
-Step = oracle.Event | RuleSet | SomeTables | Crashing | Repair | Back | Replay | Maintain
+@dataclass(frozen=True)
+class Archive:
+    """Move what is processed out of the raw zone. To the oracle these files are removed."""
+
+
+Step = oracle.Event | RuleSet | SomeTables | Crashing | Repair | Back | Replay | Maintain | Archive
 
 
 class CrashError(Exception):
@@ -249,6 +255,10 @@ class World:
                         self.apply(oracle.Restore(at))
                 case Replay(dates):
                     self._run_tables(job.table_ids()[len(DATASETS) :], dates, replay=True)
+                case Archive():
+                    for path in archive(self.ledger, DATASETS, "a test"):
+                        gone = oracle.Remove(path.dataset, path.batch_date, path.file)
+                        self.events.append(gone)
                 case Maintain():
                     maintain(self.lake, "a test", lambda _: nullcontext())
                 case _:

@@ -22,6 +22,7 @@ import oracle
 import pyarrow as pa
 import pytest
 from harness import (
+    Archive,
     Back,
     Crashing,
     Maintain,
@@ -154,6 +155,7 @@ _BETWEEN = st.one_of(
     st.just(Resume()),
     st.builds(Replay, _DAYS),
     st.just(Maintain()),
+    st.just(Archive()),
 )
 _HAPPENINGS = ("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")
 _HAPPENINGS += ("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2
@@ -225,7 +227,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
         for step in history:
             world.apply(step)
             whole = not isinstance(step, SomeTables) and (whole or isinstance(step, Run | Crashing))
-            looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain)
+            looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain | Archive)
             if looked_at and (whole or world.restored):
                 world.check(listings=isinstance(step, Run))
         if world.restored:

@@ -45,15 +45,15 @@ def main() -> None:
         for done in as_completed(left):
             found, fault = done.result()
             counts += found
-            faults += [fault] if fault else []
+            if fault:  # at once: it takes long to the end
+                faults.append(fault)
+                print(fault, file=sys.stderr)
             print(f"{counts['history']:,} histories, {len(faults)} faults", file=sys.stderr)
             if time.perf_counter() - started > 60 * options.minutes:
                 for future in left:
                     future.cancel()
                 break
     _print(counts, len(faults), time.perf_counter() - started)
-    for fault in faults:
-        print(fault)
     sys.exit(bool(faults) or counts["history"] < options.count)
 
 

@@ -1,0 +1,21 @@
+"""The archive as Dagster's assets see it: on or off, as the settings say."""
+
+import dagster as dg
+
+from lakehouse_assets.archive import archive
+from lakehouse_assets.lake import FilePath
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.tables import DATASETS
+from resources.settings import Settings
+
+
+class Archiver(dg.ConfigurableResource["Archiver"]):
+    """Moves processed files into the archive, if it is ``on``; else leaves them in place."""
+
+    on: bool
+
+    def archive(self, run_id: str) -> list[FilePath]:
+        """Move every processed file; returns where they were. Raises ArchiveError."""
+        if not self.on:
+            return []
+        return archive(Ledger(Settings.load().lake()), DATASETS, run_id)
