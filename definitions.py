@@ -5,7 +5,10 @@ from __future__ import annotations
 import dagster as dg
 
 from lakehouse_assets import assets, schedules
+from lakehouse_assets.job import table_ids
+from lakehouse_assets.registration import catalog_asset
 from resources.archiver import Archiver
+from resources.catalog import catalog
 from resources.engines import engine
 from resources.runners import LocalRunner
 from resources.settings import Settings
@@ -14,7 +17,11 @@ settings = Settings.load()
 days = assets.partitions(settings.first_date)
 
 defs = dg.Definitions(
-    assets=[*assets.raw_assets(days), *assets.table_assets(settings.lake(), days)],
+    assets=[
+        *assets.raw_assets(days),
+        *assets.table_assets(settings.lake(), days),
+        catalog_asset(table_ids(), days),
+    ],
     jobs=[
         dg.define_asset_job(
             "lakehouse",
@@ -27,6 +34,7 @@ defs = dg.Definitions(
     resources={
         "runner": LocalRunner(engine=engine(settings)),
         "archiver": Archiver(on=settings.archive),
+        "catalog": catalog(settings),
     },
     # One process: the embedded engine starts once and uses every core by itself.
     executor=dg.in_process_executor,

@@ -23,6 +23,29 @@ class EngineName(StrEnum):
     SPARK = "spark"
 
 
+class CatalogName(StrEnum):
+    """Where Athena, Trino and Spark find the tables."""
+
+    NONE = "none"
+    GLUE = "glue"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """From which level on a line is logged."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class SettingsError(LakehouseError):
     """A setting that cannot be used."""
 
@@ -75,6 +98,27 @@ class Settings(BaseSettings):
     )
     workbook_seconds: float = Field(
         Limits().workbook_seconds, description="Time that reading a workbook may take."
+    )
+    # What tells of the tables, and of the runs.
+    catalog: CatalogName = Field(CatalogName.NONE, description="Where tables are found by name.")
+    catalog_prefix: str = Field("", description="In front of each Glue database's name.")
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where messages' links lead.")
+    sns_topics: str | None = Field(
+        None,
+        pattern=r"arn:[^:]+:sns:[^:]+:[0-9]+:[A-Za-z0-9_-]*",
+        description=(
+            "ARN that -success, -failure, -data-quality and -delay are added to; without it, "
+            "messages go to the log."
+        ),
+    )
+    metrics_namespace: str | None = Field(
+        None,
+        description="CloudWatch namespace, such as Lakehouse; without it, metrics go to the log.",
+    )
+    environment: str | None = Field(None, description="Names this deployment in metrics.")
+    log_format: LogFormat = Field(LogFormat.TEXT, description="text or json.")
+    log_level: LogLevel | None = Field(
+        None, description="INFO, and WARNING at the command line, unless set."
     )
 
     @classmethod

@@ -1,0 +1,257 @@
+"""The Glue catalog follows the contracts, and what somebody changed by hand is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pytest
+from _aws import Aws, refusing
+
+from lakehouse_assets.catalog import Registered, differences, table_input
+from lakehouse_assets.contract import Column, Table
+from lakehouse_assets.registration import catalog_asset
+from lakehouse_assets.tables import GOLD
+from resources import catalog as catalogs
+from resources.aws import AwsError
+from resources.catalog import GlueCatalog, NoCatalog
+from resources.queries import tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.aws
+
+SILVER_ORDERS = tables()["silver.orders"]
+
+
+def entry(aws: Aws, table: str, prefix: str = "") -> dict[str, Any]:
+    layer, name = table.split(".")
+    found: dict[str, Any] = aws.client("glue").get_table(DatabaseName=prefix + layer, Name=name)
+    return found["Table"]
+
+
+def change(aws: Aws, table: str, **changes: Any) -> None:
+    """Change a table's entry by hand."""
+    known = entry(aws, table)
+    kept = ("Name", "Description", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")
+    new = {name: known[name] for name in kept if name in known} | changes
+    aws.client("glue").update_table(DatabaseName=table.split(".", maxsplit=1)[0], TableInput=new)
+
+
+def versions(aws: Aws) -> int:
+    """How often tables have been written."""
+    glue, count = aws.client("glue"), 0
+    for database in glue.get_databases()["DatabaseList"]:
+        for table in glue.get_tables(DatabaseName=database["Name"])["TableList"]:
+            names = {"DatabaseName": database["Name"], "TableName": table["Name"]}
+            count += len(glue.get_table_versions(**names)["TableVersions"])
+    return count
+
+
+@contextmanager
+def contracts(monkeypatch: pytest.MonkeyPatch, found: dict[str, Table]) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogs, "tables", lambda: found)
+        yield
+
+
+# -------------------------------------------------------------------------------- what is there
+
+
+def test_every_table_is_registered_once(aws: Aws) -> None:
+    first = GlueCatalog().register()
+    assert sorted(first.created) == sorted(tables())
+    assert not first.drift
+    before = versions(aws)
+    again = GlueCatalog().register()
+    assert sorted(again.unchanged) == sorted(tables())
+    assert again == Registered(unchanged=again.unchanged)
+    assert versions(aws) == before == len(tables())
+
+
+def test_each_reader_finds_what_it_looks_for(aws: Aws) -> None:
+    GlueCatalog(prefix="dev_").register()
+    for name, table in tables().items():
+        found = entry(aws, name, "dev_")
+        location = found["StorageDescriptor"]["Location"]
+        if table.layer != "ledger":
+            assert location == _location(table)
+        # Trino takes the path, Athena and Trino know Delta by these parameters, Spark by another.
+        assert found["StorageDescriptor"]["SerdeInfo"]["Parameters"]["path"] == location
+        assert found["Parameters"]["table_type"] == "DELTA"
+        assert found["Parameters"]["spark.sql.sources.provider"] == "delta"
+        assert found["Parameters"]["classification"] == "delta"
+        assert found["TableType"] == "EXTERNAL_TABLE"
+        assert [c["Name"] for c in found["PartitionKeys"]] == list(table.partition_by)
+
+
+def test_types_are_the_contracts_by_an_engines_own_parser(aws: Aws, spark: SparkSession) -> None:
+    GlueCatalog().register()
+    pairs = set()
+    for name, table in tables().items():
+        found = entry(aws, name)
+        listed = [*found["StorageDescriptor"]["Columns"], *found["PartitionKeys"]]
+        by_name = {c["Name"]: c for c in listed}
+        assert sorted(by_name) == sorted(table.names)
+        for column in table.columns:
+            assert by_name[column.name]["Comment"] == column.description
+            pairs.add((by_name[column.name]["Type"], column.type))
+    assert len(pairs) > 5
+    for registered, wanted in pairs:
+        sql = f"SELECT CAST(NULL AS {registered}) AS r, CAST(NULL AS {wanted}) AS w"
+        (_, found_type), (_, wanted_type) = spark.sql(sql).dtypes
+        assert found_type == wanted_type == registered
+
+
+def test_what_glue_would_refuse_is_cut() -> None:
+    long = Column(name="Note", type="STRING", description="two\nlines " * 100)
+    odd = Table(layer="gold", name="Odd", description="x " * 2000, columns=(long,))
+    made = table_input(odd.id, odd, "s3://b/odd")
+    assert made["Name"] == "odd"
+    assert len(made["Description"]) <= 2048
+    [column] = made["StorageDescriptor"]["Columns"]
+    assert column["Name"] == "note"
+    assert len(column["Comment"]) <= 255
+    assert "\n" not in column["Comment"]
+
+
+# ---------------------------------------------------------------------------- contracts that move
+
+
+def test_the_catalog_follows_the_contracts(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new column, a new table, a table and a whole layer that are no more: none is drift."""
+    extra = Table(layer="mart", name="extra", description="More.", columns=SILVER_ORDERS.columns)
+    with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
+        assert "mart.extra" in GlueCatalog().register().created
+    aws.client("glue").create_table(DatabaseName="gold", TableInput={"Name": "mine"})
+    gone = f"gold.{next(iter(GOLD))}"
+    note = Column(name="note", type="STRING", description="A note.")
+    new = {n: t for n, t in tables().items() if n != gone}
+    new["silver.orders"] = replace(SILVER_ORDERS, columns=(*SILVER_ORDERS.columns, note))
+    with contracts(monkeypatch, new):
+        done = GlueCatalog().register()
+    assert done.updated == ["silver.orders"]
+    assert sorted(done.removed) == sorted([gone, "mart.extra"])
+    assert not done.drift
+    glue = aws.client("glue")
+    names = {t["Name"] for t in glue.get_tables(DatabaseName="gold")["TableList"]}
+    assert names == {t.split(".")[1] for t in new if t.startswith("gold.")} | {"mine"}
+    assert "mart" not in {d["Name"] for d in glue.get_databases()["DatabaseList"]}
+    orders = new["silver.orders"]
+    wanted = table_input("silver.orders", orders, _location(orders))
+    assert not differences(entry(aws, "silver.orders"), wanted)
+    back = GlueCatalog().register()
+    assert back.created == [gone]
+    assert not back.drift
+
+
+def _location(table: Table) -> str:
+    return f"s3://lake/shop/processed/{table.layer}/{table.name}"
+
+
+def test_deployments_beside_each_other_leave_each_other_alone(aws: Aws) -> None:
+    GlueCatalog(prefix="dev_").register()
+    done = GlueCatalog().register()
+    assert done == Registered(created=done.created)
+    assert entry(aws, "silver.orders", "dev_")["Name"] == "orders"
+
+
+# ---------------------------------------------------------------------------------------- drift
+
+
+def test_what_somebody_changed_by_hand_is_told_and_put_right(aws: Aws) -> None:
+    GlueCatalog().register()
+    whole = entry(aws, "silver.orders")
+    storage = whole["StorageDescriptor"]
+    columns = [{**storage["Columns"][0], "Type": "int"}, *storage["Columns"][1:]]
+    change(aws, "silver.orders", StorageDescriptor={**storage, "Columns": columns})
+    named = {**entry(aws, "gold.daily_sales")["Parameters"], "owner": "me", "table_type": "ICEBERG"}
+    change(aws, "gold.daily_sales", Parameters=named)
+    aws.client("glue").delete_table(DatabaseName="rejected", Name="orders")
+    done = GlueCatalog().register()
+    first = storage["Columns"][0]
+    assert sorted(done.drift) == [
+        "gold.daily_sales: parameter table_type is 'ICEBERG', by contract 'DELTA'",
+        "rejected.orders: had been dropped",
+        f"silver.orders: column {first['Name']} is 'int', by contract '{first['Type']}'",
+    ]
+    assert entry(aws, "silver.orders")["StorageDescriptor"] == storage
+    assert entry(aws, "gold.daily_sales")["Parameters"]["owner"] == "me"  # not ours to take away
+    assert entry(aws, "gold.daily_sales")["Parameters"]["table_type"] == "DELTA"
+    after = GlueCatalog().register()
+    assert sorted(after.unchanged) == sorted(tables())
+    assert not after.drift
+
+
+def test_the_check_says_what_had_drifted(aws: Aws) -> None:
+    assert drifted(GlueCatalog()) == (True, "Nobody has changed a registered table by hand.")
+    change(aws, "silver.orders", Description="mine")
+    passed, note = drifted(GlueCatalog())
+    assert not passed
+    assert note.startswith("silver.orders: description is 'mine', by contract ")
+    assert drifted(GlueCatalog())[0]
+
+
+def test_without_a_catalog_it_says_so() -> None:
+    assert drifted(NoCatalog()) == (True, "There is no catalog here.")
+
+
+def drifted(catalog: GlueCatalog | NoCatalog) -> tuple[bool, str | None]:
+    """The outcome of the check when the asset has run."""
+    days = dg.DailyPartitionsDefinition("2025-01-01")
+    done = dg.materialize(
+        [catalog_asset([], days)], partition_key="2025-01-02", resources={"catalog": catalog}
+    )
+    [found] = done.get_asset_check_evaluations()
+    return found.passed, found.description
+
+
+# ------------------------------------------------------------------------------------- bad luck
+
+
+def test_a_table_of_somebody_else_is_left_alone(aws: Aws) -> None:
+    glue = aws.client("glue")
+    glue.create_database(DatabaseInput={"Name": "silver"})
+    theirs = {"Name": "orders", "StorageDescriptor": {"Location": "s3://theirs/orders"}}
+    glue.create_table(DatabaseName="silver", TableInput=theirs)
+    with pytest.raises(AwsError, match=r"silver\.orders: is not of this lakehouse; .*PREFIX"):
+        GlueCatalog().register()
+    assert entry(aws, "silver.orders")["StorageDescriptor"]["Location"] == "s3://theirs/orders"
+    assert GlueCatalog(prefix="shop_").register().created
+
+
+@pytest.mark.parametrize(
+    ("code", "attempts", "advice"),
+    [
+        ("AccessDeniedException", 1, "allow the role GetDatabases on it"),
+        ("ThrottlingException", 2, "try again later"),
+        ("ExpiredTokenException", 1, "renew the AWS credentials"),
+    ],
+)
+def test_a_refusal_is_one_clear_line(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, code: str, attempts: int, advice: str
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    with refusing(code) as (url, asked):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(AwsError) as refused:
+            GlueCatalog().register()
+    assert str(refused.value) == f"Glue catalog: GetDatabases refused: {code}: not now; {advice}"
+    assert len(asked) == attempts
+
+
+def test_no_credentials_is_one_clear_line(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(AwsError, match=r"Glue catalog: .*credentials.*; check the AWS credentials"):
+        GlueCatalog().register()
+
+
+def test_a_folder_is_nothing_for_athena(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_ROOT", "/data")
+    with pytest.raises(AwsError, match=r"is in /data/.*, which Athena cannot read; .*=none"):
+        GlueCatalog().register()
