@@ -278,6 +278,7 @@ def _archive(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="ledger",
+        kinds={"file"},
         owners=OWNERS,
     )
     def archive(
