@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -452,10 +452,11 @@ class World:
 
     # ----------------------------------------------------------------------------- comparison
 
-    def check(self, *, listings: bool = True) -> None:
+    def check(self, *, listings: bool = True, asked: Collection[date] | None = None) -> None:
         """Compare every table with the oracle and, by default, receipts and files that wait.
 
-        For dates that no run has been asked for since, these follow the ledger ahead of tables.
+        The files of the dates ``asked`` for last (all for None): on others, what a person has
+        decided since is no longer waited for, although no run has followed it yet.
         """
         expected = oracle.evaluate(self.events, self.rules.oracle, settle=False)
         for name in oracle.COLUMNS:
@@ -485,10 +486,11 @@ class World:
         if listings:
             _same("receipts", found, expected.receipts)
         bad_sheets = {path for path, _ in expected.unreadable_sheets}
-        waiting = dict.fromkeys(expected.held | {*expected.unreadable} | bad_sheets, True)
+        bad = expected.held | {*expected.unreadable} | bad_sheets
+        waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in plan.waiting(self.ledger.followed())
+            for p, _ in plan.waiting(self.ledger.followed(), None if asked is None else [*asked])
         }
         if listings:
             _same("files that wait", listed, waiting)

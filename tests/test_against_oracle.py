@@ -229,7 +229,8 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
             whole = not isinstance(step, SomeTables) and (whole or isinstance(step, Run | Crashing))
             looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain | Archive)
             if looked_at and (whole or world.restored):
-                world.check(listings=isinstance(step, Run))
+                asked = step.dates if isinstance(step, Run) else None
+                world.check(listings=isinstance(step, Run), asked=asked)
         if world.restored:
             world.apply(Resume())
         world.settle()
