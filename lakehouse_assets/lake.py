@@ -143,19 +143,23 @@ class Lake:
         parts = path.split("/")
         if is_passed_over(parts[-1]):
             return None
+        # How Python holds a name that is not UTF-8; no table and no message could.
+        shown = path.encode(errors="backslashreplace").decode()
         problem = None
         if len(parts) > 1 and parts[0] not in self.datasets:
             known = ", ".join(sorted(self.datasets))
             problem = f"no dataset is named {parts[0]!r}; move it to one of {known}"
         elif len(parts) != len(("dataset", "date", "file")):
             problem = "not directly in a date folder; move it to <dataset>/<YYYY-MM-DD>/"
+        elif shown != path:
+            problem = "its name is not UTF-8; rename the file"
         else:
             try:
                 day = _iso_date(parts[1])
                 problem = self.outside(day)
             except ValueError:
                 problem = f"{parts[1]!r} is no date; move it to <dataset>/<YYYY-MM-DD>/"
-        return Misplaced("/".join(parts), problem) if problem else FilePath(parts[0], day, parts[2])
+        return Misplaced(shown, problem) if problem else FilePath(parts[0], day, parts[2])
 
     def outside(self, day: date) -> str | None:
         """Why a day is no batch date of this lake; None where it is one."""

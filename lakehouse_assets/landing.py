@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.lake import FilePath, Lake, is_passed_over
+from lakehouse_assets.lake import FilePath, Lake, Misplaced
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State
 
 
@@ -32,22 +32,22 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
     """Put a file into the raw zone, in the place of one of the same name.
 
     Returns where it landed, and whether that is news: the bytes landed last there are not.
-    Raises LandingError for a name that is passed over, a date outside the lake's, or a file
-    that cannot be opened.
+    Raises LandingError for a name that is passed over or not UTF-8, a date outside the lake's,
+    or a file that cannot be opened.
     """
     lake = ledger.lake
-    if is_passed_over(file.name):
+    path = lake.placed(f"{dataset}/{day}/{file.name}")
+    if path is None:
         raise LandingError(
             f"{file.name}: a name that begins with . or _, or ends in .tmp, .part, .crdownload "
             "or ~, is passed over; rename the file"
         )
-    if problem := lake.outside(day):
-        raise LandingError(f"{file.name}: {problem}")
+    if isinstance(path, Misplaced):
+        raise LandingError(f"{path.path}: {path.problem}")
     try:
         data = file.read_bytes()
     except OSError as error:
         raise LandingError(f"{file}: {error.strerror}; name a file that can be read") from None
-    path = FilePath(dataset, day, file.name)
     digest = hashlib.sha256(data).hexdigest()
     past = ledger.state().at(path)
     if past.unjudged:  # landed, and no run has read it yet: it is not to be lost

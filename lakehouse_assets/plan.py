@@ -141,7 +141,13 @@ def bronze_work(
     for path in sorted({*at_path, *known}):
         past = known.get(path) or PathState(path)
         raw = at_path.get(path)
-        new = _raw_digest(lake, raw, past.last) if raw else None
+        try:
+            new = _raw_digest(lake, raw, past.last) if raw else None
+        except FileNotFoundError:
+            raw = new = None  # it went after the listing
+        except OSError as error:
+            notices.append(f"{path}: {error.strerror}; make it a file that can be opened")
+            raw = new = None
         changed = raw is not None and (past.last is None or new != past.last.digest)
         if raw and changed:
             reason = "new" if past.last is None else "changed"

@@ -14,7 +14,8 @@ from lakehouse_assets.contract import Category, Column, Dataset
 from lakehouse_assets.parse.model import BLANKS, ORIGIN
 
 _WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
-_DATE: Final = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_YEAR: Final = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_DATE: Final = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
 _ZONE: Final = r"(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?|[+-]18(:?00)?)?"
 
@@ -84,8 +85,7 @@ def typed(column: Column, value: str) -> str:
         # A zone can carry the instant out of the years that a timestamp may have.
         return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
     if column.type == "DATE":
-        cast = _where(value, rf"^{_DATE}\z", f"try_cast({value} AS DATE)")
-        return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
+        return _where(value, rf"^{_DATE}\z", f"try_cast({value} AS DATE)")
     if column.type == "BOOLEAN":
         return f"CASE {value} WHEN '1' THEN true WHEN '0' THEN false END"
     return value

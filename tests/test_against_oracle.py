@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ from harness import (
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
+from test_parity import TEXTS, verdicts
 
 from data.generate import Fate, LandedFile, Shop, Size
 
@@ -373,6 +374,20 @@ def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
     lake.check()
     lake.apply(Withdraw("orders", D1, "o.csv"))
     lake.settle()
+
+
+def test_every_text_means_what_the_oracle_says(spark: SparkSession) -> None:
+    """Each nasty text, as each type."""
+    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - the oracle's are UTC without saying so
+    for row in verdicts(spark)[1:]:
+        text = (TEXTS[row["_row"]] or "").strip(" \t\r\n\u00a0")
+        found = {
+            "bigint": row["whole"] and int(row["whole"]),
+            "int": row["small"] and int(row["small"]),
+            "decimal(12,2)": row["money"] and oracle.Decimal(row["money"]),
+            "timestamp": row["moment"] and epoch + timedelta(microseconds=int(row["moment"])),
+        }
+        assert found == {kind: oracle.TYPES[kind](text) for kind in found}, text
 
 
 # ------------------------------------------------------------------------ runs that die halfway

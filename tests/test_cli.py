@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import socket
 import subprocess
 import sys
 from datetime import date
@@ -149,8 +150,10 @@ def test_ragged_and_unsplittable_lines_keep_their_text(house: Lakehouse) -> None
     assert "row.unsplittable" in shown
 
 
-def test_out_of_place_files_are_told_and_fail_nothing(house: Lakehouse) -> None:
-    """A folder that is no date, a dataset that is none, a file beside the folders: a line each."""
+def test_out_of_place_files_are_told_and_fail_nothing(
+    house: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No date, no dataset, beside the folders, a name that is no text, not to be opened: a line."""
     for name, content in GOOD.items():
         put(house, name, content)
     (house.root / "raw" / "orders" / "april").mkdir()
@@ -160,10 +163,16 @@ def test_out_of_place_files_are_told_and_fail_nothing(house: Lakehouse) -> None:
     (house.root / "raw" / "loose.csv").write_text("a\n")
     put(house, "orders.csv", ORDERS, "1999-01-01")
     put(house, "orders.csv.tmp", "half")
+    put(house, "orders_caf\udce9.csv", ORDERS)  # Latin-1, as some zips hold names
+    monkeypatch.chdir(house.root / "raw" / "orders" / "2025-04-15")  # its name must be short
+    with socket.socket(socket.AF_UNIX) as closed:  # like a file that only others may open
+        closed.bind("orders_s.csv")
     ended = house("run")
     assert ended.code == 0, ended.err
+    assert house.value("SELECT count(*) FROM silver.orders") == 2
     for start in ("orders/april/o.csv: ", "refunds/2025-04-15/r.csv: ", "loose.csv: ",
-                  "orders/1999-01-01/orders.csv: "):  # fmt: skip
+                  "orders/1999-01-01/orders.csv: ", "orders/2025-04-15/orders_s.csv: ",
+                  r"orders/2025-04-15/orders_caf\udce9.csv: its name is not UTF-8"):  # fmt: skip
         assert sum(line.startswith(start) for line in ended.err.splitlines()) == 1, ended.err
     assert "tmp" not in ended.err
 
@@ -175,6 +184,7 @@ def test_out_of_place_files_are_told_and_fail_nothing(house: Lakehouse) -> None:
         (("land", "{mystery}", "--date", "2025-04-15"), "--dataset"),
         (("land", "{orders}", "--date", "1999-01-01"), "outside the batch dates"),
         (("land", "{hidden}", "--date", "2025-04-15"), "passed over"),
+        (("land", "{latin}", "--date", "2025-04-15"), "not UTF-8"),
         (("land", "{orders}", "--date", "2025-04-15", "--dataset", "refunds"), "no dataset"),
         (("run", "--from", "2025-04-15"), "give both"),
         (("run", "--from", "2025-04-15", "--to", "2025-04-01"), "swap"),
@@ -189,7 +199,8 @@ def test_mistakes_end_in_one_clear_line(
     house: Lakehouse, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     """What a user did wrong is one line that says what to do, on standard error."""
-    named = {"{mystery}": "mystery.csv", "{orders}": "orders.csv", "{hidden}": "_orders.csv"}
+    named = {"{mystery}": "mystery.csv", "{orders}": "orders.csv", "{hidden}": "_orders.csv",
+             "{latin}": "orders_caf\udce9.csv"}  # fmt: skip
     for name in named.values():
         (tmp_path / name).write_text(ORDERS)
     ended = house(*(str(tmp_path / named[a]) if a in named else a for a in arguments))

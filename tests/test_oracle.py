@@ -80,6 +80,7 @@ def states(world: o.World) -> list[str]:
         ("timestamp", "2025-04-01T00:00:00+18:01", None),
         ("timestamp", "2025-02-29T00:00:00", None),
         ("timestamp", "0000-01-01T00:00:00", None),
+        ("timestamp", "0000-12-31T23:59:59-01:00", None),
     ],
 )
 def test_values(kind: str, text: str, value: object) -> None:
