@@ -378,7 +378,7 @@ def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
 
 def test_every_text_means_what_the_oracle_says(spark: SparkSession) -> None:
     """Each nasty text, as each type."""
-    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - the oracle's are UTC without saying so
+    epoch = datetime(1970, 1, 1)
     for row in verdicts(spark)[1:]:
         text = (TEXTS[row["_row"]] or "").strip(" \t\r\n\u00a0")
         found = {
