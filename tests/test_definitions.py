@@ -178,7 +178,8 @@ def lineage(spec: dg.AssetSpec) -> dict[str, list[str]]:
 
 
 def schema(spec: dg.AssetSpec) -> list[dg.TableColumn]:
-    return list(spec.metadata["dagster/column_schema"].columns)
+    found = spec.metadata.get("dagster/column_schema")  # what is no table has none
+    return list(found.columns) if found else []
 
 
 def described() -> dict[str, Any]:
