@@ -74,8 +74,7 @@ def _failure(report: RunReport) -> Message:
 def _data_quality(report: RunReport) -> Message:
     """Failed checks and bad files; a check that says no more than a bad file's line is left out."""
     checks = [c for c in report.checks if _says_more(c.description, report.files)]
-    subject = f"{_where(report)}: {len(report.checks)} check(s) failed, "
-    subject += f"{len(report.files)} bad file(s)"
+    subject = f"{_where(report)}: {len(checks)} check(s) failed, {len(report.files)} bad file(s)"
     lines = (*_some(report.files), *_some([_check(c) for c in checks]))
     return Message(Topic.DATA_QUALITY, subject, lines, report.run_id)
 
