@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets import assets, schedules
+from lakehouse_assets import assets, notifications, schedules
 from lakehouse_assets.job import table_ids
 from lakehouse_assets.registration import catalog_asset
+from resources import logs
+from resources.alerts import alerts
 from resources.archiver import Archiver
 from resources.catalog import catalog
 from resources.engines import engine
+from resources.metrics import metrics
 from resources.runners import LocalRunner
 from resources.settings import Settings
 
 settings = Settings.load()
+logs.configure(settings)
 days = assets.partitions(settings.first_date)
 
 defs = dg.Definitions(
@@ -31,10 +35,13 @@ defs = dg.Definitions(
         schedules.maintenance,
     ],
     schedules=[schedules.nightly],
+    sensors=notifications.SENSORS,
     resources={
         "runner": LocalRunner(engine=engine(settings)),
         "archiver": Archiver(on=settings.archive),
         "catalog": catalog(settings),
+        "alerts": alerts(settings),
+        "metrics": metrics(settings),
     },
     # One process: the embedded engine starts once and uses every core by itself.
     executor=dg.in_process_executor,

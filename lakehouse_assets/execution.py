@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lakehouse_assets.assets import REPLAY_TAG
+from lakehouse_assets.reports import cause
 from resources.instance import open_instance
 
 if TYPE_CHECKING:
@@ -110,11 +111,7 @@ def stretches(dates: Sequence[date]) -> list[list[date]]:
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:
     for event in result.all_events:
         if event.is_step_failure and event.step_key != "receipts":
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            text = " ".join(error.message.split()) if error else "failed"
-            return f"{event.step_key}: {text}; see the run in `lakehouse ui`"
+            return f"{cause(event)}; see the run in `lakehouse ui`"
     return None
 
 

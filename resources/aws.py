@@ -26,6 +26,7 @@ def client(service: str, region: str | None = None) -> Any:
 def clear_errors(resource: str) -> Iterator[None]:
     """Turn what the SDK raises into one clear line about this resource. Raises AwsError."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
         yield
@@ -34,7 +35,7 @@ def clear_errors(resource: str) -> Iterator[None]:
         problem = f"{error.operation_name} refused: {told['Code']}: {told['Message']}"
         advice = _advice(told["Code"], error.operation_name)
         raise AwsError(f"{resource}: {' '.join(problem.split())}; {advice}") from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         advice = "check the AWS credentials, AWS_DEFAULT_REGION and the network"
         raise AwsError(f"{resource}: {' '.join(str(error).split())}; {advice}") from None
 

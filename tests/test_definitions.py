@@ -98,6 +98,8 @@ def test_the_seal_holds(tmp_path: Path) -> None:
         ("lakehouse_assets.job", ["dagster"]),
         ("lakehouse_assets.plan", ["dagster", "pyspark"]),
         ("lakehouse_assets.ledger", ["dagster", "pyspark"]),
+        ("lakehouse_assets.catalog", ["dagster", "pyspark", "boto3"]),
+        ("lakehouse_assets.messages", ["dagster"]),
         ("lakehouse_assets.cli", ["dagster", "pyspark", "duckdb"]),
     ],
 )
@@ -178,9 +180,8 @@ def lineage(spec: dg.AssetSpec) -> dict[str, list[str]]:
 
 
 def schema(spec: dg.AssetSpec) -> list[dg.TableColumn]:
-    """A table's columns; none of what is no table."""
-    known = spec.metadata.get("dagster/column_schema")
-    return list(known.columns) if known else []
+    found = spec.metadata.get("dagster/column_schema")  # what is no table has none
+    return list(found.columns) if found else []
 
 
 def described() -> dict[str, Any]:
@@ -286,6 +287,13 @@ def test_todays_files_can_run() -> None:
     assert days is not None
     now = dg.DailyPartitionsDefinition("2024-01-01").get_partition_keys()[-1]
     assert days.get_partition_keys()[-1] > now
+
+
+def test_every_end_of_a_run_is_told_of() -> None:
+    """By sensors that are on from the start, and see runs of the command line too."""
+    sensors = [s for s in loaded().sensors or () if isinstance(s, dg.RunStatusSensorDefinition)]
+    assert {s.name for s in sensors} == {"tell_of_success", "tell_of_failure", "tell_of_canceled"}
+    assert all(s.default_status is dg.DefaultSensorStatus.RUNNING for s in sensors)
 
 
 # Dagster 1.13.27 asks its own context by an old name when it makes a resource ready.

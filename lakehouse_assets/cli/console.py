@@ -17,6 +17,8 @@ from rich.table import Table as RichTable
 
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.tables import DATASETS
+from resources import logs
+from resources.settings import LogLevel, Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +34,12 @@ app = typer.Typer(
 )
 out = Console()
 err = Console(stderr=True)
+
+
+@app.callback()
+def start() -> None:
+    """What goes before every command: where its log goes."""
+    logs.configure(Settings.load(), LogLevel.WARNING)
 
 
 class Format(StrEnum):
