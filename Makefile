@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long torture torture-control lint format bench lock clean
+.PHONY: help install demo ui test coverage test-long test-athena torture torture-control lint format bench lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ coverage: install  ## Run the same tests and show which lines none of them reach
 
 test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
 	@$(BIN)/python -m pytest -m long
+
+test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)
+	@$(BIN)/python -m pytest -m athena
 
 torture: install  ## Thousands of bad inputs, random histories and injected faults (about an hour)
 	@$(BIN)/python -m tests.torture.bad_inputs --count 12500

@@ -1,51 +1,124 @@
-"""Queries over the lake's Delta tables with the embedded stand-in for Athena: DuckDB."""
+"""Queries over the lake's tables: on Athena, or on its embedded stand-in, DuckDB."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.ledger import FACTS, Fact
+from lakehouse_assets.queries import NamedQuery, views
 from lakehouse_assets.tables import queryable
+from resources.settings import QueryEngineName, Settings
 
 if TYPE_CHECKING:
     import duckdb
 
     from lakehouse_assets.lake import Lake
 
+Answer = tuple[list[str], list[tuple[Any, ...]]]
+
 
 class QueryError(LakehouseError):
     """A query that cannot be answered."""
 
 
+class QueryEngine(Protocol):
+    """Something that answers queries with column names and rows. Raises QueryError."""
+
+    def answer(self, sql: str) -> Answer:
+        """Answer a SELECT in the engine's own dialect, as a person typed it."""
+        ...
+
+    def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
+        """Answer a named query with values for its parameters, in their order."""
+        ...
+
+
+def query_engine(settings: Settings, as_of: Fact | None = None) -> QueryEngine:
+    """The engine that the settings name, over tables as a run left them (newest unless given)."""
+    if settings.query_engine is QueryEngineName.DUCKDB:
+        return DuckDBQueries(settings.lake(), as_of)
+    if as_of is not None:
+        raise QueryError(
+            "Athena reads no other version of Delta tables; leave --as-of out, or set "
+            "LAKEHOUSE_QUERY_ENGINE=duckdb"
+        )
+    from resources.athena import AthenaQueries  # noqa: PLC0415 - only who is on AWS pays for it
+
+    return AthenaQueries(
+        settings.athena_workgroup, settings.athena_results(), settings.catalog_prefix
+    )
+
+
 def tables() -> dict[str, Table]:
     """Every table that a query can name, by its name there."""
-    return {**queryable(), "ledger.receipts": RECEIPTS, "ledger.facts": FACTS}
+    return {**queryable(), RECEIPTS.id: RECEIPTS, FACTS.id: FACTS}
 
 
-def query(
-    lake: Lake, sql: str, as_of: Fact | None = None
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Answer a SELECT over tables named as ``gold.daily_sales`` or ``rejected.orders``.
+@dataclass(frozen=True)
+class DuckDBQueries:
+    """The embedded engine. Tables are named as ``gold.daily_sales`` or ``rejected.orders``.
 
-    With ``as_of``, a run's record, all tables are as that run had published them. Returns
-    column names and rows. Raises QueryError.
+    With ``as_of``, a run's record, all tables are as that run had published them.
     """
-    import duckdb  # noqa: PLC0415 - only who asks pays for it
 
-    connection = connect()
-    try:
-        _define(connection, lake, sql, as_of)
-        cursor = connection.execute(sql)
-        if cursor.description is None:
-            raise QueryError("the query gives no rows; write a SELECT")
-        return [d[0] for d in cursor.description], cursor.fetchall()
-    except duckdb.Error as error:
-        raise QueryError(f"{' '.join(str(error).split())}; correct the query") from None
-    finally:
-        connection.close()
+    lake: Lake
+    as_of: Fact | None = None
+
+    def answer(self, sql: str) -> Answer:
+        """Answer a SELECT in DuckDB's dialect."""
+        return self._answer(sql, [])
+
+    def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
+        """Answer a named query with values for its parameters, in their order."""
+        return self._answer(_translated(query), values)
+
+    def _answer(self, sql: str, values: Sequence[date]) -> Answer:
+        import duckdb  # noqa: PLC0415 - only who asks pays for it
+
+        connection = connect()
+        try:
+            self._define(connection, sql)
+            cursor = connection.execute(sql, values)
+            if cursor.description is None:
+                raise QueryError("the query gives no rows; write a SELECT")
+            return [d[0] for d in cursor.description], cursor.fetchall()
+        except duckdb.Error as error:
+            raise QueryError(f"{' '.join(str(error).split())}; correct the query") from None
+        finally:
+            connection.close()
+
+    def _define(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+        """Define what the query may mean: tables, each at one version, and views over them."""
+        text = _plain(sql)
+        asked = {name: _translated(view) for name, view in views().items() if name in text}
+        text = " ".join([text, *map(_plain, asked.values())])
+        for name, table in tables().items():
+            if name in text:
+                _create_view(connection, name, self._rows(name, table))
+        for name, select in asked.items():
+            _create_view(connection, name, select)
+
+    def _rows(self, name: str, table: Table) -> str:
+        as_of, newest = self.as_of, self.lake.version(table)
+        own = table.layer == "ledger"  # only ever appended to, and numbered
+        version = as_of.detail["versions"].get(name) if as_of and not own else newest
+        if version is None or newest is None:
+            when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
+            raise QueryError(f"{name} has no rows yet{when}")
+        uri = self.lake.uri(table).replace("'", "''")
+        rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
+        return f"{rows} WHERE seq <= {as_of.seq}" if as_of and own else rows
+
+
+def query(lake: Lake, sql: str, as_of: Fact | None = None) -> Answer:
+    """Answer a SELECT on the embedded engine: column names and rows. Raises QueryError."""
+    return DuckDBQueries(lake, as_of).answer(sql)
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -61,24 +134,18 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _define(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, sql: str, as_of: Fact | None
-) -> None:
-    """Define the tables that the query may mean, as views on one version of each."""
-    text = sql.lower().replace('"', "")
-    for name, table in tables().items():
-        if name not in text:
-            continue
-        newest = lake.version(table)
-        own = table.layer == "ledger"  # only ever appended to, and numbered
-        version = as_of.detail["versions"].get(name) if as_of and not own else newest
-        if version is None or newest is None:
-            when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
-            raise QueryError(f"{name} has no rows yet{when}")
-        schema = name.split(".")[0]
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        uri = lake.uri(table).replace("'", "''")
-        rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
-        if as_of and own:
-            rows += f" WHERE seq <= {as_of.seq}"
-        connection.execute(f"CREATE VIEW {name} AS {rows}")
+def _translated(query: NamedQuery) -> str:
+    import sqlglot  # noqa: PLC0415 - only named queries need it
+
+    [sql] = sqlglot.transpile(query.sql, read="trino", write="duckdb")
+    return sql
+
+
+def _plain(sql: str) -> str:
+    return sql.lower().replace('"', "")
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    schema, _ = name.split(".")
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    connection.execute(f"CREATE VIEW {name} AS {select}")

@@ -46,6 +46,13 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class QueryEngineName(StrEnum):
+    """The engines that can answer queries."""
+
+    DUCKDB = "duckdb"
+    ATHENA = "athena"
+
+
 class SettingsError(LakehouseError):
     """A setting that cannot be used."""
 
@@ -85,6 +92,13 @@ class Settings(BaseSettings):
     engine: EngineName = Field(EngineName.SAIL, description="sail (embedded) or spark (JVM).")
     first_date: date = Field(date(2024, 1, 1), description="Earliest batch date.")
     spark_remote: str | None = Field(None, description="A Spark Connect URL to work on instead.")
+    query_engine: QueryEngineName = Field(
+        QueryEngineName.DUCKDB, description="duckdb (embedded) or athena answers queries."
+    )
+    athena_workgroup: str = Field("primary", description="Athena's workgroup.")
+    athena_output: str | None = Field(
+        None, description="s3:// folder of Athena's results; <processed>/athena_queries/."
+    )
     patience_seconds: float = Field(
         900.0, description="How long to wait for another process at work on the same table."
     )
@@ -165,3 +179,13 @@ class Settings(BaseSettings):
     def storage(self, root: str) -> Storage:
         """The storage of a zone: a folder, or a place on S3 as these settings guard it."""
         return storage(root, self.bucket_owner, self.kms_key)
+
+    def athena_results(self) -> str:
+        """Where Athena puts its results. Raises SettingsError where that is not on S3."""
+        place = self.athena_output or self.lake().storage.uri("athena_queries/")
+        if not place.startswith("s3://"):
+            raise SettingsError(
+                f"LAKEHOUSE_ATHENA_OUTPUT: Athena cannot write to {place}; "
+                "set it to s3://<bucket>/<folder>/"
+            )
+        return place

@@ -8,28 +8,61 @@ import typer
 
 from lakehouse_assets import plan as planning
 from lakehouse_assets import rewind
-from lakehouse_assets.cli.console import Format, FormatOption, app, print_rows, say, tell
+from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
 from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.queries import named, named_queries
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.settings import Settings
 
 
 @app.command("query")
 def query_command(
-    sql: Annotated[str, typer.Argument(help="A SELECT, such as: SELECT * FROM gold.daily_sales")],
+    sql: Annotated[
+        str | None, typer.Argument(help="A SELECT, such as: SELECT * FROM gold.daily_sales")
+    ] = None,
     form: FormatOption = Format.TABLE,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="RUN|TIME", help="As that run, or the last by that time, left it."),
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Ask a named query instead.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A value for the named query's parameter."),
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
 ) -> None:
-    """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts."""
-    from resources.queries import query  # noqa: PLC0415 - imports DuckDB
+    """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts.
 
-    lake = Settings.load().lake()
-    run = rewind.find(Ledger(lake).state(), as_of) if as_of is not None else None
-    names, rows = query(lake, sql, run)
-    print_rows(names, rows, form)
+    By name: `lakehouse query --name customers --param as_of=2025-04-30`. Queries that need no
+    parameter are also tables of their own: views.*.
+    """
+    if [sql is not None, name is not None, names].count(True) != 1:
+        fail("say one of: a SELECT, --name NAME, --list")
+    if names:
+        rows = [(q.name, " ".join(q.parameters), q.purpose) for q in named_queries().values()]
+        print_rows(["name", "parameters", "purpose"], rows, form)
+        return
+    from resources.queries import query_engine  # noqa: PLC0415 - imports DuckDB or boto3
+
+    settings = Settings.load()
+    run = rewind.find(Ledger(settings.lake()).state(), as_of) if as_of is not None else None
+    engine = query_engine(settings, run)
+    if name is not None:
+        query = named(name)
+        found = engine.answer_named(query, query.values(_given(param or [])))
+    else:
+        found = engine.answer(sql or "")
+    print_rows(*found, form)
+
+
+def _given(parameters: list[str]) -> dict[str, str]:
+    for parameter in parameters:
+        if "=" not in parameter:
+            fail(f"--param {parameter}: has no value; write --param NAME=VALUE")
+    return dict(parameter.split("=", 1) for parameter in parameters)
 
 
 @app.command("status")

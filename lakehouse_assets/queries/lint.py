@@ -1,0 +1,139 @@
+"""What keeps named queries to what Athena and the embedded engine answer alike.
+
+What is not known to be answered alike is refused: a query may use the forms listed here, and
+`make test-athena` compares each of them on both engines, value by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from lakehouse_assets.contract import RECEIPTS
+from lakehouse_assets.tables import queryable
+
+_STRUCTURE: Final = (
+    *(exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Union),
+    *(exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias, exp.Alias, exp.Identifier),
+    *(exp.Order, exp.Ordered, exp.Limit, exp.Distinct, exp.Unnest, exp.Column, exp.Star),
+    *(exp.Window, exp.WindowSpec, exp.Interval, exp.Var, exp.DataType, exp.DataTypeParam),
+    *(exp.Literal, exp.Null, exp.Boolean, exp.Placeholder, exp.Paren),
+)
+_OPERATORS: Final = (
+    *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg),
+    *(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Is),
+    *(exp.And, exp.Or, exp.Not, exp.Case, exp.If, exp.Cast),
+)
+_FUNCTIONS: Final = (
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Nullif),
+    *(exp.DateDiff, exp.TimestampTrunc, exp.RowNumber, exp.Rank, exp.Ntile, exp.Lag),
+)
+ALLOWED: Final = frozenset({*_STRUCTURE, *_OPERATORS, *_FUNCTIONS})
+"""What a query's tree may be made of."""
+
+_TYPES: Final = frozenset({exp.DType.DATE, exp.DType.DECIMAL})
+_UNITS: Final = frozenset({"MONTH", "QUARTER", "YEAR"})
+_TABLES: Final = {RECEIPTS.id: RECEIPTS, **queryable()}
+_TIMES: Final = {c.name for t in _TABLES.values() for c in t.columns if c.type == "TIMESTAMP"}
+_INSTEAD: Final[dict[type[exp.Expr], str]] = {
+    exp.AtTimeZone: "days: they are of UTC already",
+    exp.Avg: "a sum divided by a count",
+    exp.DayOfWeek: "date_diff('day', DATE '2001-01-01', <day>) % 7, which is 0 on Mondays",
+    exp.DayOfWeekIso: "date_diff('day', DATE '2001-01-01', <day>) % 7, which is 0 on Mondays",
+    exp.Extract: "date_trunc, or date_diff('day', DATE '2001-01-01', <day>) % 7 for week days",
+    exp.Greatest: "CASE: a null among its values is passed over by one engine only",
+    exp.Least: "CASE: a null among its values is passed over by one engine only",
+    exp.Version: "the table as it is: Athena reads no other version of Delta tables",
+}
+
+
+def lint(sql: str) -> list[str]:
+    """What keeps the text from being a named query, a line each; nothing where it may be one."""
+    try:
+        statements = sqlglot.parse(sql, read="trino")
+    except SqlglotError as error:
+        return [f"cannot be parsed: {str(error).splitlines()[0]}"]
+    [tree, *more] = statements
+    if more or not isinstance(tree, exp.Select | exp.Union):
+        return ["is no single SELECT; Athena only reads these tables"]
+    faults = [*_order(tree), *_tables(tree), *(fault for n in tree.walk() for fault in _faults(n))]
+    return list(dict.fromkeys(faults))
+
+
+def _order(tree: exp.Select | exp.Union) -> Iterator[str]:
+    order = tree.args.get("order")
+    if order is None:
+        yield "has no ORDER BY; rows come in another order each time"
+    elif any(o.this.name not in tree.named_selects for o in order.expressions):
+        yield "orders by what it does not show; order by columns of the result"
+
+
+def _tables(tree: exp.Expr) -> Iterator[str]:
+    own = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        name = ".".join(part.name for part in table.parts)
+        if name not in _TABLES and name not in own:
+            yield f"{name}: no such table; name one such as gold.daily_sales"
+
+
+def _faults(node: exp.Expr) -> Iterator[str]:
+    """What is wrong with one node of the tree, seen with what stands around it."""
+    if type(node) not in ALLOWED:
+        instead = _INSTEAD.get(type(node), "what lint.py allows, or add it there and to its tests")
+        yield f"{_shown(node)}: not known to be answered alike; use {instead}"
+    elif isinstance(node, exp.Div):
+        yield from _division(node)
+    elif isinstance(node, exp.Cast):
+        yield from _cast(node)
+    elif isinstance(node, exp.DateDiff) and node.text("unit").upper() != "DAY":
+        yield f"{_shown(node)}: one engine counts whole units, one those begun; use days"
+    elif isinstance(node, exp.TimestampTrunc) and not (
+        node.text("unit").upper() in _UNITS and _is_cast(node.parent, exp.DType.DATE)
+    ):
+        yield f"{_shown(node)}: write CAST(date_trunc('month', ...) AS DATE), quarter or year"
+    elif isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
+        yield "*: a table's columns may become more; name those that are meant"
+    elif isinstance(node, exp.Placeholder) and not _is_cast(node.parent, exp.DType.DATE):
+        yield "?: has no type of its own; write CAST(? AS DATE)"
+    elif isinstance(node, exp.Column) and node.name in _TIMES:
+        yield f"{node.name}: Athena cuts times to milliseconds; use the day beside it"
+    elif isinstance(node, exp.Limit) and not (node.parent and node.parent.args.get("order")):
+        yield f"{_shown(node)}: keeps other rows each time; add an ORDER BY"
+
+
+def _division(node: exp.Div) -> Iterator[str]:
+    # Whole numbers are divided differently, and the scale of a decimal quotient is another.
+    result = node.parent
+    below = node.expression
+    if not (
+        _is_cast(node.this, exp.DType.DOUBLE)
+        and _is_cast(below.this if isinstance(below, exp.Nullif) else below, exp.DType.DOUBLE)
+        and _is_cast(result, exp.DType.DECIMAL)
+    ):
+        yield (
+            f"{_shown(node)}: write CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) "
+            "AS DECIMAL(18, 4)), without NULLIF where b is never 0"
+        )
+
+
+def _cast(node: exp.Cast) -> Iterator[str]:
+    if _is_cast(node, exp.DType.DOUBLE):
+        above = node.parent.parent if isinstance(node.parent, exp.Nullif) else node.parent
+        if not isinstance(above, exp.Div):
+            yield f"{_shown(node)}: sums and texts of doubles differ; only to be divided"
+    elif node.to.this not in _TYPES or (
+        node.to.this is exp.DType.DECIMAL and len(node.to.expressions) != len(("digits", "scale"))
+    ):
+        yield f"{_shown(node)}: cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
+
+
+def _is_cast(node: exp.Expr | None, to: exp.DType) -> bool:
+    return type(node) is exp.Cast and node.to.this is to
+
+
+def _shown(node: exp.Expr) -> str:
+    return node.sql("trino")

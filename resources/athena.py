@@ -1,0 +1,137 @@
+"""Queries on Athena, over the tables of the Glue Catalog."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from lakehouse_assets.queries import NamedQuery, views
+from resources.queries import Answer, QueryError
+
+_ASK_EVERY_SECONDS: Final = 0.5
+_VALUES: Final[Mapping[str, Callable[[str], Any]]] = {
+    "integer": int,
+    "bigint": int,
+    "decimal": Decimal,
+    "double": float,
+    "boolean": lambda text: text == "true",
+    "date": date.fromisoformat,
+}
+"""How a value is read from the text that Athena sends; other types stay text."""
+
+
+@dataclass(frozen=True)
+class AthenaQueries:
+    """Athena. Credentials, region and endpoint come from where every AWS tool looks for them.
+
+    ``output`` is the S3 folder of the results; ``prefix`` is what the catalog's databases begin
+    with: named queries mean ``<prefix>gold.daily_sales`` by ``gold.daily_sales``.
+    """
+
+    workgroup: str
+    output: str
+    prefix: str = ""
+
+    def answer(self, sql: str) -> Answer:
+        """Answer a SELECT in Athena's dialect, with databases named as the catalog does."""
+        return self._answer(sql, [])
+
+    def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
+        """Answer a named query with values for its parameters, in their order."""
+        return self._answer(in_catalog(query.sql, self.prefix), [f"'{v}'" for v in values])
+
+    def create_views(self) -> list[str]:
+        """Create the views in the catalog, or bring them up to date; returns their names."""
+        names = []
+        for sql in view_statements(self.prefix):
+            self._answer(sql, [])
+            names.append(sql.split(" AS", 1)[0].split()[-1])
+        return names
+
+    def _answer(self, sql: str, parameters: Sequence[str]) -> Answer:
+        with self._clear_errors():
+            import boto3  # noqa: PLC0415 - half a second that only who asks Athena pays
+
+            athena = boto3.client("athena")
+            started = athena.start_query_execution(
+                QueryString=sql,
+                WorkGroup=self.workgroup,
+                ResultConfiguration={"OutputLocation": self.output},
+                **({"ExecutionParameters": list(parameters)} if parameters else {}),
+            )
+            execution = started["QueryExecutionId"]
+            self._wait(athena, execution)
+            return _rows(athena, execution)
+
+    def _wait(self, athena: Any, execution: str) -> None:
+        try:
+            while True:
+                found = athena.get_query_execution(QueryExecutionId=execution)
+                status = found["QueryExecution"]["Status"]
+                if status["State"] == "SUCCEEDED":
+                    return
+                if status["State"] in {"FAILED", "CANCELLED"}:
+                    reason = " ".join(status.get("StateChangeReason", "no reason given").split())
+                    raise QueryError(
+                        f"Athena: query {execution} {status['State'].lower()}: {reason}; "
+                        "correct the query, or look it up in Athena's history"
+                    )
+                time.sleep(_ASK_EVERY_SECONDS)
+        except KeyboardInterrupt:
+            athena.stop_query_execution(QueryExecutionId=execution)
+            raise
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise QueryError(
+                f"Athena (workgroup {self.workgroup}, results in {self.output}): "
+                f"{' '.join(str(error).split())}; check AWS_REGION, the credentials, "
+                "LAKEHOUSE_ATHENA_WORKGROUP and LAKEHOUSE_ATHENA_OUTPUT"
+            ) from None
+
+
+def in_catalog(sql: str, prefix: str) -> str:
+    """A named query's text with its tables named as a catalog with that prefix names them."""
+    if not prefix:
+        return sql
+    import sqlglot  # noqa: PLC0415 - only who has a prefix needs it
+    from sqlglot import exp  # noqa: PLC0415
+
+    tree = sqlglot.parse_one(sql, read="trino")
+    for table in tree.find_all(exp.Table):
+        if table.db:
+            table.set("db", exp.to_identifier(f"{prefix}{table.db}"))
+    return tree.sql("trino")
+
+
+def view_statements(prefix: str) -> Iterator[str]:
+    """The statements, in Athena's dialect, that create every view or bring it up to date."""
+    for name, query in views().items():
+        yield f"CREATE OR REPLACE VIEW {prefix}{name} AS\n{in_catalog(query.sql, prefix)}"
+
+
+def _rows(athena: Any, execution: str) -> Answer:
+    names: list[str] = []
+    rows: list[tuple[Any, ...]] = []
+    pages = athena.get_paginator("get_query_results")
+    for number, page in enumerate(pages.paginate(QueryExecutionId=execution)):
+        columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+        names = [column["Name"] for column in columns]
+        kinds = [_VALUES.get(column["Type"], str) for column in columns]
+        # The first row of all is the header.
+        for row in page["ResultSet"]["Rows"][1 if number == 0 else 0 :]:
+            texts = [cell.get("VarCharValue") for cell in row["Data"]]
+            rows.append(
+                tuple(None if t is None else kind(t) for kind, t in zip(kinds, texts, strict=True))
+            )
+    return names, rows

