@@ -41,6 +41,15 @@ CASES = [
 ]
 """Every query, those with parameters for several days."""
 
+
+def quotient(above: str, below: str, places: int) -> str:
+    """A quotient as queries must write it."""
+    return (
+        f"CAST(CAST(CAST({above} AS DOUBLE) / NULLIF(CAST({below} AS DOUBLE), 0) "
+        f"AS DECIMAL(38, {places + 4})) AS DECIMAL(18, {places}))"
+    )
+
+
 _DAILY = "FROM gold.daily_sales AS d ORDER BY order_date"
 FORMS = {
     "sums and counts": """
@@ -69,25 +78,23 @@ FORMS = {
         FROM silver.orders ORDER BY order_id""",
     "decimals": f"""
         SELECT order_date, revenue + 1 AS a, revenue - 0.005 AS b, revenue * 3 AS c,
-            revenue * revenue AS d, revenue % 7 AS e, revenue + average_order_value AS f,
+            revenue * 1.125 AS d, revenue % 7 AS e, revenue + average_order_value AS f,
             CAST(revenue AS DECIMAL(20, 4)) AS g, CAST(average_order_value AS DECIMAL(18, 2)) AS h,
             CAST(-average_order_value AS DECIMAL(18, 1)) AS i, CAST(orders AS DECIMAL(18, 2)) AS j,
             revenue > 1.5 * orders AS k {_DAILY}""",
     "quotients": f"""
         SELECT order_date,
-            CAST(CAST(revenue AS DOUBLE) / CAST(orders AS DOUBLE) AS DECIMAL(18, 4)) AS a,
-            CAST(
-                CAST(orders AS DOUBLE) / NULLIF(CAST(revenue AS DOUBLE), 0) AS DECIMAL(18, 4)
-            ) AS b,
-            CAST(CAST(orders AS DOUBLE) / CAST(32 AS DOUBLE) AS DECIMAL(18, 4)) AS c,
-            CAST(CAST(-orders AS DOUBLE) / CAST(32 AS DOUBLE) AS DECIMAL(18, 4)) AS d,
-            CAST(CAST(revenue AS DOUBLE) / CAST(3 AS DOUBLE) AS DECIMAL(18, 2)) AS e {_DAILY}""",
-    "every half is rounded alike": """
+            {quotient("revenue", "orders", 4)} AS a,
+            {quotient("orders", "revenue", 4)} AS b,
+            {quotient("orders", "32", 4)} AS c,
+            {quotient("-orders", "32", 4)} AS d,
+            {quotient("revenue", "3", 2)} AS e {_DAILY}""",
+    "every half is rounded alike": f"""
         SELECT order_id,
-            CAST(CAST(order_id % 4096 AS DOUBLE) / CAST(32 AS DOUBLE) AS DECIMAL(18, 4)) AS a,
-            CAST(CAST(order_id % 4096 AS DOUBLE) / CAST(200 AS DOUBLE) AS DECIMAL(18, 2)) AS b,
-            CAST(CAST(order_id % 4096 AS DOUBLE) / CAST(2000 AS DOUBLE) AS DECIMAL(18, 2)) AS c,
-            CAST(CAST(total_amount AS DOUBLE) / CAST(8 AS DOUBLE) AS DECIMAL(18, 4)) AS d
+            {quotient("order_id % 4096", "32", 4)} AS a,
+            {quotient("order_id % 4096", "200", 2)} AS b,
+            {quotient("order_id % 4096", "2000", 2)} AS c,
+            {quotient("total_amount", "8", 4)} AS d
         FROM silver.orders ORDER BY order_id""",
     "whole numbers": """
         SELECT id, (order_id + 1) * 2 - product_id AS a, order_id % 7 AS b,
@@ -206,7 +213,7 @@ def described(lake: Lake, table: Table) -> dict[str, Any]:
         "StorageDescriptor": {
             "Columns": [],
             "Location": f"s3://{BUCKET}/{lake.path(table)}",
-            "SerdeInfo": {},
+            "SerdeInfo": {"Parameters": {"path": f"s3://{BUCKET}/{lake.path(table)}"}},
         },
     }
 

@@ -105,15 +105,18 @@ def test_ctrl_c_stops_the_query(house: Lakehouse, service: Service) -> None:
     [
         ({"LAKEHOUSE_ATHENA_WORKGROUP": "nobody"}, "WorkGroup nobody is not found"),
         ({"AWS_ENDPOINT_URL_ATHENA": "http://127.0.0.1:9"}, "Could not connect"),
-        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none"}, "region"),
+        ({"AWS_REGION": None, "AWS_DEFAULT_REGION": None, "AWS_CONFIG_FILE": "/none"}, "region"),
     ],
 )
 def test_one_clear_line(
-    service: Service, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], says: str
+    service: Service, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], says: str
 ) -> None:
     """What is wrong at Athena, and what to check."""
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
     with pytest.raises(QueryError, match=says) as raised:
         query_engine(Settings.load()).answer_named(DAILY)
     assert "check AWS_REGION" in str(raised.value)

@@ -36,6 +36,7 @@ ALLOWED: Final = frozenset({*_STRUCTURE, *_OPERATORS, *_FUNCTIONS})
 """What a query's tree may be made of."""
 
 _TYPES: Final = frozenset({exp.DType.DATE, exp.DType.DECIMAL})
+_GUARD_DIGITS: Final = 4
 _UNITS: Final = frozenset({"MONTH", "QUARTER", "YEAR"})
 _TABLES: Final = {RECEIPTS.id: RECEIPTS, **queryable()}
 _TIMES: Final = {c.name for t in _TABLES.values() for c in t.columns if c.type == "TIMESTAMP"}
@@ -106,17 +107,19 @@ def _faults(node: exp.Expr) -> Iterator[str]:
 
 
 def _division(node: exp.Div) -> Iterator[str]:
-    # Whole numbers are divided differently, and the scale of a decimal quotient is another.
-    result = node.parent
-    below = node.expression
+    # Whole numbers are divided differently, the scale of a decimal quotient is another, and of
+    # a double's halves (9.075) one engine rounds the text, the other what is really stored.
+    below, exact, result = node.expression, node.parent, node.parent and node.parent.parent
     if not (
         _is_cast(node.this, exp.DType.DOUBLE)
         and _is_cast(below.this if isinstance(below, exp.Nullif) else below, exp.DType.DOUBLE)
+        and _is_cast(exact, exp.DType.DECIMAL)
         and _is_cast(result, exp.DType.DECIMAL)
+        and _scale(exact) == _scale(result) + _GUARD_DIGITS
     ):
         yield (
-            f"{_shown(node)}: write CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) "
-            "AS DECIMAL(18, 4)), without NULLIF where b is never 0"
+            f"{_shown(node)}: write CAST(CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) "
+            "AS DECIMAL(38, 8)) AS DECIMAL(18, 4)), without NULLIF where b is never 0"
         )
 
 
@@ -125,14 +128,17 @@ def _cast(node: exp.Cast) -> Iterator[str]:
         above = node.parent.parent if isinstance(node.parent, exp.Nullif) else node.parent
         if not isinstance(above, exp.Div):
             yield f"{_shown(node)}: sums and texts of doubles differ; only to be divided"
-    elif node.to.this not in _TYPES or (
-        node.to.this is exp.DType.DECIMAL and len(node.to.expressions) != len(("digits", "scale"))
-    ):
+    elif node.to.this not in _TYPES or (node.to.this is exp.DType.DECIMAL and _scale(node) is None):
         yield f"{_shown(node)}: cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
 
 
 def _is_cast(node: exp.Expr | None, to: exp.DType) -> bool:
     return type(node) is exp.Cast and node.to.this is to
+
+
+def _scale(cast: exp.Cast) -> int | None:
+    _, scale = [*cast.to.expressions, None, None][:2]
+    return None if scale is None else int(scale.name)
 
 
 def _shown(node: exp.Expr) -> str:
