@@ -95,7 +95,7 @@ FORMS = {
             {quotient("order_id % 4096", "200", 2)} AS b,
             {quotient("order_id % 4096", "2000", 2)} AS c,
             {quotient("total_amount", "8", 4)} AS d
-        FROM silver.orders ORDER BY order_id""",
+        FROM silver.orders WHERE total_amount < 90000000 ORDER BY order_id""",
     "whole numbers": """
         SELECT id, (order_id + 1) * 2 - product_id AS a, order_id % 7 AS b,
             (add_to_cart_order - 5) % 3 AS c, -product_id AS d, reordered + 1 AS e
