@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
 
 import boto3
 import pytest
@@ -14,11 +13,11 @@ from test_cli import ITEMS as SOME_ITEMS
 from test_cli import put
 from trino_server import Trino, running
 
-from lakehouse_assets.contract import Table
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.queries import NamedQuery, named_queries, parse, views
 from lakehouse_assets.queries.lint import ALLOWED, lint
 from resources.athena import view_statements
+from resources.catalog import GlueCatalog
 from resources.queries import Answer, DuckDBQueries, tables
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store
@@ -180,7 +179,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 def trino(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
     """Trino over a catalog of the same tables."""
     with Store() as store, pytest.MonkeyPatch.context() as patch:
-        environment = store.environment(failing=False)
+        environment = store.environment(failing=False) | {"LAKEHOUSE_ROOT": f"s3://{BUCKET}"}
         for name, value in environment.items():
             patch.setenv(name, value)
         register(lake)
@@ -191,31 +190,13 @@ def trino(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trin
 
 
 def register(lake: Lake) -> None:
-    """Put the lake's tables into S3 and Glue: no more than Trino needs."""
-    s3, glue = boto3.client("s3"), boto3.client("glue")
-    for name in ("views", *sorted({table.layer for table in tables().values()})):
-        location = f"s3://{BUCKET}/{name}/"
-        glue.create_database(DatabaseInput={"Name": f"{PREFIX}{name}", "LocationUri": location})
+    """Put the lake's tables into S3, and into Glue as the project does."""
+    s3 = boto3.client("s3")
     for table in tables().values():
-        if lake.version(table) is None:
-            continue
         for stored in lake.storage.list(lake.path(table)):
-            s3.put_object(Bucket=BUCKET, Key=stored.path, Body=lake.storage.read(stored.path))
-        glue.create_table(DatabaseName=f"{PREFIX}{table.layer}", TableInput=described(lake, table))
-
-
-def described(lake: Lake, table: Table) -> dict[str, Any]:
-    """A table as Glue takes it; its columns are in its log."""
-    return {
-        "Name": table.name,
-        "TableType": "EXTERNAL_TABLE",
-        "Parameters": {"table_type": "DELTA", "spark.sql.sources.provider": "delta"},
-        "StorageDescriptor": {
-            "Columns": [],
-            "Location": f"s3://{BUCKET}/{lake.path(table)}",
-            "SerdeInfo": {"Parameters": {"path": f"s3://{BUCKET}/{lake.path(table)}"}},
-        },
-    }
+            data = lake.storage.read(stored.path)
+            s3.put_object(Bucket=BUCKET, Key=f"processed/{stored.path}", Body=data)
+    GlueCatalog(prefix=PREFIX).register()
 
 
 def told(answer: Answer) -> tuple[list[str], list[tuple[str, ...]]]:

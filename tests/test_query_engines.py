@@ -13,8 +13,9 @@ from commands import Lakehouse
 from test_cli import GOOD, put
 
 from lakehouse_assets.queries import NamedQuery, named_queries
-from resources.athena import AthenaQueries, in_catalog, view_statements
-from resources.queries import Answer, DuckDBQueries, QueryError, query_engine
+from resources.athena import AthenaQueries
+from resources.aws import AwsError
+from resources.queries import Answer, DuckDBQueries, query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 
 PREFIX = "shop_"
@@ -117,9 +118,10 @@ def test_one_clear_line(
             monkeypatch.delenv(name)
         else:
             monkeypatch.setenv(name, value)
-    with pytest.raises(QueryError, match=says) as raised:
+    with pytest.raises(AwsError, match=says) as raised:
         query_engine(Settings.load()).answer_named(DAILY)
-    assert "check AWS_REGION" in str(raised.value)
+    assert str(raised.value).startswith(f"Athena workgroup {Settings.load().athena_workgroup}, ")
+    assert "; check " in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -133,9 +135,11 @@ def test_results_need_a_place_on_s3(tmp_path: Path) -> None:
         query_engine(Settings(root=str(tmp_path), query_engine=athena))
 
 
-def test_views_for_the_catalog() -> None:
+def test_views_for_the_catalog(service: Service) -> None:
     """Every query without parameters, over tables named as the catalog does."""
-    statements = list(view_statements(PREFIX))
+    service.answer = lambda _sql, _parameters: ([], [])
+    AthenaQueries("analysts", "s3://lake/results/", PREFIX).create_views()
+    schema, *statements = [asked["QueryString"] for asked in service.asked]
+    assert schema == f"CREATE SCHEMA IF NOT EXISTS {PREFIX}views"
     assert len(statements) == sum(not q.parameters for q in named_queries().values())
     assert all(s.startswith(f"CREATE OR REPLACE VIEW {PREFIX}views.") for s in statements)
-    assert in_catalog(DAILY.sql, "") == DAILY.sql

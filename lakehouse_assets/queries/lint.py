@@ -35,7 +35,6 @@ _FUNCTIONS: Final = (
 ALLOWED: Final = frozenset({*_STRUCTURE, *_OPERATORS, *_FUNCTIONS})
 """What a query's tree may be made of."""
 
-_TYPES: Final = frozenset({exp.DType.DATE, exp.DType.DECIMAL})
 _GUARD_DIGITS: Final = 4
 _UNITS: Final = frozenset({"MONTH", "QUARTER", "YEAR"})
 _TABLES: Final = {RECEIPTS.id: RECEIPTS, **queryable()}
@@ -113,9 +112,9 @@ def _division(node: exp.Div) -> Iterator[str]:
     if not (
         _is_cast(node.this, exp.DType.DOUBLE)
         and _is_cast(below.this if isinstance(below, exp.Nullif) else below, exp.DType.DOUBLE)
-        and _is_cast(exact, exp.DType.DECIMAL)
-        and _is_cast(result, exp.DType.DECIMAL)
-        and _scale(exact) == _scale(result) + _GUARD_DIGITS
+        and (more := _scale(exact)) is not None
+        and (places := _scale(result)) is not None
+        and more == places + _GUARD_DIGITS
     ):
         yield (
             f"{_shown(node)}: write CAST(CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) "
@@ -128,7 +127,7 @@ def _cast(node: exp.Cast) -> Iterator[str]:
         above = node.parent.parent if isinstance(node.parent, exp.Nullif) else node.parent
         if not isinstance(above, exp.Div):
             yield f"{_shown(node)}: sums and texts of doubles differ; only to be divided"
-    elif node.to.this not in _TYPES or (node.to.this is exp.DType.DECIMAL and _scale(node) is None):
+    elif not _is_cast(node, exp.DType.DATE) and _scale(node) is None:
         yield f"{_shown(node)}: cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
 
 
@@ -136,9 +135,12 @@ def _is_cast(node: exp.Expr | None, to: exp.DType) -> bool:
     return type(node) is exp.Cast and node.to.this is to
 
 
-def _scale(cast: exp.Cast) -> int | None:
-    _, scale = [*cast.to.expressions, None, None][:2]
-    return None if scale is None else int(scale.name)
+def _scale(node: exp.Expr | None) -> int | None:
+    """The places of a cast to DECIMAL(digits, places); None for anything else."""
+    if not isinstance(node, exp.Cast) or not _is_cast(node, exp.DType.DECIMAL):
+        return None
+    _, *places = node.to.expressions or [None]
+    return int(places[0].name) if places else None
 
 
 def _shown(node: exp.Expr) -> str:
