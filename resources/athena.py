@@ -47,7 +47,7 @@ class AthenaQueries:
         return self._answer(in_catalog(query.sql, self.prefix), [f"'{v}'" for v in values])
 
     def create_views(self) -> None:
-        """Create every view in the catalog, or bring it up to date."""
+        """Make every view in the catalog what its query says."""
         with self._clear_errors():
             athena = client("athena")
             for statement in view_statements(self.prefix):

@@ -135,11 +135,14 @@ def test_results_need_a_place_on_s3(tmp_path: Path) -> None:
         query_engine(Settings(root=str(tmp_path), query_engine=athena))
 
 
-def test_views_for_the_catalog(service: Service) -> None:
+def test_views_for_the_catalog(house: Lakehouse, service: Service) -> None:
     """Every query without parameters, over tables named as the catalog does."""
     service.answer = lambda _sql, _parameters: ([], [])
-    AthenaQueries("analysts", "s3://lake/results/", PREFIX).create_views()
+    environment = {**service.environment(), "LAKEHOUSE_CATALOG_PREFIX": PREFIX}
+    there = Lakehouse(house.root.parent, **environment)
+    assert "views.daily_revenue" in there.ok("query", "--create-views")
     schema, *statements = [asked["QueryString"] for asked in service.asked]
     assert schema == f"CREATE SCHEMA IF NOT EXISTS {PREFIX}views"
     assert len(statements) == sum(not q.parameters for q in named_queries().values())
     assert all(s.startswith(f"CREATE OR REPLACE VIEW {PREFIX}views.") for s in statements)
+    assert all(f"{PREFIX}{layer}." in "".join(statements) for layer in ("gold", "ledger"))
