@@ -224,6 +224,7 @@ def test_one_clear_line(house: Lakehouse, arguments: tuple[str, ...], says: str)
         ("current_date", "CURRENT_DATE"),
         ("approx_distinct(orders)", "not known"),
         ("recorded_at", "milliseconds"),
+        ("order_date + INTERVAL '1' MONTH", "date_diff"),
         ("?", "CAST(? AS DATE)"),
     ],
 )
