@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from lakehouse_assets.queries import NamedQuery, views
-from resources.aws import client
+from lakehouse_assets.queries import VIEWS, NamedQuery, views
+from resources.aws import clear_errors, client
 from resources.queries import Answer, QueryError
 
 _ASK_EVERY_SECONDS: Final = 0.5
@@ -28,7 +28,7 @@ _VALUES: Final[Mapping[str, Callable[[str], Any]]] = {
 
 @dataclass(frozen=True)
 class AthenaQueries:
-    """Athena. Credentials, region and endpoint come from where every AWS tool looks for them.
+    """Athena: raises AwsError where it cannot be asked, QueryError where it cannot answer.
 
     ``output`` is the S3 folder of the results; ``prefix`` is what the catalog's databases begin
     with: named queries mean ``<prefix>gold.daily_sales`` by ``gold.daily_sales``.
@@ -46,26 +46,32 @@ class AthenaQueries:
         """Answer a named query with values for its parameters, in their order."""
         return self._answer(in_catalog(query.sql, self.prefix), [f"'{v}'" for v in values])
 
-    def create_views(self) -> list[str]:
-        """Create the views in the catalog, or bring them up to date; returns their names."""
-        names = []
-        for sql in view_statements(self.prefix):
-            self._answer(sql, [])
-            names.append(sql.split(" AS", 1)[0].split()[-1])
-        return names
+    def create_views(self) -> None:
+        """Make every view in the catalog what its query says."""
+        with self._clear_errors():
+            athena = client("athena")
+            for statement in view_statements(self.prefix):
+                self._run(athena, statement, [])
 
     def _answer(self, sql: str, parameters: Sequence[str]) -> Answer:
         with self._clear_errors():
             athena = client("athena")
-            started = athena.start_query_execution(
-                QueryString=sql,
-                WorkGroup=self.workgroup,
-                ResultConfiguration={"OutputLocation": self.output},
-                **({"ExecutionParameters": list(parameters)} if parameters else {}),
-            )
-            execution = started["QueryExecutionId"]
-            self._wait(athena, execution)
-            return _rows(athena, execution)
+            return _rows(athena, self._run(athena, sql, parameters))
+
+    def _clear_errors(self) -> AbstractContextManager[None]:
+        return clear_errors(f"Athena workgroup {self.workgroup}, results in {self.output}")
+
+    def _run(self, athena: Any, sql: str, parameters: Sequence[str]) -> str:
+        """Run a statement to its good end; returns the execution's id."""
+        started = athena.start_query_execution(
+            QueryString=sql,
+            WorkGroup=self.workgroup,
+            ResultConfiguration={"OutputLocation": self.output},
+            **({"ExecutionParameters": list(parameters)} if parameters else {}),
+        )
+        execution: str = started["QueryExecutionId"]
+        self._wait(athena, execution)
+        return execution
 
     def _wait(self, athena: Any, execution: str) -> None:
         try:
@@ -85,19 +91,6 @@ class AthenaQueries:
             athena.stop_query_execution(QueryExecutionId=execution)
             raise
 
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as boto3
-
-        try:
-            yield
-        except (BotoCoreError, ClientError) as error:
-            raise QueryError(
-                f"Athena (workgroup {self.workgroup}, results in {self.output}): "
-                f"{' '.join(str(error).split())}; check AWS_REGION, the credentials, "
-                "LAKEHOUSE_ATHENA_WORKGROUP and LAKEHOUSE_ATHENA_OUTPUT"
-            ) from None
-
 
 def in_catalog(sql: str, prefix: str) -> str:
     """A named query's text with its tables named as a catalog with that prefix names them."""
@@ -114,7 +107,8 @@ def in_catalog(sql: str, prefix: str) -> str:
 
 
 def view_statements(prefix: str) -> Iterator[str]:
-    """The statements, in Athena's dialect, that create every view or bring it up to date."""
+    """The statements, in Athena's dialect, that make every view what its query says."""
+    yield f"CREATE SCHEMA IF NOT EXISTS {prefix}{VIEWS}"
     for name, query in views().items():
         yield f"CREATE OR REPLACE VIEW {prefix}{name} AS\n{in_catalog(query.sql, prefix)}"
 

@@ -38,6 +38,10 @@ class QueryEngine(Protocol):
         """Answer a named query with values for its parameters, in their order."""
         ...
 
+    def create_views(self) -> None:
+        """Make every view what its query says; nothing where views are made as they are asked."""
+        ...
+
 
 def query_engine(settings: Settings, as_of: Fact | None = None) -> QueryEngine:
     """The engine that the settings name, over tables as a run left them (newest unless given)."""
@@ -77,6 +81,9 @@ class DuckDBQueries:
     def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
         """Answer a named query with values for its parameters, in their order."""
         return self._answer(_translated(query), values)
+
+    def create_views(self) -> None:
+        """Nothing to do: each answer defines those that it needs."""
 
     def _answer(self, sql: str, values: Sequence[date]) -> Answer:
         import duckdb  # noqa: PLC0415 - only who asks pays for it

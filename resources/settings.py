@@ -95,10 +95,9 @@ class Settings(BaseSettings):
     query_engine: QueryEngineName = Field(
         QueryEngineName.DUCKDB, description="duckdb (embedded) or athena answers queries."
     )
-    catalog_prefix: str = Field("", description="What the catalog's databases begin with.")
     athena_workgroup: str = Field("primary", description="Athena's workgroup.")
     athena_output: str | None = Field(
-        None, description="s3:// folder of Athena's results; <root>/processed/athena_queries/."
+        None, description="s3:// folder of Athena's results; <processed>/athena_queries/."
     )
     patience_seconds: float = Field(
         900.0, description="How long to wait for another process at work on the same table."
@@ -116,6 +115,7 @@ class Settings(BaseSettings):
     )
     # What tells of the tables, and of the runs.
     catalog: CatalogName = Field(CatalogName.NONE, description="Where tables are found by name.")
+    catalog_prefix: str = Field("", description="In front of each Glue database's name.")
     ui_url: str = Field("http://127.0.0.1:3000", description="Where messages' links lead.")
     sns_topics: str | None = Field(
         None,

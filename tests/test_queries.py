@@ -206,6 +206,7 @@ def test_one_clear_line(house: Lakehouse, arguments: tuple[str, ...], says: str)
         ("revenue / orders", "CAST(a AS DOUBLE)"),
         ("CAST(revenue AS DOUBLE) / CAST(orders AS DOUBLE)", "AS DECIMAL(18, 4)"),
         ("CAST(revenue / orders AS DECIMAL(18, 4))", "CAST(a AS DOUBLE)"),
+        ("CAST(CAST(orders AS DOUBLE) / CAST(8 AS DOUBLE) AS DECIMAL(18, 4))", "DECIMAL(38, 8)"),
         ("try(CAST(CAST(orders AS DOUBLE) / CAST(items AS DOUBLE) AS DECIMAL(18, 4)))", "TRY("),
         ("try_cast(orders AS DATE)", "TRY_CAST"),
         ("avg(revenue)", "a sum divided by a count"),
@@ -223,6 +224,7 @@ def test_one_clear_line(house: Lakehouse, arguments: tuple[str, ...], says: str)
         ("current_date", "CURRENT_DATE"),
         ("approx_distinct(orders)", "not known"),
         ("recorded_at", "milliseconds"),
+        ("order_date + INTERVAL '1' MONTH", "date_diff"),
         ("?", "CAST(? AS DATE)"),
     ],
 )

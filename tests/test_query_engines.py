@@ -13,8 +13,9 @@ from commands import Lakehouse
 from test_cli import GOOD, put
 
 from lakehouse_assets.queries import NamedQuery, named_queries
-from resources.athena import AthenaQueries, in_catalog, view_statements
-from resources.queries import Answer, DuckDBQueries, QueryError, query_engine
+from resources.athena import AthenaQueries
+from resources.aws import AwsError
+from resources.queries import Answer, DuckDBQueries, query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 
 PREFIX = "shop_"
@@ -105,20 +106,22 @@ def test_ctrl_c_stops_the_query(house: Lakehouse, service: Service) -> None:
     [
         ({"LAKEHOUSE_ATHENA_WORKGROUP": "nobody"}, "WorkGroup nobody is not found"),
         ({"AWS_ENDPOINT_URL_ATHENA": "http://127.0.0.1:9"}, "Could not connect"),
-        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": "/none"}, "region"),
+        ({"AWS_REGION": None, "AWS_DEFAULT_REGION": None, "AWS_CONFIG_FILE": "/none"}, "region"),
     ],
 )
 def test_one_clear_line(
-    service: Service, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], says: str
+    service: Service, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], says: str
 ) -> None:
     """What is wrong at Athena, and what to check."""
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-        if not value:
+        if value is None:
             monkeypatch.delenv(name)
-    with pytest.raises(QueryError, match=says) as raised:
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(AwsError, match=says) as raised:
         query_engine(Settings.load()).answer_named(DAILY)
-    assert "check AWS_REGION" in str(raised.value)
+    assert str(raised.value).startswith(f"Athena workgroup {Settings.load().athena_workgroup}, ")
+    assert "; check " in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -132,9 +135,14 @@ def test_results_need_a_place_on_s3(tmp_path: Path) -> None:
         query_engine(Settings(root=str(tmp_path), query_engine=athena))
 
 
-def test_views_for_the_catalog() -> None:
+def test_views_for_the_catalog(house: Lakehouse, service: Service) -> None:
     """Every query without parameters, over tables named as the catalog does."""
-    statements = list(view_statements(PREFIX))
+    service.answer = lambda _sql, _parameters: ([], [])
+    environment = {**service.environment(), "LAKEHOUSE_CATALOG_PREFIX": PREFIX}
+    there = Lakehouse(house.root.parent, **environment)
+    assert "views.daily_revenue" in there.ok("query", "--create-views")
+    schema, *statements = [asked["QueryString"] for asked in service.asked]
+    assert schema == f"CREATE SCHEMA IF NOT EXISTS {PREFIX}views"
     assert len(statements) == sum(not q.parameters for q in named_queries().values())
     assert all(s.startswith(f"CREATE OR REPLACE VIEW {PREFIX}views.") for s in statements)
-    assert in_catalog(DAILY.sql, "") == DAILY.sql
+    assert all(f"{PREFIX}{layer}." in "".join(statements) for layer in ("gold", "ledger"))

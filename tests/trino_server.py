@@ -102,7 +102,7 @@ def _configure(etc: Path, port: int, store: Mapping[str, str], bucket: str) -> N
         "connector.name=delta_lake\nhive.metastore=glue\n"
         f"hive.metastore.glue.region={region}\nhive.metastore.glue.endpoint-url={endpoint}\n"
         f"hive.metastore.glue.aws-access-key={key}\nhive.metastore.glue.aws-secret-key={secret}\n"
-        f"hive.metastore.glue.default-warehouse-dir=s3://{bucket}/views/\n"
+        f"hive.metastore.glue.default-warehouse-dir=s3://{bucket}/schemas/\n"
         f"fs.native-s3.enabled=true\ns3.endpoint={endpoint}\ns3.region={region}\n"
         f"s3.aws-access-key={key}\ns3.aws-secret-key={secret}\ns3.path-style-access=true\n"
     )

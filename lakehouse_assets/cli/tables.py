@@ -10,7 +10,7 @@ from lakehouse_assets import plan as planning
 from lakehouse_assets import rewind
 from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
 from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.queries import named, named_queries
+from lakehouse_assets.queries import named, named_queries, views
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.settings import Settings
 
@@ -33,14 +33,17 @@ def query_command(
         typer.Option(metavar="NAME=VALUE", help="A value for the named query's parameter."),
     ] = None,
     names: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
+    create_views: Annotated[
+        bool, typer.Option("--create-views", help="Create the views in Athena's catalog.")
+    ] = False,
 ) -> None:
     """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts.
 
     By name: `lakehouse query --name customers --param as_of=2025-04-30`. Queries that need no
     parameter are also tables of their own: views.*.
     """
-    if [sql is not None, name is not None, names].count(True) != 1:
-        fail("say one of: a SELECT, --name NAME, --list")
+    if [sql is not None, name is not None, names, create_views].count(True) != 1:
+        fail("say one of: a SELECT, --name NAME, --list, --create-views")
     if names:
         rows = [(q.name, " ".join(q.parameters), q.purpose) for q in named_queries().values()]
         print_rows(["name", "parameters", "purpose"], rows, form)
@@ -50,6 +53,10 @@ def query_command(
     settings = Settings.load()
     run = rewind.find(Ledger(settings.lake()).state(), as_of) if as_of is not None else None
     engine = query_engine(settings, run)
+    if create_views:
+        engine.create_views()
+        tell(f"views: {', '.join(views())}")
+        return
     if name is not None:
         query = named(name)
         found = engine.answer_named(query, query.values(_given(param or [])))

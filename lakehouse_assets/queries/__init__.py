@@ -17,6 +17,9 @@ from typing import Final
 
 from lakehouse_assets.errors import LakehouseError
 
+VIEWS: Final = "views"
+"""The schema of the views."""
+
 _PARAMETER: Final = re.compile(r"([a-z_]+): (.+)")
 
 
@@ -86,7 +89,7 @@ def named_queries() -> dict[str, NamedQuery]:
 
 def views() -> dict[str, NamedQuery]:
     """The named queries without parameters, by their names as views: ``views.daily_revenue``."""
-    return {f"views.{q.name}": q for q in named_queries().values() if not q.parameters}
+    return {f"{VIEWS}.{q.name}": q for q in named_queries().values() if not q.parameters}
 
 
 def named(name: str) -> NamedQuery:

@@ -9,7 +9,12 @@ SELECT
     lines,
     count(*) AS orders,
     sum(amount) AS revenue,
-    CAST(CAST(sum(amount) AS DOUBLE) / CAST(count(*) AS DOUBLE) AS DECIMAL(18, 2))
+    CAST(
+        CAST(
+            CAST(sum(amount) AS DOUBLE) / CAST(count(*) AS DOUBLE)
+            AS DECIMAL(38, 6)
+        ) AS DECIMAL(18, 2)
+    )
         AS average_order_value
 FROM baskets
 GROUP BY lines

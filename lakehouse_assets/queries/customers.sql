@@ -55,7 +55,10 @@ scored AS (
         CASE
             WHEN gap_days < gaps THEN CAST(1 AS DECIMAL(18, 4))
             ELSE CAST(
-                CAST(gap_days AS DOUBLE) / NULLIF(CAST(gaps AS DOUBLE), 0) AS DECIMAL(18, 4)
+                CAST(
+                    CAST(gap_days AS DOUBLE) / NULLIF(CAST(gaps AS DOUBLE), 0)
+                    AS DECIMAL(38, 8)
+                ) AS DECIMAL(18, 4)
             )
         END AS usual_gap_days,
         min(recency_tile) OVER (PARTITION BY recency_days) AS recency,

@@ -21,8 +21,10 @@ SELECT
     average_order_value,
     revenue_7_days,
     CAST(
-        CAST(revenue_7_days AS DOUBLE) / CAST(CASE WHEN age < 7 THEN age ELSE 7 END AS DOUBLE)
-        AS DECIMAL(18, 2)
+        CAST(
+            CAST(revenue_7_days AS DOUBLE) / CAST(CASE WHEN age < 7 THEN age ELSE 7 END AS DOUBLE)
+            AS DECIMAL(38, 6)
+        ) AS DECIMAL(18, 2)
     ) AS average_7_days
 FROM days
 ORDER BY order_date

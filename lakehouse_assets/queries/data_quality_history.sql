@@ -28,9 +28,11 @@ SELECT
     sum(rejected) AS rejected,
     sum(held) AS held,
     CAST(
-        CAST(sum(published + superseded + duplicates) AS DOUBLE)
-        / NULLIF(CAST(sum(read) AS DOUBLE), 0)
-        AS DECIMAL(18, 4)
+        CAST(
+            CAST(sum(published + superseded + duplicates) AS DOUBLE)
+            / NULLIF(CAST(sum(read) AS DOUBLE), 0)
+            AS DECIMAL(38, 8)
+        ) AS DECIMAL(18, 4)
     ) AS usable_share
 FROM numbered
 WHERE place = 1

@@ -14,8 +14,10 @@ SELECT
     units,
     revenue,
     CAST(
-        CAST(revenue AS DOUBLE) / NULLIF(CAST(sum(revenue) OVER () AS DOUBLE), 0)
-        AS DECIMAL(18, 4)
+        CAST(
+            CAST(revenue AS DOUBLE) / NULLIF(CAST(sum(revenue) OVER () AS DOUBLE), 0)
+            AS DECIMAL(38, 8)
+        ) AS DECIMAL(18, 4)
     ) AS revenue_share
 FROM departments
 ORDER BY revenue DESC, department, department_id

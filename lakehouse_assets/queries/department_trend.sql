@@ -14,9 +14,11 @@ SELECT
     department,
     revenue,
     CAST(
-        CAST(revenue AS DOUBLE)
-        / NULLIF(CAST(sum(revenue) OVER (PARTITION BY month) AS DOUBLE), 0)
-        AS DECIMAL(18, 4)
+        CAST(
+            CAST(revenue AS DOUBLE)
+            / NULLIF(CAST(sum(revenue) OVER (PARTITION BY month) AS DOUBLE), 0)
+            AS DECIMAL(38, 8)
+        ) AS DECIMAL(18, 4)
     ) AS revenue_share
 FROM months
 ORDER BY month, revenue DESC, department, department_id

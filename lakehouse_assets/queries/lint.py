@@ -6,7 +6,7 @@ What is not known to be answered alike is refused: a query may use the forms lis
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import sqlglot
@@ -35,7 +35,7 @@ _FUNCTIONS: Final = (
 ALLOWED: Final = frozenset({*_STRUCTURE, *_OPERATORS, *_FUNCTIONS})
 """What a query's tree may be made of."""
 
-_TYPES: Final = frozenset({exp.DType.DATE, exp.DType.DECIMAL})
+_GUARD_DIGITS: Final = 4
 _UNITS: Final = frozenset({"MONTH", "QUARTER", "YEAR"})
 _TABLES: Final = {RECEIPTS.id: RECEIPTS, **queryable()}
 _TIMES: Final = {c.name for t in _TABLES.values() for c in t.columns if c.type == "TIMESTAMP"}
@@ -60,7 +60,7 @@ def lint(sql: str) -> list[str]:
     [tree, *more] = statements
     if more or not isinstance(tree, exp.Select | exp.Union):
         return ["is no single SELECT; Athena only reads these tables"]
-    faults = [*_order(tree), *_tables(tree), *(fault for n in tree.walk() for fault in _faults(n))]
+    faults = [*_order(tree), *_tables(tree), *filter(None, map(_fault, tree.walk()))]
     return list(dict.fromkeys(faults))
 
 
@@ -80,60 +80,107 @@ def _tables(tree: exp.Expr) -> Iterator[str]:
             yield f"{name}: no such table; name one such as gold.daily_sales"
 
 
-def _faults(node: exp.Expr) -> Iterator[str]:
+def _fault(node: exp.Expr) -> str | None:
     """What is wrong with one node of the tree, seen with what stands around it."""
-    if type(node) not in ALLOWED:
+    if type(node) in ALLOWED:
+        fault = _RULES[type(node)](node) if type(node) in _RULES else None
+    else:
         instead = _INSTEAD.get(type(node), "what lint.py allows, or add it there and to its tests")
-        yield f"{_shown(node)}: not known to be answered alike; use {instead}"
-    elif isinstance(node, exp.Div):
-        yield from _division(node)
-    elif isinstance(node, exp.Cast):
-        yield from _cast(node)
-    elif isinstance(node, exp.DateDiff) and node.text("unit").upper() != "DAY":
-        yield f"{_shown(node)}: one engine counts whole units, one those begun; use days"
-    elif isinstance(node, exp.TimestampTrunc) and not (
-        node.text("unit").upper() in _UNITS and _is_cast(node.parent, exp.DType.DATE)
-    ):
-        yield f"{_shown(node)}: write CAST(date_trunc('month', ...) AS DATE), quarter or year"
-    elif isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
-        yield "*: a table's columns may become more; name those that are meant"
-    elif isinstance(node, exp.Placeholder) and not _is_cast(node.parent, exp.DType.DATE):
-        yield "?: has no type of its own; write CAST(? AS DATE)"
-    elif isinstance(node, exp.Column) and node.name in _TIMES:
-        yield f"{node.name}: Athena cuts times to milliseconds; use the day beside it"
-    elif isinstance(node, exp.Limit) and not (node.parent and node.parent.args.get("order")):
-        yield f"{_shown(node)}: keeps other rows each time; add an ORDER BY"
+        fault = f"not known to be answered alike; use {instead}"
+    return fault and f"{node.sql('trino')}: {fault}"
 
 
-def _division(node: exp.Div) -> Iterator[str]:
-    # Whole numbers are divided differently, and the scale of a decimal quotient is another.
-    result = node.parent
-    below = node.expression
-    if not (
+def _division(node: exp.Expr) -> str | None:
+    # Whole numbers are divided differently, the scale of a decimal quotient is another, and of
+    # a double's halves (9.075) one engine rounds the text, the other what is really stored.
+    below, exact, result = node.expression, node.parent, node.parent and node.parent.parent
+    if (
         _is_cast(node.this, exp.DType.DOUBLE)
         and _is_cast(below.this if isinstance(below, exp.Nullif) else below, exp.DType.DOUBLE)
-        and _is_cast(result, exp.DType.DECIMAL)
+        and (more := _scale(exact)) is not None
+        and (places := _scale(result)) is not None
+        and more == places + _GUARD_DIGITS
     ):
-        yield (
-            f"{_shown(node)}: write CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) "
-            "AS DECIMAL(18, 4)), without NULLIF where b is never 0"
-        )
+        return None
+    return (
+        "write CAST(CAST(CAST(a AS DOUBLE) / NULLIF(CAST(b AS DOUBLE), 0) AS DECIMAL(38, 8)) "
+        "AS DECIMAL(18, 4)), without NULLIF where b is never 0"
+    )
 
 
-def _cast(node: exp.Cast) -> Iterator[str]:
+def _cast(node: exp.Expr) -> str | None:
     if _is_cast(node, exp.DType.DOUBLE):
-        above = node.parent.parent if isinstance(node.parent, exp.Nullif) else node.parent
-        if not isinstance(above, exp.Div):
-            yield f"{_shown(node)}: sums and texts of doubles differ; only to be divided"
-    elif node.to.this not in _TYPES or (
-        node.to.this is exp.DType.DECIMAL and len(node.to.expressions) != len(("digits", "scale"))
-    ):
-        yield f"{_shown(node)}: cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
+        above = node.parent
+        above = above.parent if isinstance(above, exp.Nullif) else above
+        divided = isinstance(above, exp.Div)
+        return None if divided else "sums and texts of doubles differ; only to be divided"
+    if _is_cast(node, exp.DType.DATE) or _scale(node) is not None:
+        return None
+    return "cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
+
+
+def _difference(node: exp.Expr) -> str | None:
+    if node.text("unit").upper() == "DAY":
+        return None
+    return "one engine counts whole units, one those begun; use days"
+
+
+def _truncation(node: exp.Expr) -> str | None:
+    if node.text("unit").upper() in _UNITS and _is_cast(node.parent, exp.DType.DATE):
+        return None
+    return "write CAST(date_trunc('month', ...) AS DATE), quarter or year"
+
+
+def _interval(node: exp.Expr) -> str | None:
+    if isinstance(node.parent, exp.WindowSpec):
+        return None
+    return "a day and an interval make a time on one engine only; use date_diff"
+
+
+def _star(node: exp.Expr) -> str | None:
+    if isinstance(node.parent, exp.Count):
+        return None
+    return "a table's columns may become more; name those that are meant"
+
+
+def _placeholder(node: exp.Expr) -> str | None:
+    if _is_cast(node.parent, exp.DType.DATE):
+        return None
+    return "has no type of its own; write CAST(? AS DATE)"
+
+
+def _column(node: exp.Expr) -> str | None:
+    if node.name not in _TIMES:
+        return None
+    return "Athena cuts times to milliseconds; use the day beside it"
+
+
+def _limit(node: exp.Expr) -> str | None:
+    if node.parent and node.parent.args.get("order"):
+        return None
+    return "keeps other rows each time; add an ORDER BY"
+
+
+_RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr], str | None]]] = {
+    exp.Div: _division,
+    exp.Cast: _cast,
+    exp.DateDiff: _difference,
+    exp.TimestampTrunc: _truncation,
+    exp.Interval: _interval,
+    exp.Star: _star,
+    exp.Placeholder: _placeholder,
+    exp.Column: _column,
+    exp.Limit: _limit,
+}
 
 
 def _is_cast(node: exp.Expr | None, to: exp.DType) -> bool:
     return type(node) is exp.Cast and node.to.this is to
 
 
-def _shown(node: exp.Expr) -> str:
-    return node.sql("trino")
+def _scale(node: exp.Expr | None) -> int | None:
+    """The places of a cast to DECIMAL(digits, places); None for anything else."""
+    if not isinstance(node, exp.Cast) or not _is_cast(node, exp.DType.DECIMAL):
+        return None
+    _, *places = node.to.expressions or [None]
+    return int(places[0].name) if places else None

@@ -6,7 +6,10 @@ SELECT
     sum(units) AS units,
     sum(reorders) AS reorders,
     CAST(
-        CAST(sum(reorders) AS DOUBLE) / NULLIF(CAST(sum(units) AS DOUBLE), 0) AS DECIMAL(18, 4)
+        CAST(
+            CAST(sum(reorders) AS DOUBLE) / NULLIF(CAST(sum(units) AS DOUBLE), 0)
+            AS DECIMAL(38, 8)
+        ) AS DECIMAL(18, 4)
     ) AS reorder_rate
 FROM gold.product_performance
 GROUP BY product_id
