@@ -15,6 +15,7 @@ import dagster as dg
 
 from lakehouse_assets import lineage, receipts, rewind
 from lakehouse_assets.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
+from lakehouse_assets.evaluation import SEVERITIES, evaluation
 from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver_checks
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Ledger
@@ -27,10 +28,6 @@ RECEIPTS_KEY = dg.AssetKey("receipts")
 REPLAY_TAG = "lakehouse/replay"
 """A run with this tag, set to true, derives its dates anew although nothing has changed."""
 
-_SEVERITIES = {
-    Severity.WARN: dg.AssetCheckSeverity.WARN,
-    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
-}
 # What AssetCheckEvaluation takes to name a materialization; Dagster does not export the type.
 _TARGET = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
@@ -38,7 +35,14 @@ _TARGET = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materializati
 class Runner(Protocol):
     """Where a table's work runs."""
 
-    def run(self, table: str, dates: list[date], run_id: str, *, replay: bool = False) -> Result:
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        table: str,
+        dates: list[date],
+        *,
+        replay: bool = False,
+    ) -> Result:
         """Bring one table up to date with the batches of these dates, or derive it anew."""
         ...
 
@@ -154,7 +158,7 @@ def _asset(
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         dates = [date.fromisoformat(k) for k in context.partition_keys]
         replay = context.run.tags.get(REPLAY_TAG) == "true"
-        result = runner.run(table.id, dates, context.run_id, replay=replay)
+        result = runner.run(context, table.id, dates, replay=replay)
         for line in result.lines:
             context.log.warning(line)
         if table.layer == "bronze":
@@ -183,18 +187,7 @@ def _materialization(
     for name, outcomes in by_name.items():
         for outcome in outcomes:
             if outcome.day and outcome.day in targets:
-                context.log_event(
-                    dg.AssetCheckEvaluation(
-                        asset_key=context.asset_key,
-                        check_name=name,
-                        partition=outcome.day.isoformat(),
-                        passed=outcome.passed,
-                        severity=_SEVERITIES[outcome.severity],
-                        description=outcome.description,
-                        metadata=outcome.metadata,
-                        target_materialization_data=targets[outcome.day],
-                    )
-                )
+                context.log_event(evaluation(context.asset_key, outcome, targets[outcome.day]))
         yield _summary(name, outcomes)
 
 
@@ -230,7 +223,7 @@ def _summary(name: str, outcomes: list[Check]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=name,
         passed=not failed,
-        severity=_SEVERITIES[worst.severity],
+        severity=SEVERITIES[worst.severity],
         description=note,
         metadata=metadata,
     )

@@ -20,7 +20,12 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
     engine: Engine
 
     def run(
-        self, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
+        self,
+        context: dg.AssetExecutionContext,
+        table: str,
+        dates: Sequence[date],
+        *,
+        replay: bool = False,
     ) -> Result:
         """Bring one table up to date with the batches of these dates; see `job.run`.
 
