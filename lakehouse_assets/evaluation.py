@@ -19,7 +19,7 @@ def evaluation(asset: dg.AssetKey, check: Check, target: Any = None) -> dg.Asset
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=check.name,
-        partition=check.day and check.day.isoformat(),
+        partition=check.day.isoformat() if check.day else None,
         passed=check.passed,
         severity=SEVERITIES[check.severity],
         description=check.description,

@@ -49,7 +49,7 @@ class Ended:
 
     @property
     def dpu_seconds(self) -> float:
-        """Data processing units times seconds, as billed; Glue says it itself of autoscaled runs."""
+        """Data processing units times seconds, as billed; Glue tells them of autoscaled runs."""
         billed = max(self.job_run.get("ExecutionTime", 0), _LEAST_SECONDS)
         capacity: float = self.job_run.get("MaxCapacity", 0.0)
         return float(self.job_run.get("DPUSeconds") or capacity * billed)
@@ -94,9 +94,7 @@ class GlueJob:
     start_minutes: float = 15.0
     poll_seconds: float = 5.0
 
-    def run(
-        self, context: dg.AssetExecutionContext, work: str, extras: Mapping[str, Any]
-    ) -> Ended:
+    def run(self, context: dg.AssetExecutionContext, work: str, extras: Mapping[str, Any]) -> Ended:
         """Do this work, and wait for its end, whatever that is.
 
         ``work`` identifies it among all work of all runs: a job run that is at it already is
@@ -137,9 +135,9 @@ class GlueJob:
             if state in _ENDED:
                 continue
             if run.get("Arguments", {}).get(WORK) == work and state != "STOPPING":
-                context.log.warning(f"Glue job {self.name}: run {run_id} is at this work; adopted")
+                context.log.warning("%s: run %s is at this work; adopted", self, run_id)
                 return run
-            context.log.warning(f"Glue job {self.name}: run {run_id} is a dead run's; stopping it")
+            context.log.warning("%s: run %s is a dead run's; stopping it", self, run_id)
             self._stop(context, run_id)
             _Exchange.of(run, self.exchange, self._s3).clear()
         return None
@@ -160,9 +158,7 @@ class GlueJob:
             run_id = mine[0]["Id"]
         region = self._glue.meta.region_name
         console = f"https://{region}.console.aws.amazon.com/gluestudio/home?region={region}"
-        context.log.info(
-            f"Glue job {self.name}: run {run_id}, {console}#/job/{self.name}/run/{run_id}"
-        )
+        context.log.info("%s: run %s, %s#/job/%s/run/%s", self, run_id, console, self.name, run_id)
         return run_id
 
     def _watch(self, context: dg.AssetExecutionContext, run_id: str) -> dict[str, Any]:
@@ -179,7 +175,7 @@ class GlueJob:
                 if late and job_run["JobRunState"] in _NOT_STARTED:
                     self._stop(context, run_id)
                     raise dg.Failure(
-                        f"Glue job {self.name}, run {run_id}: not started within "
+                        f"{self}, run {run_id}: not started within "
                         f"{self.start_minutes:g} minutes; check the account's limits of DPUs and "
                         "the free addresses of the job's subnets, or raise "
                         "LAKEHOUSE_GLUE_START_MINUTES"
@@ -194,10 +190,10 @@ class GlueJob:
         answer = self._glue.batch_stop_job_run(JobName=self.name, JobRunIds=[run_id])
         for error in answer.get("Errors", ()):
             detail = error.get("ErrorDetail", {}).get("ErrorMessage", "no reason given")
-            context.log.warning(f"Glue job {self.name}, run {run_id}: cannot be stopped: {detail}")
+            context.log.warning("%s, run %s: cannot be stopped: %s", self, run_id, detail)
         while (job_run := self._look(run_id))["JobRunState"] not in _ENDED:
             time.sleep(self.poll_seconds)
-        context.log.info(f"Glue job {self.name}, run {run_id}: {job_run['JobRunState']}")
+        context.log.info("%s, run %s: %s", self, run_id, job_run["JobRunState"])
         return job_run
 
     def _look(self, run_id: str) -> dict[str, Any]:
@@ -225,7 +221,7 @@ class GlueJob:
             yield
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            where = self.exchange if error.operation_name in _OF_S3 else f"Glue job {self.name}"
+            where = self.exchange if error.operation_name in _OF_S3 else str(self)
             region = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = region.get("x-amz-bucket-region", boto3.session.Session().region_name)
             advice, again = _ADVICE.get(code, ("see what AWS says of it", True))
@@ -237,18 +233,14 @@ class GlueJob:
             ) from error
         except BotoCoreError as error:
             raise dg.Failure(
-                f"Glue job {self.name}: AWS cannot be reached: {error}; check AWS_REGION, the "
+                f"{self}: AWS cannot be reached: {error}; check AWS_REGION, the "
                 "credentials and the way there (endpoints, security groups)"
             ) from error
 
 
 _OF_S3: Final = frozenset({"PutObject", "HeadObject", "GetObject", "ListObjectsV2"})
 
-_PERMISSION: Final = (
-    "check that the policy of Dagster's role allows it (glue:StartJobRun, GetJobRun, GetJobRuns, "
-    "BatchStopJobRun; s3: read, write and delete on the deployment bucket)",
-    False,
-)
+_PERMISSION: Final = ("allow it in the policy of Dagster's role (see docs/glue.md)", False)
 _CREDENTIALS: Final = ("renew the credentials of Dagster's role, or sign in again", False)
 _ABSENT: Final = ("deploy it, or correct LAKEHOUSE_GLUE_JOB_PREFIX or AWS_REGION", False)
 _REGION: Final = ("set AWS_REGION to the region of the bucket", False)
@@ -279,7 +271,7 @@ _ADVICE: Final[dict[str, tuple[str, bool]]] = {
 
 
 def _client(service: str) -> Any:
-    retries = Config(retries={"mode": "standard", "max_attempts": 8})
+    retries = Config(retries={"mode": "standard"})
     return boto3.client(service, config=retries)
 
 

@@ -30,7 +30,7 @@ def work(pipes: PipesContext) -> None:
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     table = pipes.get_extra("table")
     dates = [date.fromisoformat(day) for day in pipes.get_extra("dates")]
-    pipes.log.info(f"{table}: at work on {len(dates)} batch date(s), Spark {spark.version}")
+    pipes.log.info("%s: %d batch date(s), Spark %s", table, len(dates), spark.version)
     try:
         result = run(
             spark,

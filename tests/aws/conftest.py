@@ -1,0 +1,47 @@
+"""An AWS on this machine for the tests here: moto, and before it a Glue that runs jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from deploy.glue.build import build
+from tests.aws.glue_runtime import LocalGlue
+
+BUCKET = "lake"
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What jobs install, for this Python; built once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if shared.name.startswith("popen-") else shared
+    built = shared / "glue" / "lakehouse.gluewheels.zip"
+    with FileLock(shared / "wheels.lock"):
+        return built if built.exists() else build(built.parent)
+
+
+@pytest.fixture(scope="session")
+def _glue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGlue]:
+    # A minute of half a second: what times out does so soon.
+    with LocalGlue(tmp_path_factory.mktemp("glue"), minute=0.5) as glue:
+        yield glue
+
+
+@pytest.fixture
+def glue(
+    _glue: LocalGlue, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalGlue]:
+    """A Glue without jobs and a bucket with the wheels; everything leads there."""
+    for name, value in _glue.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKEHOUSE_ROOT", f"s3://{BUCKET}")
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("LAKEHOUSE_RUNNER", "glue")
+    monkeypatch.setenv("LAKEHOUSE_GLUE_POLL_SECONDS", "0.2")
+    _glue.put("deployment/etl_scripts/lakehouse.gluewheels.zip", wheels.read_bytes())
+    yield _glue
+    _glue.reset()
