@@ -106,7 +106,8 @@ class GlueJob:
             exchange = _Exchange.of(orphan, self.exchange, self._s3)
             try:
                 with dg.open_pipes_session(
-                    context=context,
+                    # Pipes reads what is deprecated on an asset's own context.
+                    context=context.op_execution_context,
                     context_injector=_Injector(exchange, adopted=orphan is not None),
                     message_reader=_Reader(exchange, self.poll_seconds),
                     extras=dict(extras),

@@ -36,13 +36,13 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
         Raises BusyError where another process keeps the table for too long.
         """
         settings = Settings.load()
-        with _alone(settings, table, context.run_id):
+        with _alone(settings, table, context.run.run_id):
             return run(
                 self.engine.session(),
                 settings.lake(),
                 table,
                 dates,
-                context.run_id,
+                context.run.run_id,
                 settings.limits,
                 replay=replay,
             )
@@ -81,8 +81,8 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
             settings.glue_start_minutes,
             settings.glue_poll_seconds,
         )
-        with _alone(settings, table, context.run_id):
-            ended = job.run(context, f"{context.run_id}/{digest[:16]}", asked)
+        with _alone(settings, table, context.run.run_id):
+            ended = job.run(context, f"{context.run.run_id}/{digest[:16]}", asked)
         told = ended.told.get("result")
         result = Result.from_json(told) if told else Result(table)
         try:

@@ -145,7 +145,7 @@ class LocalGlue:
         return [run.told["Id"] for run in self._runs if not run.ended]
 
     def reset(self) -> None:
-        """End all runs; forget them, the jobs and the objects."""
+        """End all runs; forget them, the jobs and the objects, but keep what is deployed."""
         self.capacity.set()
         for run in self._runs:
             run.stop.set()
@@ -153,7 +153,7 @@ class LocalGlue:
             thread.join()
         self._runs, self._threads, self._jobs = [], [], {}
         self.refusals, self.requests, self.expiry = {}, [], 60.0
-        for key in self.keys(""):
+        for key in [key for key in self.keys("") if not key.endswith(".zip")]:
             self.client("s3").delete_object(Bucket=_store.BUCKET, Key=key)
 
     # ------------------------------------------------------------------------------- protocol
@@ -265,23 +265,22 @@ class LocalGlue:
             if not run.stop.is_set():
                 run.told["JobRunState"] = "RUNNING"
         began = time.monotonic()
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [python, script, *(part for pair in given.items() for part in pair)],
             env=self._job_environment(folder, python),
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-        )
-        tails = [_Tail(self.client("logs"), group, run) for group in LOG_GROUPS]
-        streams = [process.stdout, process.stderr]
-        pairs = zip(tails, streams, strict=True)
-        readers = [threading.Thread(target=tail.follow, args=(s,)) for tail, s in pairs]
-        for reader in readers:
-            reader.start()
-        state = self._await(run, process, began)
-        for reader in readers:
-            reader.join()
+        ) as process:
+            tails = [_Tail(self.client("logs"), group, run) for group in LOG_GROUPS]
+            pairs = zip(tails, (process.stdout, process.stderr), strict=True)
+            readers = [threading.Thread(target=tail.follow, args=(s,)) for tail, s in pairs]
+            for reader in readers:
+                reader.start()
+            state = self._await(run, process, began)
+            for reader in readers:
+                reader.join()
         run.told["ExecutionTime"] = round(time.monotonic() - began)
         self._end(run, state, tails[1].last if state == "FAILED" else None)
 

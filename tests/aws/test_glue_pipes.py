@@ -1,14 +1,13 @@
 """Jobs through the Glue runner: what they tell arrives, however they end, and nothing stays."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: Dagster reads the annotations of assets.
 import io
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -69,34 +68,17 @@ def job(*body: str) -> str:
     return JOB.format(body="\n".join(body))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
-    """What came of a run of the one asset here."""
+    """What came of a run of the one asset here.
+
+    `line` is the text that the failed step shows; `checks` the evaluations on record.
+    """
 
     success: bool
-    instance: dg.DagsterInstance
-    run_id: str
-    results: list[Result] = field(default_factory=list)
-
-    @property
-    def line(self) -> str:
-        """The text that the failed step shows."""
-        return str(
-            self.events(dg.DagsterEventType.STEP_FAILURE)[
-                -1
-            ].step_failure_data.user_failure_data.description
-        )
-
-    @property
-    def checks(self) -> dict[str, bool]:
-        """Name → passed of the evaluations on record."""
-        told = [
-            e.event_specific_data for e in self.events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-        ]
-        return {check.check_name: check.passed for check in told}
-
-    def events(self, kind: dg.DagsterEventType) -> list[Any]:
-        return [r.dagster_event for r in self.instance.all_logs(self.run_id, of_type=kind)]
+    results: list[Result]
+    line: str
+    checks: dict[str, bool]
 
 
 def run(
@@ -138,9 +120,16 @@ def run(
             tags=ranged if first != last else {},
             raise_on_error=False,
         )
-        found = Outcome(done.success, instance, done.run_id, results)
-        _ = found.line if not done.success else None
-        return found
+        failures = _events(instance, done.run_id, dg.DagsterEventType.STEP_FAILURE)
+        line = failures[-1].user_failure_data.description if failures else ""
+        checks = _events(instance, done.run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        passed = {check.check_name: check.passed for check in checks}
+        return Outcome(done.success, results, line, passed)
+
+
+def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> list[Any]:
+    found = [record.dagster_event for record in instance.all_logs(run_id, of_type=kind)]
+    return [event.event_specific_data for event in found if event]
 
 
 @pytest.fixture
@@ -290,15 +279,21 @@ def test_what_a_job_prints_comes_while_it_runs(
 
 
 def test_cancelling_stops_the_job_first(glue: LocalGlue, deploy: Callable[..., None]) -> None:
+    over = threading.Event()
+
     def cancel() -> None:
-        while "RUNNING" not in glue.states:
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
+        while not over.wait(0.05):
+            if "RUNNING" in glue.states:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
 
     deploy(job(WAIT))
     threading.Thread(target=cancel).start()
-    with pytest.raises((KeyboardInterrupt, dg.DagsterExecutionInterruptedError)):
-        run()
+    try:
+        with pytest.raises((KeyboardInterrupt, dg.DagsterExecutionInterruptedError)):
+            run()
+    finally:
+        over.set()
     assert glue.states == ["STOPPED"]
 
 
