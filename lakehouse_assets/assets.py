@@ -15,6 +15,7 @@ import dagster as dg
 
 from lakehouse_assets import lineage, receipts, rewind
 from lakehouse_assets.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
+from lakehouse_assets.evaluation import SEVERITIES, evaluation
 from lakehouse_assets.job import Check, Result, Severity, bronze, gold, silver_checks
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.ledger import Ledger
@@ -28,10 +29,6 @@ ARCHIVE_KEY = dg.AssetKey("archive")
 REPLAY_TAG = "lakehouse/replay"
 """A run with this tag, set to true, derives its dates anew although nothing has changed."""
 
-_SEVERITIES = {
-    Severity.WARN: dg.AssetCheckSeverity.WARN,
-    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
-}
 # What AssetCheckEvaluation takes to name a materialization; Dagster does not export the type.
 _TARGET = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
@@ -199,18 +196,7 @@ def _materialization(
     for name, outcomes in by_name.items():
         for outcome in outcomes:
             if outcome.day and outcome.day in targets:
-                context.log_event(
-                    dg.AssetCheckEvaluation(
-                        asset_key=context.asset_key,
-                        check_name=name,
-                        partition=outcome.day.isoformat(),
-                        passed=outcome.passed,
-                        severity=_SEVERITIES[outcome.severity],
-                        description=outcome.description,
-                        metadata=outcome.metadata,
-                        target_materialization_data=targets[outcome.day],
-                    )
-                )
+                context.log_event(evaluation(context.asset_key, outcome, targets[outcome.day]))
         yield _summary(name, outcomes)
 
 
@@ -246,7 +232,7 @@ def _summary(name: str, outcomes: list[Check]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=name,
         passed=not failed,
-        severity=_SEVERITIES[worst.severity],
+        severity=SEVERITIES[worst.severity],
         description=note,
         metadata=metadata,
     )

@@ -82,6 +82,18 @@ class HoldLimit:
     least_rows: int = 100
 
 
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What a table's Glue job may use: at most so many workers, for so many minutes.
+
+    With autoscaling only the workers at work are paid for.
+    """
+
+    workers: int = 10
+    worker_type: str = "G.1X"
+    timeout_minutes: int = 120
+
+
 # Where a published row comes from. Not part of the contract's content: they name the
 # run's circumstances, and start with an underscore everywhere.
 LINEAGE: Final = (
@@ -103,6 +115,7 @@ class Table:
     columns: tuple[Column, ...]
     partition_by: tuple[str, ...] = ()
     zorder_by: tuple[str, ...] = ()
+    capacity: Capacity = field(default_factory=Capacity)
 
     @property
     def id(self) -> str:
@@ -143,6 +156,7 @@ class Dataset:
     zorder_by: tuple[str, ...] = ()
     hold: HoldLimit = field(default_factory=HoldLimit)
     advice: tuple[Advice, ...] = ()
+    capacity: Capacity = field(default_factory=Capacity)
 
     def __post_init__(self) -> None:
         """Refuse a contract that contradicts itself, naming the table and the column."""
@@ -181,6 +195,7 @@ class Dataset:
             columns=(*self.columns, *LINEAGE),
             partition_by=self.partition_by,
             zorder_by=self.zorder_by,
+            capacity=self.capacity,
         )
 
     @property
@@ -192,6 +207,7 @@ class Dataset:
             description=f"Every row of every {self.name} file in force, as text.",
             columns=self._as_text(),
             partition_by=("_batch_date", "_content"),
+            capacity=self.capacity,
         )
 
     @property
@@ -295,6 +311,7 @@ class Gold:
     partition_by: tuple[str, ...] = ()
     zorder_by: tuple[str, ...] = ()
     reconciliations: tuple[Reconciliation, ...] = ()
+    capacity: Capacity = field(default_factory=Capacity)
 
     def __post_init__(self) -> None:
         """Refuse a contract that contradicts itself, naming the table and the column."""
@@ -326,6 +343,7 @@ class Gold:
             columns=self.columns,
             partition_by=self.partition_by,
             zorder_by=self.zorder_by,
+            capacity=self.capacity,
         )
 
     @property

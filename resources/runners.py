@@ -1,11 +1,15 @@
-"""Runners: where a table's work runs. In this process, or (later) as a Glue job."""
+"""Runners: where a table's work runs. In this process, or as a Glue job."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 
 import dagster as dg
 
 from lakehouse_assets import rewind
+from lakehouse_assets.evaluation import evaluation
 from lakehouse_assets.job import Result, run
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.maintain import Maintained, maintain
@@ -32,22 +36,99 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
         Raises BusyError where another process keeps the table for too long.
         """
         settings = Settings.load()
-        lake = settings.lake()
-        if Ledger(lake).state().rewinding:  # a restore that died halfway goes first
-            with all_tables(settings):
-                rewind.finish(Ledger(lake), context.run_id)
-        with one_writer(settings, table):
+        with _alone(settings, table, context.run.run_id):
             return run(
                 self.engine.session(),
-                lake,
+                settings.lake(),
                 table,
                 dates,
-                context.run_id,
+                context.run.run_id,
                 settings.limits,
                 replay=replay,
             )
 
     def maintain(self, run_id: str) -> list[Maintained]:
         """Maintain every table. Raises BusyError."""
+        return _maintain(run_id)
+
+
+class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
+    """Does a table's work as its Glue job, ``<prefix><layer>-<name>``."""
+
+    def run(
+        self,
+        context: dg.AssetExecutionContext,
+        table: str,
+        dates: Sequence[date],
+        *,
+        replay: bool = False,
+    ) -> Result:
+        """Bring one table up to date with the batches of these dates; see `job.run`.
+
+        Raises BusyError where another process keeps the table for too long, and dagster's
+        Failure, one clear line, where the job does not do what it was asked to. What it had
+        told before is recorded all the same.
+        """
+        from resources.glue_pipes import GlueJob  # noqa: PLC0415 - imports boto3
+
         settings = Settings.load()
-        return maintain(settings.lake(), run_id, lambda table: one_writer(settings, table))
+        asked = {"table": table, "dates": [str(day) for day in dates], "replay": replay}
+        asked |= {"settings": settings.of_a_job()}
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        job = GlueJob(
+            glue_job(settings, table),
+            f"{settings.deployment or f'{settings.root}/deployment'}/pipes",
+            settings.glue_start_minutes,
+            settings.glue_poll_seconds,
+        )
+        with _alone(settings, table, context.run.run_id):
+            ended = job.run(context, f"{context.run.run_id}/{digest[:16]}", asked)
+        told = ended.told.get("result")
+        result = Result.from_json(told) if told else Result(table)
+        try:
+            ended.raise_for_state()
+            _demand_all_checks(context, result)
+        except dg.Failure:
+            for check in result.checks:
+                context.log_event(evaluation(context.asset_key, check))
+            raise
+        cost = ended.dpu_seconds / 3600 * settings.glue_dpu_hour_usd
+        result.metadata |= {"dpu_seconds": ended.dpu_seconds, "cost_usd": round(cost, 4)}
+        return result
+
+    def maintain(self, run_id: str) -> list[Maintained]:
+        """Maintain every table. Raises BusyError."""
+        return _maintain(run_id)
+
+
+def glue_job(settings: Settings, table: str) -> str:
+    """Name of the Glue job that does a table's work."""
+    return settings.glue_job_prefix + table.replace(".", "-")
+
+
+def _demand_all_checks(context: dg.AssetExecutionContext, result: Result) -> None:
+    """Raise Failure unless every declared check has an outcome."""
+    declared = {key.name for key in context.selected_asset_check_keys}
+    missing = sorted(declared - {check.name for check in result.checks})
+    if missing:
+        raise dg.Failure(
+            f"{result.table}: its job reported no outcome of {', '.join(missing)}; "
+            "deploy the wheels of the version that Dagster runs",
+            allow_retries=False,
+        )
+
+
+@contextmanager
+def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
+    """Be the table's one writer of this machine. Raises BusyError."""
+    ledger = Ledger(settings.lake())
+    if ledger.state().rewinding:  # a restore that died halfway goes first
+        with all_tables(settings):
+            rewind.finish(ledger, run_id)
+    with one_writer(settings, table):
+        yield
+
+
+def _maintain(run_id: str) -> list[Maintained]:
+    settings = Settings.load()
+    return maintain(settings.lake(), run_id, lambda table: one_writer(settings, table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,6 +52,13 @@ class QueryEngineName(StrEnum):
 
     DUCKDB = "duckdb"
     ATHENA = "athena"
+
+
+class RunnerName(StrEnum):
+    """Where the work can run."""
+
+    LOCAL = "local"
+    GLUE = "glue"
 
 
 class SettingsError(LakehouseError):
@@ -102,6 +110,14 @@ class Settings(BaseSettings):
     patience_seconds: float = Field(
         900.0, description="How long to wait for another process at work on the same table."
     )
+    runner: RunnerName = Field(RunnerName.LOCAL, description="local (in the run) or glue.")
+    deployment: str | None = Field(
+        None, description="s3:// place of what is deployed, and of Pipes; <root>/deployment."
+    )
+    glue_job_prefix: str = Field("lakehouse-", description="What the names of Glue jobs begin by.")
+    glue_start_minutes: float = Field(15.0, description="How long a Glue job may take to start.")
+    glue_poll_seconds: float = Field(5.0, description="How often a Glue job is looked at.")
+    glue_dpu_hour_usd: float = Field(0.44, description="Price of a Glue DPU for an hour.")
     max_file_bytes: int = Field(Limits().max_bytes, description="Largest file, as landed.")
     max_expanded_bytes: int = Field(Limits().max_expanded_bytes, description="Largest unpacked.")
     max_columns: int = Field(Limits().max_columns, description="Most columns of a file.")
@@ -189,3 +205,19 @@ class Settings(BaseSettings):
                 "set it to s3://<bucket>/<folder>/"
             )
         return place
+
+    def of_a_job(self) -> dict[str, Any]:
+        """What a job on another machine must know of these settings, as JSON has it.
+
+        Raises SettingsError where that machine could not reach a zone.
+        """
+        lake = self.lake()
+        for zone, place in (("RAW", lake.raw), ("PROCESSED", lake.storage)):
+            if not place.root.startswith("s3://"):
+                raise SettingsError(
+                    f"LAKEHOUSE_{zone}: a Glue job cannot reach the folder {place.root}; "
+                    "set LAKEHOUSE_ROOT to s3://<bucket>, or LAKEHOUSE_RUNNER to local"
+                )
+        mine = {"home", "dagster_home", "engine", "spark_remote", "runner", "deployment"}
+        mine |= {name for name in type(self).model_fields if name.startswith("glue_")}
+        return self.model_dump(mode="json", exclude=mine)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Severity(StrEnum):
@@ -41,3 +42,26 @@ class Result:
     checks: list[Check] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """All of it as text. Raises TypeError where metadata holds what JSON cannot say."""
+        return json.dumps(
+            {
+                **self.__dict__,
+                "days": {str(day): counts for day, counts in self.days.items()},
+                "checks": [
+                    {**asdict(check), "day": check.day and str(check.day)} for check in self.checks
+                ],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What ``to_json`` wrote."""
+        told = json.loads(text)
+        days = {date.fromisoformat(day): counts for day, counts in told.pop("days").items()}
+        return cls(**told | {"days": days, "checks": [_check(**c) for c in told["checks"]]})
+
+
+def _check(*, day: str | None, severity: str, **more: Any) -> Check:
+    return Check(day=date.fromisoformat(day) if day else None, severity=Severity(severity), **more)

@@ -1,4 +1,4 @@
-"""An empty AWS account for each test."""
+"""An AWS on this machine for the tests here: moto, and before it a Glue that runs jobs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,47 @@ from pathlib import Path
 
 import pytest
 from _aws import Aws
+from filelock import FileLock
 
+from deploy.glue.build import build
+from tests.aws.glue_runtime import LocalGlue
 from tests.torture._store import BUCKET, Store
+
+WHEELS = "deployment/etl_scripts/lakehouse.gluewheels.zip"
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What jobs install, for this Python; built once for all workers."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if shared.name.startswith("popen-") else shared
+    built = shared / "glue" / "lakehouse.gluewheels.zip"
+    with FileLock(shared / "wheels.lock"):
+        return built if built.exists() else build(built.parent)
+
+
+@pytest.fixture(scope="session")
+def _glue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGlue]:
+    # A minute of half a second: what times out does so soon.
+    with LocalGlue(tmp_path_factory.mktemp("glue"), minute=0.5) as glue:
+        yield glue
+
+
+@pytest.fixture
+def glue(
+    _glue: LocalGlue, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalGlue]:
+    """A Glue without jobs and a bucket with the wheels; everything leads there."""
+    for name, value in _glue.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKEHOUSE_ROOT", f"s3://{BUCKET}")
+    monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("LAKEHOUSE_RUNNER", "glue")
+    monkeypatch.setenv("LAKEHOUSE_GLUE_POLL_SECONDS", "0.2")
+    if not _glue.keys(WHEELS):
+        _glue.put(WHEELS, wheels.read_bytes())
+    yield _glue
+    _glue.reset()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""The Glue jobs: their script, their wheels, their definition."""

@@ -1,0 +1,58 @@
+"""What each Glue job runs: one table's work, told to Dagster through Pipes.
+
+The product comes with its wheels; the session is Glue's own. Nothing here imports Dagster.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import boto3
+from dagster_pipes import (
+    PipesCliArgsParamsLoader,
+    PipesContext,
+    PipesS3ContextLoader,
+    PipesS3MessageWriter,
+    open_dagster_pipes,
+)
+from pyspark.sql import SparkSession
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.job import run
+from lakehouse_assets.publish import AuditError
+from resources.settings import Settings
+
+
+def work(pipes: PipesContext) -> None:
+    """Do the work that the run asks for, and report its Result, or why it is refused."""
+    settings = Settings.model_validate(pipes.get_extra("settings"))
+    spark = SparkSession.builder.getOrCreate()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    table = pipes.get_extra("table")
+    dates = [date.fromisoformat(day) for day in pipes.get_extra("dates")]
+    pipes.log.info("%s: %d batch date(s), Spark %s", table, len(dates), spark.version)
+    try:
+        result = run(
+            spark,
+            settings.lake(),
+            table,
+            dates,
+            pipes.run_id,
+            settings.limits,
+            replay=pipes.get_extra("replay"),
+        )
+    except (AuditError, LakehouseError) as error:
+        # Of the data or the request: doing it again would end the same.
+        pipes.report_custom_message({"refused": str(error)})
+        raise
+    pipes.report_custom_message({"result": result.to_json()})
+
+
+if __name__ == "__main__":
+    s3 = boto3.client("s3")
+    with open_dagster_pipes(
+        params_loader=PipesCliArgsParamsLoader(),
+        context_loader=PipesS3ContextLoader(client=s3),
+        message_writer=PipesS3MessageWriter(client=s3, interval=2),
+    ) as opened:
+        work(opened)

@@ -1,0 +1,38 @@
+"""How Spark reaches S3 outside AWS's own runtimes: Hadoop's S3A, and no more than it needs.
+
+S3A takes credentials from the same places as every AWS tool, but neither endpoint nor region.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+_SDK: Final = "2.29.52"
+
+PACKAGES: Final = (
+    "org.apache.hadoop:hadoop-aws:3.4.2",
+    *(
+        f"software.amazon.awssdk:{module}:{_SDK}"
+        for module in ("s3", "s3-transfer-manager", "sts", "apache-client")
+    ),
+)
+# All of the SDK in one jar: 600 MB for what the four above do.
+EXCLUDES: Final = "software.amazon.awssdk:bundle"
+
+
+def s3a_config() -> dict[str, str]:
+    """Spark's settings for ``s3://``, with the endpoint and region that ``AWS_*`` name."""
+    config = {
+        "spark.jars.excludes": EXCLUDES,
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    }
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region:
+        config["spark.hadoop.fs.s3a.endpoint.region"] = region
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        config["spark.hadoop.fs.s3a.endpoint"] = endpoint
+        # A bucket is no host name there.
+        config["spark.hadoop.fs.s3a.path.style.access"] = "true"
+    return config
