@@ -11,9 +11,8 @@ from resources import logs
 from resources.alerts import alerts
 from resources.archiver import Archiver
 from resources.catalog import catalog
-from resources.engines import engine
 from resources.metrics import metrics
-from resources.runners import LocalRunner
+from resources.runners import executor, runner
 from resources.settings import Settings
 
 settings = Settings.load()
@@ -37,12 +36,11 @@ defs = dg.Definitions(
     schedules=[schedules.nightly],
     sensors=notifications.SENSORS,
     resources={
-        "runner": LocalRunner(engine=engine(settings)),
+        "runner": runner(settings),
         "archiver": Archiver(on=settings.archive),
         "catalog": catalog(settings),
         "alerts": alerts(settings),
         "metrics": metrics(settings),
     },
-    # One process: the embedded engine starts once and uses every core by itself.
-    executor=dg.in_process_executor,
+    executor=executor(settings),
 )

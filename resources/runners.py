@@ -13,9 +13,9 @@ from lakehouse_assets.evaluation import evaluation
 from lakehouse_assets.job import Result, run
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.maintain import Maintained, maintain
-from resources.engines import Engine
+from resources.engines import Engine, engine
 from resources.locks import all_tables, one_writer
-from resources.settings import Settings
+from resources.settings import RunnerName, Settings
 
 
 class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
@@ -99,6 +99,23 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
     def maintain(self, run_id: str) -> list[Maintained]:
         """Maintain every table. Raises BusyError."""
         return _maintain(run_id)
+
+
+def runner(settings: Settings) -> LocalRunner | GlueRunner:
+    """The runner that the settings name."""
+    if settings.runner is RunnerName.GLUE:
+        return GlueRunner()
+    return LocalRunner(engine=engine(settings))
+
+
+def executor(settings: Settings) -> dg.ExecutorDefinition:
+    """How a run's steps are carried out: one after the other where they share an engine.
+
+    Glue jobs have one each; several at once make a run as long as its longest chain of tables.
+    """
+    if settings.runner is RunnerName.GLUE:
+        return dg.multiprocess_executor.configured({"max_concurrent": settings.glue_jobs_at_once})
+    return dg.in_process_executor
 
 
 def glue_job(settings: Settings, table: str) -> str:

@@ -115,6 +115,7 @@ class Settings(BaseSettings):
         None, description="s3:// place of what is deployed, and of Pipes; <root>/deployment."
     )
     glue_job_prefix: str = Field("lakehouse-", description="What the names of Glue jobs begin by.")
+    glue_jobs_at_once: int = Field(4, ge=1, description="How many Glue jobs a run has at work.")
     glue_start_minutes: float = Field(15.0, description="How long a Glue job may take to start.")
     glue_poll_seconds: float = Field(5.0, description="How often a Glue job is looked at.")
     glue_dpu_hour_usd: float = Field(0.44, description="Price of a Glue DPU for an hour.")

@@ -1,0 +1,199 @@
+"""An AWS on this machine, and the platform at work on it: `python -m tests.aws.local [--stay]`.
+
+S3, SQS, SNS, EventBridge, CloudWatch and the Glue catalog are moto's; Glue jobs really run, each
+in a process of its own with Spark and the wheels. Webserver and daemon run as they would on AWS,
+led there by their settings alone. Files are copied into the raw bucket; what follows is told as
+it happens. With ``--stay`` the UI is left open until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+
+from deploy.glue.build import build  # noqa: E402
+from resources.instance import open_instance  # noqa: E402
+from resources.settings import Settings  # noqa: E402
+from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account  # noqa: E402
+from tests.aws.glue_runtime import LocalGlue  # noqa: E402
+from tests.torture._store import _free_port  # noqa: E402
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+DAY = "2025-04-15"
+_PATIENCE_SECONDS = 1800
+
+
+def main() -> int:
+    """Tell the story; returns 1 where something did not happen."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--stay", action="store_true", help="leave the UI open until Ctrl-C")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, LocalGlue(Path(folder, "glue")) as glue:
+        say("Building the wheels that travel to Glue")
+        wheels = build(Path(folder, "wheels"))
+        account = Account(glue, wheels, Path(folder, "home"))
+        port = _free_port()
+        os.environ |= account.environment(f"http://127.0.0.1:{port}")
+        with served(port):
+            story(account)
+            if options.stay:
+                say(f"The UI is open on http://127.0.0.1:{port}; Ctrl-C ends everything")
+                wait_for_ctrl_c()
+    return 0
+
+
+def story(account: Account) -> None:
+    """From a file in the raw bucket to an answer; raises where a step does not happen."""
+    say(f"Files arrive in s3://{RAW}")
+    for key in account.arrive(DAY):
+        print(f"   {key}")
+    say("The sensor starts a run; its tables' work runs as Glue jobs")
+    run = finished_run()
+    for record in run_steps(run):
+        print(f"   {record}")
+    print(
+        f"   run {run.run_id}: {run.status.value}  {os.environ['LAKEHOUSE_UI_URL']}/runs/{run.run_id}"
+    )
+    say("What it was told of, in a queue that is subscribed to the topics")
+    for message in until(account.messages, "a message"):
+        print(f"   [{message['TopicArn'].rpartition(':')[2]}] {message.get('Subject')}")
+        print("      " + "\n      ".join(message["Message"].splitlines()[:6]))
+    say("Its figures in CloudWatch")
+    for line in until(lambda: figures(account), "a figure"):
+        print(f"   {line}")
+    say("What was processed lies in the archive; what a person must look at does not")
+    for key in account.keys(RAW):
+        print(f"   {key}")
+    say("The tables in the Glue catalog")
+    glue = account.aws.client("glue")
+    for database in sorted(d["Name"] for d in glue.get_databases()["DatabaseList"]):
+        tables = sorted(t["Name"] for t in glue.get_tables(DatabaseName=database)["TableList"])
+        print(f"   {database}: {', '.join(tables)}")
+    say("Queries: Athena's dialect, here on the embedded engine over the same S3")
+    for name in ("daily_revenue", "rejected_by_reason"):
+        print(lakehouse("query", "--name", name))
+    assert account.keys(PROCESSED, "gold/daily_sales/")
+
+
+def run_steps(run: dg.DagsterRun) -> Iterator[str]:
+    """What each step did, and what it cost."""
+    import dagster as dg
+
+    instance = open_instance(Settings.load())
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        event = entry.get_dagster_event()
+        metadata = event.step_materialization_data.materialization.metadata
+        if "version" not in metadata:
+            continue
+        told = {
+            name: metadata[name].value
+            for name in ("dagster/row_count", "dpu_seconds", "cost_usd")
+            if name in metadata
+        }
+        yield f"{event.step_key}: " + ", ".join(f"{k.split('/')[-1]} {v}" for k, v in told.items())
+
+
+def finished_run() -> dg.DagsterRun:
+    """The run that the sensor started, once it is through."""
+    import dagster as dg
+
+    instance = open_instance(Settings.load())
+    ended = dg.RunsFilter(
+        job_name="lakehouse",
+        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+    )
+    [run] = until(lambda: list(instance.get_runs(ended)), "a run that has ended")
+    return run
+
+
+def figures(account: Account) -> list[str]:
+    """The newest value of each figure of gold's and silver's tables."""
+    cloudwatch = account.aws.client("cloudwatch")
+    now = datetime.now(UTC)
+    found = []
+    for metric in cloudwatch.list_metrics(Namespace=NAMESPACE)["Metrics"]:
+        points = cloudwatch.get_metric_statistics(
+            Namespace=NAMESPACE,
+            MetricName=metric["MetricName"],
+            Dimensions=metric["Dimensions"],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=5),
+            Period=3600,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        table = next(d["Value"] for d in metric["Dimensions"] if d["Name"] == "Table")
+        found += [f"{table} {metric['MetricName']} {p['Maximum']:g}" for p in points]
+    return sorted(found)
+
+
+def until(look: Callable[[], list[Any]], what: str) -> list[Any]:
+    """What is found, once it is."""
+    patience = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := look()):
+        if time.monotonic() > patience:
+            raise TimeoutError(f"{what} did not come within {_PATIENCE_SECONDS} s")
+        time.sleep(1)
+    return found
+
+
+@contextmanager
+def served(port: int) -> Iterator[None]:
+    """Webserver and daemon, ended with all that they started."""
+    command = [sys.executable, "-m", "lakehouse_assets.cli", "ui", "--port", str(port)]
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace")[-5000:])
+            raise
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            try:
+                server.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)
+                server.wait()
+
+
+def lakehouse(*arguments: str) -> str:
+    """What a command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lakehouse_assets.cli", *arguments],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def wait_for_ctrl_c() -> None:
+    """Until a person has seen enough."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
+
+
+def say(line: str) -> None:
+    print(f"\n== {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
