@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets import assets, schedules
+from lakehouse_assets import assets, schedules, sensors
 from lakehouse_assets.job import table_ids
 from lakehouse_assets.registration import catalog_asset
 from resources.archiver import Archiver
@@ -31,6 +31,7 @@ defs = dg.Definitions(
         schedules.maintenance,
     ],
     schedules=[schedules.nightly],
+    sensors=[sensors.raw_files(settings, ["lakehouse"])],
     resources={
         "runner": LocalRunner(engine=engine(settings)),
         "archiver": Archiver(on=settings.archive),
