@@ -5,7 +5,6 @@ of earlier runs.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
-import json
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,15 @@ import dagster as dg
 from lakehouse_assets import plan as planning
 from lakehouse_assets.execution import bury_dead_runs, range_tags
 from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.starts import Attempt, Decision, Manners, Start, decide
+from lakehouse_assets.starts import (
+    AT_ONCE,
+    Attempt,
+    Decision,
+    Manners,
+    Start,
+    decide,
+    seconds_to_look,
+)
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.messages import Queue
 from resources.settings import Settings
@@ -23,7 +30,6 @@ PLAN_TAG, ATTEMPT_TAG = "lakehouse/plan", "lakehouse/attempt"
 
 _POLL_SECONDS = 10
 """How often a queue is asked."""
-_AT_ONCE = json.dumps({"next_look": 0})
 
 # What is created and not yet submitted is not among them: that is what a daemon leaves behind
 # that dies in between, and asking for it again makes Dagster submit it.
@@ -66,16 +72,20 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
         bury_dead_runs(context.instance, settings)
         if busy := _under_way(context.instance, {*jobs, _OF_ASSETS}):
             return _nothing(
-                f"run {busy} is queued or under way; the next look is after it", _AT_ONCE
+                f"run {busy} is queued or under way; the next look is after it", AT_ONCE
             )
         now = datetime.now(UTC)
         hints = queue.receive()
-        wait = _seconds_left(context.cursor, now, interval)
-        if wait > 0 and not hints:
-            return _nothing(f"the next look is in {wait:.0f} s", context.cursor or _AT_ONCE)
+        wait = seconds_to_look(context.cursor, now, interval)
+        if wait and not hints:
+            return _nothing(f"the next look is in {wait:.0f} s", context.cursor or AT_ONCE)
         decision = _look(settings, context.instance, now)
         queue.delete(hints)
-        return _result(decision, now, interval)
+        cursor = decision.cursor(now, interval)
+        if decision.starts:
+            requests = [_request(start) for start in decision.starts]
+            return dg.SensorResult(run_requests=requests, cursor=cursor)
+        return _nothing("; ".join(decision.waits) or "nothing is pending", cursor)
 
     return sensor
 
@@ -102,24 +112,6 @@ def _under_way(instance: dg.DagsterInstance, jobs: Collection[str]) -> str | Non
         if run.job_name in jobs:
             return run.run_id
     return None
-
-
-def _seconds_left(cursor: str | None, now: datetime, interval: float) -> float:
-    """How long until the next look is due; 0 where the cursor does not say, or cannot be right."""
-    left = float(json.loads(cursor or _AT_ONCE)["next_look"]) - now.timestamp()
-    return left if 0 < left <= interval else 0.0
-
-
-def _result(decision: Decision, now: datetime, interval: float) -> dg.SensorResult:
-    soon = interval if decision.again is None else min(interval, decision.again)
-    if not decision.starts:
-        return _nothing("; ".join(decision.waits) or "nothing is pending", _cursor(now, soon))
-    # After a start the next look comes as soon as the run is through.
-    return dg.SensorResult(run_requests=[_request(s) for s in decision.starts], cursor=_AT_ONCE)
-
-
-def _cursor(now: datetime, seconds: float) -> str:
-    return json.dumps({"next_look": now.timestamp() + seconds})
 
 
 def _nothing(why: str, cursor: str) -> dg.SensorResult:

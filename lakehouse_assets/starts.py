@@ -7,6 +7,7 @@ when the next look comes, so that losing an answer of this module loses nothing.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,14 @@ FEW = 3
 
 RETRY_AFTER = tuple(timedelta(minutes=m) for m in (1, 4, 16, 64))
 """How long a plan that a run has not done away with waits for its next attempt."""
+
+
+def _cursor(next_look: float) -> str:
+    return json.dumps({"next_look": next_look})
+
+
+AT_ONCE = _cursor(0)
+"""The sensor's cursor where the next look is due at once."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,19 @@ class Decision:
         self.waits.append(line)
         if seconds is not None:
             self.again = seconds if self.again is None else min(self.again, seconds)
+
+    def cursor(self, now: datetime, interval: float) -> str:
+        """When to look again; after a start, as soon as its run is through."""
+        if self.starts:
+            return AT_ONCE
+        soon = interval if self.again is None else min(interval, self.again)
+        return _cursor(now.timestamp() + soon)
+
+
+def seconds_to_look(cursor: str | None, now: datetime, interval: float) -> float:
+    """How long until the next look is due; 0 where the cursor does not say, or cannot be right."""
+    left = float(json.loads(cursor or AT_ONCE)["next_look"]) - now.timestamp()
+    return left if 0 < left <= interval else 0.0
 
 
 def decide(
