@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets import assets, notifications, schedules
+from lakehouse_assets import assets, notifications, schedules, sensors
 from lakehouse_assets.job import table_ids
 from lakehouse_assets.registration import catalog_asset
 from resources import logs
@@ -34,7 +34,7 @@ defs = dg.Definitions(
         schedules.maintenance,
     ],
     schedules=[schedules.nightly],
-    sensors=notifications.SENSORS,
+    sensors=[sensors.raw_files(settings, ["lakehouse"]), *notifications.SENSORS],
     resources={
         "runner": runner(settings),
         "archiver": Archiver(on=settings.archive),

@@ -6,7 +6,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lakehouse_assets.assets import REPLAY_TAG
 from lakehouse_assets.reports import cause
+from lakehouse_assets.starts import stretches
 from resources.instance import open_instance
 
 if TYPE_CHECKING:
@@ -49,26 +50,30 @@ def materialize(
         selection = [dg.AssetKey(t.split(".")) for t in tables] + [dg.AssetKey("receipts")]
     failures = []
     for days in stretches(dates):
-        first, last = days[0].isoformat(), days[-1].isoformat()
         tags = {_BY: _COMMAND_LINE} | ({REPLAY_TAG: "true"} if replay else {})
-        if first != last:
-            tags |= {
-                "dagster/asset_partition_range_start": first,
-                "dagster/asset_partition_range_end": last,
-            }
         run_id = str(uuid.uuid4())
         with _alive(settings, run_id), _progress(instance, run_id, console):
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
-                tags=tags,
-                partition_key=first if first == last else None,
+                tags=tags | range_tags(days),
+                partition_key=days[0].isoformat() if len(days) == 1 else None,
                 asset_selection=selection,
                 run_config=_QUIET,
                 raise_on_error=False,
             )
         failures += [line for line in [_cause(result)] if line]
     return failures[0] if failures else None
+
+
+def range_tags(days: Sequence[date]) -> dict[str, str]:
+    """What tells a run its batch dates; none for a single one, which is its partition."""
+    if len(days) == 1:
+        return {}
+    return {
+        "dagster/asset_partition_range_start": days[0].isoformat(),
+        "dagster/asset_partition_range_end": days[-1].isoformat(),
+    }
 
 
 def bury_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> None:
@@ -91,21 +96,6 @@ def _alive(settings: Settings, run_id: str) -> Iterator[None]:
     with FileLock(path, timeout=0):
         yield
     path.unlink(missing_ok=True)
-
-
-def stretches(dates: Sequence[date]) -> list[list[date]]:
-    """The dates in order, cut wherever a day is missing.
-
-    Dagster keeps some sixty events for each date of a run: days on which nothing is pending
-    would cost a second each.
-    """
-    found: list[list[date]] = []
-    for day in sorted(set(dates)):
-        if found and day - found[-1][-1] == timedelta(days=1):
-            found[-1].append(day)
-        else:
-            found.append([day])
-    return found
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:

@@ -133,7 +133,9 @@ class Lake:
 
     def _placed(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
         found = self.placed(stored.path)
-        if isinstance(found, FilePath):
+        if isinstance(found, FilePath) and not stored.readable:
+            yield Misplaced(str(found), "cannot be opened; make it a file that can be")
+        elif isinstance(found, FilePath):
             yield RawFile(found, stored)
         elif found:
             yield found

@@ -116,10 +116,12 @@ class PathState:
     accepted: set[str] = field(default_factory=set)
     read_at: dict[str, int] = field(default_factory=dict)  # digest → when a run last read it
     archived: dict[str, str] = field(default_factory=dict)  # digest → where its bytes went
+    newest: Fact | None = None
 
     def take(self, fact: Fact) -> None:
         """Take in the next fact about this path."""
         digest = fact.digest or ""
+        self.newest = fact
         match fact.kind:
             case Kind.LANDED:
                 self.landings.append(fact)
@@ -301,6 +303,7 @@ class State:
     restored: Rewind | None = None
     frozen: bool = False
     rewinding: Rewind | None = None
+    turned: int = 0  # when a restore, or the end of one, was last announced
     seq: int = 0
 
     def at(self, path: FilePath) -> PathState:
@@ -345,6 +348,8 @@ class State:
         self.paths.setdefault(fact.path, PathState(fact.path)).take(fact)
 
     def _take_of_tables(self, fact: Fact) -> None:
+        if fact.kind in (Kind.RESTORED, Kind.RESUMED):
+            self.turned = fact.seq
         match fact.kind:
             case Kind.PUBLISHED:
                 self.published.append(fact)

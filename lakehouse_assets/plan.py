@@ -7,15 +7,17 @@ answer) shows as a difference and is pending again. Imports neither dagster nor 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
 from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
+
+_NEW, _CHANGED = "new", "changed"
 
 _SETTLED_SECONDS = 2.0
 """A stamp taken this soon after a change may hide another one within the clock's grain."""
@@ -46,12 +48,36 @@ class BronzeWork:
         return bool(self.read or self.leaving)
 
 
+@dataclass(frozen=True)
+class Pending:
+    """Why a file is pending, and what tells this occasion from every other.
+
+    ``mark`` changes with the bytes at the path and with every fact about it. ``arrived`` is
+    when bytes came that no run has read; None where a decision or a rule is the reason.
+    ``since`` is when it came to be pending, as far as anything tells. Both in seconds since the
+    epoch.
+    """
+
+    reason: str
+    mark: str
+    arrived: float | None
+    since: float | None
+
+
 @dataclass
 class Plan:
-    """Everything pending in a lake."""
+    """Everything pending in a lake.
 
-    files: dict[FilePath, str] = field(default_factory=dict)
+    ``newest`` is the newest batch date that anything landed on. ``there`` names the datasets
+    of which each date has, or had, files. ``grounds`` is all that tells this plan from others
+    but the files: the rules, the tables' versions, restores.
+    """
+
+    newest: date
+    files: dict[FilePath, Pending] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
+    there: dict[date, set[str]] = field(default_factory=dict)
+    grounds: dict[str, str] = field(default_factory=dict)
     misplaced: list[Misplaced] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     waiting: list[tuple[FilePath, Judgement]] = field(default_factory=list)
@@ -61,6 +87,23 @@ class Plan:
         """The batch dates with pending files, in order."""
         return sorted({path.batch_date for path in self.files})
 
+    @property
+    def due(self) -> list[date]:
+        """The batch dates to run: of pending files; the newest, where only tables are behind."""
+        return self.dates or ([self.newest] if self.tables else [])
+
+    def overdue(self, now: datetime, delay: timedelta) -> list[tuple[FilePath, str, timedelta]]:
+        """The files that have been pending for longer than ``delay``: why, and for how long.
+
+        Longest first. Files that wait for a person (held, unreadable) are not pending.
+        """
+        found = [
+            (path, pending.reason, now - datetime.fromtimestamp(pending.since, UTC))
+            for path, pending in self.files.items()
+            if pending.since is not None
+        ]
+        return sorted((f for f in found if f[2] > delay), key=lambda f: (-f[2], f[0]))
+
     def __bool__(self) -> bool:
         return bool(self.files or self.tables)
 
@@ -69,13 +112,16 @@ def make(
     lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
 ) -> Plan:
     """Compare what is with what should be."""
-    plan = Plan()
-    files: dict[str, list[RawFile]] = {name: [] for name in datasets}
+    plan = Plan(newest=max((path.batch_date for path in state.paths), default=lake.first_date))
+    for path in state.paths:
+        plan.there.setdefault(path.batch_date, set()).add(path.dataset)
+    files: dict[str, dict[FilePath, RawFile]] = {name: {} for name in datasets}
     for found in lake.raw_files():
         if isinstance(found, Misplaced):
             plan.misplaced.append(found)
         else:
-            files[found.path.dataset].append(found)
+            files[found.path.dataset][found.path] = found
+            plan.there.setdefault(found.path.batch_date, set()).add(found.path.dataset)
     plan.misplaced.sort(key=lambda found: found.path)
     plan.waiting = waiting(state)
     if state.frozen and state.restored:
@@ -85,17 +131,47 @@ def make(
         )
         return plan
     for dataset in datasets.values():
-        work = bronze_work(lake, state, dataset, files[dataset.name])
-        for item in work.read:
-            plan.files.setdefault(item.path, item.reason)
-        for path, _ in work.leaving:
-            if path is not None:
-                withdrawn = state.at(path).in_force is None
-                plan.files.setdefault(path, "withdrawn" if withdrawn else "older again")
-        plan.files = dict.fromkeys(behind(lake, state, dataset), "its receipt is due") | plan.files
+        raw = files[dataset.name]
+        work = bronze_work(lake, state, dataset, raw.values())
+        for path, reason in _reasons(lake, state, dataset, work):
+            if path not in plan.files:
+                plan.files[path] = _pending(reason, state.at(path), raw.get(path))
         plan.notices += work.notices
     plan.tables = table_reasons(lake, state, datasets, gold)
+    plan.grounds = _grounds(lake, state, datasets, gold)
     return plan
+
+
+def _reasons(
+    lake: Lake, state: State, dataset: Dataset, work: BronzeWork
+) -> Iterator[tuple[FilePath, str]]:
+    """Why files are pending, for each the weightiest reason first."""
+    yield from ((item.path, item.reason) for item in work.read)
+    for path, _ in work.leaving:
+        if path is not None:
+            yield path, "withdrawn" if state.at(path).in_force is None else "older again"
+    yield from ((path, "its receipt is due") for path in behind(lake, state, dataset))
+
+
+def _pending(reason: str, past: PathState, raw: RawFile | None) -> Pending:
+    fact = past.newest
+    told = fact.recorded_at.timestamp() if fact and fact.recorded_at else None
+    arrived = None
+    if reason in (_NEW, _CHANGED):
+        arrived = raw.stored.modified if raw else told
+    at_path = f"{raw.stored.stamp} {raw.stored.modified}" if raw else "gone"
+    mark = f"{at_path} {fact.seq if fact else 0}"
+    return Pending(reason, mark, arrived, told if arrived is None else arrived)
+
+
+def _grounds(
+    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+) -> dict[str, str]:
+    rules = {d.name: d.rules_digest for d in datasets.values()}
+    rules |= {g.table.id: g.digest for g in gold.values()}
+    tables = [t for d in datasets.values() for t in (d.bronze, d.silver)]
+    versions = {t.id: _version(lake.version(t)) for t in tables}
+    return {"rules": str(rules), "versions": str(versions), "restores": str(state.turned)}
 
 
 def table_reasons(
@@ -142,12 +218,10 @@ def bronze_work(
         past = known.get(path) or PathState(path)
         raw = at_path.get(path)
         try:
-            new = _raw_digest(lake, raw, past.last) if raw else None
+            # What never landed is new, whatever its bytes: they need not be read to know.
+            new = _raw_digest(lake, raw, past.last) if raw and past.last else None
         except FileNotFoundError:
             raw = new = None  # it went after the listing
-        except OSError as error:
-            notices.append(f"{path}: {error.strerror}; make it a file that can be opened")
-            raw = new = None
         changed = raw is not None and (past.last is None or new != past.last.digest)
         if raw and changed:
             reason = "new" if past.last is None else "changed"
@@ -172,7 +246,7 @@ def _to_judge(
     dataset: Dataset, past: PathState, present: Mapping[str, date]
 ) -> Iterable[tuple[str, str]]:
     for digest in past.unjudged:
-        yield digest, "new" if past.landings[0].digest == digest else "changed"
+        yield digest, _NEW if past.landings[0].digest == digest else _CHANGED
     last = past.open[-1].digest if past.open else None
     standing = past.standing
     refused = standing is not None and standing.kind in (Kind.HELD, Kind.UNREADABLE)
@@ -193,9 +267,9 @@ def missing(past: PathState, present: Container[str]) -> str | None:
     return None
 
 
-def _raw_digest(lake: Lake, raw: RawFile, last: Fact | None) -> str:
+def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
     """Digest of the bytes at a path, without reading them where the stamp tells."""
-    if last and last.digest and last.detail.get("stamp") == raw.stored.stamp:
+    if last.digest and last.detail.get("stamp") == raw.stored.stamp:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
         if recorded - raw.stored.modified > _SETTLED_SECONDS or last.detail.get("by") == "land":
             return last.digest

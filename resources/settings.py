@@ -119,6 +119,21 @@ class Settings(BaseSettings):
     glue_start_minutes: float = Field(15.0, description="How long a Glue job may take to start.")
     glue_poll_seconds: float = Field(5.0, description="How often a Glue job is looked at.")
     glue_dpu_hour_usd: float = Field(0.44, description="Price of a Glue DPU for an hour.")
+    queue_url: str | None = Field(
+        None, description="SQS queue of S3's messages that wake the sensor early; none unless set."
+    )
+    sensor_interval_seconds: int = Field(
+        30, ge=1, description="How often the sensor looks at all that is there."
+    )
+    settle_seconds: float = Field(
+        30.0, description="How old a file must be before the sensor starts its run."
+    )
+    patience_minutes: float = Field(
+        30.0, description="How long the sensor waits for a batch date's other datasets."
+    )
+    delay_minutes: float = Field(
+        120.0, description="How long a file may be pending before people are told."
+    )
     max_file_bytes: int = Field(Limits().max_bytes, description="Largest file, as landed.")
     max_expanded_bytes: int = Field(Limits().max_expanded_bytes, description="Largest unpacked.")
     max_columns: int = Field(Limits().max_columns, description="Most columns of a file.")

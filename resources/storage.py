@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Protocol
 
 
@@ -18,13 +19,14 @@ class StoredObject:
     """A stored file: its path, size in bytes and stamp.
 
     Equal stamps mean unchanged bytes; the stamp is opaque. ``modified`` is seconds since the
-    epoch, by the storage's clock.
+    epoch, by the storage's clock. Not ``readable`` is what is no file, or another's to open.
     """
 
     path: str
     size: int
     stamp: str
     modified: float
+    readable: bool = True
 
 
 class Storage(Protocol):
@@ -107,7 +109,9 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return None
         stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
-        return StoredObject(path, stat.st_size, stamp, max(stat.st_mtime, stat.st_ctime))
+        readable = S_ISREG(stat.st_mode) and os.access(self.uri(path), os.R_OK)
+        modified = max(stat.st_mtime, stat.st_ctime)
+        return StoredObject(path, stat.st_size, stamp, modified, readable)
 
     def read(self, path: str, version: str | None = None) -> bytes:
         """Its bytes. Raises FileNotFoundError, also where they are no longer that version."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, NoReturn
 
 import typer
@@ -58,9 +58,7 @@ def run_command(
         say(line)
     asked = _asked_dates(settings, day, since, until)
     selected = _selected(tables)
-    dates = asked or pending.dates
-    if not dates and pending.tables:
-        dates = [max((path.batch_date for path in state.paths), default=_today())]
+    dates = asked or pending.due
     if not dates or state.frozen:
         tell("Nothing is pending.")
         _say_waiting(pending.waiting)
@@ -210,10 +208,6 @@ def _new_run() -> str:
     return str(uuid.uuid4())
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
 def _finish_rewind(settings: Settings, ledger: Ledger) -> None:
     from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
 
@@ -226,13 +220,16 @@ def _rehearse(
 ) -> None:
     """Print the plan, and what a run by it would do to the tables."""
     tell(f"A run would work on {len(dates)} batch date(s): {', '.join(map(str, dates))}")
-    concerned = [(p, why) for p, why in sorted(pending.files.items()) if p.batch_date in dates]
 
     from lakehouse_assets.rehearsal import rehearse  # noqa: PLC0415
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
     rehearsed = rehearse(engine(settings).session(), ledger.lake, dates, settings.limits)
-    rows = [(p.batch_date, p, why, rehearsed.rows.get(p, "")) for p, why in concerned]
+    rows = [
+        (path.batch_date, path, found.reason, rehearsed.rows.get(path, ""))
+        for path, found in sorted(pending.files.items())
+        if path.batch_date in dates
+    ]
     print_rows(["batch date", "file", "why", "rows"], rows, Format.TABLE)
     changes = [
         (

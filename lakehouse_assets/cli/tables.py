@@ -93,8 +93,8 @@ def status_command() -> None:
         say(f"{misplaced.path}: {misplaced.problem}")
     for notice in pending.notices:
         say(notice)
-    for path, reason in pending.files.items():
-        tell(f"pending: {path} ({reason})")
+    for path, found in pending.files.items():
+        tell(f"pending: {path} ({found.reason})")
     for path, judged in pending.waiting:
         for line in planning.clear_lines(path, judged):
             tell(f"waits: {line}")

@@ -65,9 +65,7 @@ def story(account: Account) -> None:
     run = finished_run()
     for record in run_steps(run):
         print(f"   {record}")
-    print(
-        f"   run {run.run_id}: {run.status.value}  {os.environ['LAKEHOUSE_UI_URL']}/runs/{run.run_id}"
-    )
+    print(f"   {run.status.value}: {os.environ['LAKEHOUSE_UI_URL']}/runs/{run.run_id}")
     say("What it was told of, in a queue that is subscribed to the topics")
     for message in until(account.messages, "a message"):
         print(f"   [{message['TopicArn'].rpartition(':')[2]}] {message.get('Subject')}")

@@ -106,8 +106,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
         pending = plan.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
         if not pending and not ledger.state().rewinding:
             return
-        landed = [path.batch_date for path in ledger.state().paths]
-        dates = pending.dates or [max(landed, default=date(2025, 4, 1))]
+        dates = pending.due or [pending.newest]
     run_id = uuid.uuid4().hex
     runner = LocalRunner(engine=SailEngine())
     for table in tables or job.table_ids():

@@ -1,0 +1,157 @@
+"""`python -m tests.bench.sensor`: one look of the sensor over a million keys.
+
+The lister is made up, the ledger is a real one in a folder, and the plan and the decision are
+the product's: once where no run has seen any of the keys, once where all of them are known and
+unchanged. Each look runs in a process of its own; its peak memory is that process's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lakehouse_assets import plan as planning
+from lakehouse_assets.contract import RECEIPTS
+from lakehouse_assets.lake import FilePath, Lake
+from lakehouse_assets.ledger import FACTS, Fact, Kind, Ledger, _to_row
+from lakehouse_assets.receipts import Counts, Receipt
+from lakehouse_assets.starts import Manners, decide
+from lakehouse_assets.tables import DATASETS, GOLD
+from resources.storage import LocalStorage, StoredObject
+
+PROJECT = Path(__file__).parents[2]
+FIRST, DAYS = date(2025, 1, 1), 365
+MODIFIED = datetime(2026, 1, 2, tzinfo=UTC)
+CHUNK = 100_000
+
+
+def main() -> None:
+    """Prepare the two ledgers, look, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--look", metavar="FOLDER", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.look:
+        _look(Path(options.look), options.keys)
+        return
+    with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
+        for name in ("none known", "all known"):
+            lake = Path(folder, name)
+            if name == "all known":
+                _fill(lake, options.keys)
+            program = [sys.executable, "-m", "tests.bench.sensor", "--keys", str(options.keys)]
+            done = subprocess.run(
+                [*program, "--look", lake], cwd=PROJECT, check=True, capture_output=True, text=True
+            )
+            print(f"{options.keys:,} keys, {name}: {done.stdout.strip()}")
+
+
+@dataclass(frozen=True)
+class Lister:
+    """A raw zone of that many keys, listed as S3 would list it."""
+
+    keys: int
+    root: str = "s3://raw"
+
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every key, in order."""
+        for path, etag in _keys(self.keys):
+            yield StoredObject(str(path), 1000, etag, MODIFIED.timestamp())
+
+    def find(self, path: str) -> StoredObject | None:
+        """Nothing: no look asks for one."""
+        raise AssertionError(path)
+
+    read = find
+
+
+def _keys(count: int) -> Iterator[tuple[FilePath, str]]:
+    a_folder = -(-count // (DAYS * len(DATASETS)))
+    for i in range(count):
+        folder, number = divmod(i, a_folder)
+        dataset = sorted(DATASETS)[folder // DAYS]
+        day = FIRST + timedelta(days=folder % DAYS)
+        yield FilePath(dataset, day, f"{dataset}_{number:05}.csv.gz"), f'"{i:032x}"'
+
+
+def _lake(folder: Path, keys: int) -> Lake:
+    return Lake(
+        Lister(keys),  # type: ignore[arg-type]
+        LocalStorage(str(folder)),
+        FIRST,
+        FIRST + timedelta(days=DAYS),
+        frozenset(DATASETS),
+    )
+
+
+def _fill(folder: Path, keys: int) -> None:
+    """A ledger that knows every key, as runs of a hundred thousand files would have left it."""
+    lake = _lake(folder, keys)
+    facts: list[Fact] = []
+    due: list[Receipt] = []
+    ledger = Ledger(lake)
+    for i, (path, etag) in enumerate(_keys(keys), 1):
+        digest = sha256(str(path).encode()).hexdigest()
+        rules = DATASETS[path.dataset].rules_digest
+        judged = {"read": 0, "faulty": 0, "error": None, "sheets": [], "rules": rules}
+        judged |= {"unexpected": [], "repairs": 0}
+        facts.append(Fact(Kind.LANDED, path, digest, {"by": "run", "stamp": etag}, "run"))
+        facts.append(Fact(Kind.ADMITTED, path, digest, judged, "run"))
+        due.append(Receipt(path, digest, "in_force", Counts()))
+        if i % CHUNK == 0 or i == keys:
+            _append(lake, ledger, facts, due)
+            facts, due = [], []
+
+
+def _append(lake: Lake, ledger: Ledger, facts: list[Fact], due: list[Receipt]) -> None:
+    first = (lake.version(FACTS) or 0) * 10 * CHUNK + 1
+    now = MODIFIED + timedelta(hours=1)
+    numbered = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(facts)]
+    told = [{**_receipt_row(r), "seq": first + len(facts) + i} for i, r in enumerate(due)]
+    for table, rows in ((FACTS, [_to_row(f) for f in numbered]), (RECEIPTS, told)):
+        version = lake.create(table)
+        assert lake.append(table, rows, on=version)
+
+
+def _receipt_row(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "dataset": receipt.path.dataset,
+        "batch_date": receipt.path.batch_date,
+        "file": receipt.path.file,
+        "digest": receipt.digest,
+        "state": receipt.state,
+        **asdict(receipt.counts),
+        "error": receipt.error,
+    }
+
+
+def _look(folder: Path, keys: int) -> None:
+    began = time.process_time()
+    lake = _lake(folder, keys)
+    state = Ledger(lake).followed()
+    told = time.process_time()
+    plan = planning.make(lake, state, DATASETS, GOLD)
+    planned = time.process_time()
+    now = MODIFIED + timedelta(hours=2)
+    decision = decide(plan, DATASETS, lambda _: [], now, Manners())
+    decided = time.process_time()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{decided - began:.1f} CPU-seconds (ledger {told - began:.1f}, plan {planned - told:.1f}, "
+        f"decision {decided - planned:.1f}), {peak:,.0f} MiB; "
+        f"{len(plan.files):,} pending, {len(decision.starts)} runs to start"
+    )
+
+
+if __name__ == "__main__":
+    main()
