@@ -5,8 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 from lakehouse_assets import assets, notifications, schedules, sensors
-from lakehouse_assets.job import table_ids
 from lakehouse_assets.registration import catalog_asset
+from lakehouse_assets.tables import table_ids
 from resources import logs
 from resources.alerts import alerts
 from resources.archiver import Archiver

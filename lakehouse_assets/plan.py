@@ -179,15 +179,14 @@ def table_reasons(
 ) -> dict[str, str]:
     """The derived tables that must absorb something, each with why."""
     asked = [
-        table_reason(state, d.silver.id, silver_inputs(lake, d, datasets), d.rules_digest)
-        for d in datasets.values()
+        *(
+            (d.silver.id, silver_inputs(lake, d, datasets), d.rules_digest)
+            for d in datasets.values()
+        ),
+        *((g.table.id, gold_inputs(lake, g, datasets), g.digest) for g in gold.values()),
     ]
-    names = [d.silver.id for d in datasets.values()]
-    for table in gold.values():
-        inputs = gold_inputs(lake, table, datasets)
-        asked.append(table_reason(state, table.table.id, inputs, table.digest))
-        names.append(table.table.id)
-    return {name: reason for name, reason in zip(names, asked, strict=True) if reason}
+    reasons = ((name, table_reason(state, name, inputs, rules)) for name, inputs, rules in asked)
+    return {name: reason for name, reason in reasons if reason}
 
 
 def bronze_work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -93,7 +93,7 @@ def outside_tables(
     published = _said_in_tables(lake, dataset, dates)
     return [
         r
-        for r in _due(state, dataset, dates, lambda _: Counts())
+        for r in _due(state, dataset, dates, PathState.state, lambda _: Counts())
         if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
     ]
 
@@ -141,9 +141,16 @@ def in_tables(
     bronze = work.lake.files(dataset.bronze, versions[dataset.bronze.id])
     present = {f["_content"] for f in bronze}
     left = _said_in_tables(work.lake, dataset, dates)
+
+    def standing(past: PathState, digest: str) -> str | None:
+        if content_id(past.path, digest) in present:
+            return "in_force"
+        by_ledger = past.state(digest)
+        return None if by_ledger == "in_force" else by_ledger
+
     return [
         r
-        for r in _due(state, dataset, dates, counts, present)
+        for r in _due(state, dataset, dates, standing, counts)
         if content_id(r.path, r.digest) in present or (r.path, r.digest) in left
     ]
 
@@ -163,27 +170,20 @@ def _due(
     state: State,
     dataset: Dataset,
     dates: Sequence[date] | None,
+    standing: Callable[[PathState, str], str | None],
     counts: Callable[[str], Counts],
-    present: Container[str] | None = None,
 ) -> list[Receipt]:
-    """The receipts due by the ledger, or (``present``) by what bronze holds."""
-    due: list[Receipt] = []
-    for past in state.of(dataset.name, dates):
-        for digest in dict.fromkeys(f.digest for f in past.landings if f.digest):
-            here = None if present is None else content_id(past.path, digest) in present
-            receipt = _receipt(past, digest, counts, here)
-            if receipt:
-                due.append(receipt)
-    return due
+    """The receipts due of contents (by digest) that are in a state of ``standing``."""
+    return [
+        _receipt(past, digest, stands, counts)
+        for past in state.of(dataset.name, dates)
+        for digest in dict.fromkeys(f.digest for f in past.landings if f.digest)
+        if (stands := standing(past, digest))
+    ]
 
 
-def _receipt(
-    past: PathState, digest: str, counts: Callable[[str], Counts], here: bool | None
-) -> Receipt | None:
-    state = "in_force" if here else past.state(digest)
+def _receipt(past: PathState, digest: str, state: str, counts: Callable[[str], Counts]) -> Receipt:
     judged = past.judgements.get(digest)
-    if state is None or (state == "in_force" and here is False):
-        return None
     if state in ("replaced", "withdrawn") or judged is None:
         return Receipt(past.path, digest, state, Counts())
     if state == "in_force":

@@ -16,7 +16,7 @@ from lakehouse_assets import job
 from lakehouse_assets.contract import RECEIPTS
 from lakehouse_assets.lake import ASIDE, FilePath, Lake
 from lakehouse_assets.ledger import FACTS, Ledger
-from lakehouse_assets.tables import queryable
+from lakehouse_assets.tables import queryable, table_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,9 +46,7 @@ def rehearse(
             lake.storage.link(part, f"{folder}/{part}")
         copy = replace(lake, storage=lake.storage.within(folder))
         before = Ledger(copy).state()
-        results = [
-            job.run(spark, copy, table, dates, "rehearsal", limits) for table in job.table_ids()
-        ]
+        results = [job.run(spark, copy, table, dates, "rehearsal", limits) for table in table_ids()]
         after = Ledger(copy).state()
     finally:
         lake.storage.delete(folder)

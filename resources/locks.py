@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from filelock import FileLock, Timeout
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.job import table_ids
+from lakehouse_assets.tables import table_ids
 from resources.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -37,7 +37,7 @@ from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.landing import land
 from lakehouse_assets.ledger import FACTS, Kind, Ledger
 from lakehouse_assets.maintain import maintain
-from lakehouse_assets.tables import DATASETS, GOLD, queryable
+from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
 from resources.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class World:
                         at, _ = self._points[-1 - runs]
                         self.apply(oracle.Restore(at))
                 case Replay(dates):
-                    self._run_tables(job.table_ids()[len(DATASETS) :], dates, replay=True)
+                    self._run_tables(table_ids()[len(DATASETS) :], dates, replay=True)
                 case Archive():
                     for path in archive(self.ledger, DATASETS, "a test"):
                         gone = oracle.Remove(path.dataset, path.batch_date, path.file)
@@ -336,7 +336,7 @@ class World:
                 return
             landed = [path.batch_date for path in self.ledger.state().paths]
             dates = pending.dates or [max(landed, default=FIRST)]
-        self._run_tables(job.table_ids(), dates)
+        self._run_tables(table_ids(), dates)
 
     def _run_tables(
         self,
@@ -356,7 +356,7 @@ class World:
                 sound = check.name in SOUND and not table.startswith("bronze.")
                 if sound or (proven and check.name.startswith("sums_")):
                     assert check.passed, (table, check)
-        if self._gold is not None and {*job.table_ids()} == {*changed}:
+        if self._gold is not None and {*table_ids()} == {*changed}:
             self._check_changed(self._gold, changed)
         rewind.close(self.lake, run_id, sorted(map(str, dates)))
 

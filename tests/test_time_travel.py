@@ -9,6 +9,9 @@ import pytest
 from commands import Lakehouse
 from test_cli import GOOD, ORDERS, PRODUCTS, put
 
+from lakehouse_assets.ledger import Fact, Kind, Ledger
+from resources.settings import Settings
+
 DAILY = "SELECT order_date, orders, revenue FROM gold.daily_sales ORDER BY order_date"
 LATER = ORDERS.replace("2,11,8,2025-04-02T10:00:00,5.01", "2,11,8,2025-04-03T10:00:00,7.00")
 
@@ -112,3 +115,19 @@ def test_dry_run_tells_what_the_run_then_does(two_runs: Lakehouse, tmp_path: Pat
     assert "2025-04-01; 2025-04-02" in silver
     house.ok("run")
     assert house.value("SELECT count(*) FROM gold.daily_sales") == 2
+
+
+def test_dry_run_only_says_that_a_restore_was_left_halfway(two_runs: Lakehouse) -> None:
+    """Its process died once it was announced: a run finishes it, a dry run writes nothing."""
+    ledger = Ledger(Settings(root=str(two_runs.root)).lake())
+    state = ledger.state()
+    first, last = (state.published[n] for n in (0, -1))
+    detail = {"run_id": first.run_id, "as_of": first.seq, "targets": first.detail["versions"]}
+    detail |= {"before": last.detail["versions"], "before_seq": state.seq}
+    ledger.append([Fact(Kind.RESTORED, detail=detail, run_id="died")])
+    before = two_runs.versions()
+    assert "left halfway" in two_runs.ok("run", "--dry-run")
+    assert two_runs.versions() == before
+    two_runs.ok("run")
+    assert ledger.state().rewinding is None
+    two_runs.ok("resume")

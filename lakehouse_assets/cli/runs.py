@@ -24,10 +24,12 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
+from lakehouse_assets.contract import Layer
 from lakehouse_assets.lake import FilePath
 from lakehouse_assets.ledger import Judgement, Kind, Ledger
 from lakehouse_assets.receipts import Counts
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.tables import DATASETS, GOLD, table_ids
+from resources.locks import all_tables
 from resources.settings import Settings
 
 
@@ -51,6 +53,9 @@ def run_command(
     settings = Settings.load()
     ledger = Ledger(settings.lake())
     if ledger.state().rewinding:
+        if dry_run:
+            tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
+            return
         _finish_rewind(settings, ledger)
     state = ledger.followed()
     pending = planning.make(ledger.lake, state, DATASETS, GOLD)
@@ -116,7 +121,7 @@ def replay_command(
 
     from lakehouse_assets.execution import materialize  # noqa: PLC0415 - imports Dagster
 
-    derived = [*(d.silver.id for d in DATASETS.values()), *(g.table.id for g in GOLD.values())]
+    derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
     failure = materialize(settings, dates, derived, out, replay=True)
     _print_books(ledger, dates)
     if failure:
@@ -168,8 +173,6 @@ def restore_command(
 
     What lands, or is decided, later waits until `lakehouse resume`. Files and ledger are kept.
     """
-    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
-
     settings = Settings.load()
     ledger = Ledger(settings.lake())
     with all_tables(settings):
@@ -181,8 +184,6 @@ def restore_command(
 @app.command("resume")
 def resume_command() -> None:
     """End a restore: tables as they were before it; what has waited is pending again."""
-    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
-
     settings = Settings.load()
     ledger = Ledger(settings.lake())
     with all_tables(settings):
@@ -209,8 +210,6 @@ def _new_run() -> str:
 
 
 def _finish_rewind(settings: Settings, ledger: Ledger) -> None:
-    from resources.locks import all_tables  # noqa: PLC0415 - imports all that a job needs
-
     with all_tables(settings):
         rewind.finish(ledger, _new_run())
 
@@ -270,8 +269,7 @@ def _asked_dates(
 def _selected(tables: str | None) -> list[str] | None:
     if tables is None:
         return None
-    known = [t for d in DATASETS.values() for t in (d.bronze.id, d.silver.id)]
-    known += [g.table.id for g in GOLD.values()]
+    known = table_ids()
     names = [name.strip() for name in tables.split(",") if name.strip()]
     for name in names:
         if name not in known:

@@ -2,6 +2,6 @@
 
 from lakehouse_assets.job import bronze, gold, silver_checks
 from lakehouse_assets.job.result import Check, Result, Severity
-from lakehouse_assets.job.run import run, table_ids
+from lakehouse_assets.job.run import run
 
-__all__ = ["Check", "Result", "Severity", "bronze", "gold", "run", "silver_checks", "table_ids"]
+__all__ = ["Check", "Result", "Severity", "bronze", "gold", "run", "silver_checks"]

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from lakehouse_assets.parse import Limits
 
 
-def table_ids() -> list[str]:
-    """Every table that a job can bring up to date, in the order of their dependence."""
-    datasets = list(DATASETS.values())
-    return [
-        *(d.bronze.id for d in datasets),
-        *(d.silver.id for d in datasets),
-        *(g.table.id for g in GOLD.values()),
-    ]
-
-
 def run(
     spark: SparkSession,
     lake: Lake,

@@ -52,6 +52,16 @@ GOLD: dict[str, Gold] = _with_units(_collect(gold, Gold))
 """Every gold table by name."""
 
 
+def table_ids() -> list[str]:
+    """Every table that a job can bring up to date, in the order of their dependence."""
+    datasets = list(DATASETS.values())
+    return [
+        *(d.bronze.id for d in datasets),
+        *(d.silver.id for d in datasets),
+        *(g.table.id for g in GOLD.values()),
+    ]
+
+
 def queryable() -> dict[str, Table]:
     """Every table that people can name in a query, by its id such as ``gold.daily_sales``."""
     tables = [

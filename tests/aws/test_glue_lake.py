@@ -17,8 +17,7 @@ import pytest
 
 from deploy.glue.definition import job_definition
 from lakehouse_assets import assets
-from lakehouse_assets.job import table_ids
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.tables import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
 from resources.runners import GlueRunner, LocalRunner, glue_job
 from resources.settings import Settings

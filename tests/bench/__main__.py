@@ -153,7 +153,8 @@ def _work(contender: str, root: str, listed: str) -> None:
         duckdb_script.run(Path(root), days)
     else:
         os.environ["LAKEHOUSE_ENGINE"] = contender
-        from lakehouse_assets.job import run, table_ids
+        from lakehouse_assets.job import run
+        from lakehouse_assets.tables import table_ids
         from resources.engines import engine, spark_session
         from resources.settings import Settings
 

@@ -20,7 +20,7 @@ from rich.table import Table  # noqa: E402
 
 from lakehouse_assets import job  # noqa: E402
 from lakehouse_assets.lake import FilePath, Lake  # noqa: E402
-from lakehouse_assets.tables import DATASETS  # noqa: E402
+from lakehouse_assets.tables import DATASETS, table_ids  # noqa: E402
 from resources.engines import SailEngine  # noqa: E402
 from resources.storage import LocalStorage  # noqa: E402
 
@@ -72,7 +72,7 @@ def _put(lake: Lake, dataset: str, day: date, rows: str) -> None:
 
 def _run(lake: Lake, days: list[date]) -> list[job.Result]:
     session = SailEngine().session()
-    return [job.run(session, lake, table, days, "bench") for table in job.table_ids()]
+    return [job.run(session, lake, table, days, "bench") for table in table_ids()]
 
 
 def _print(results: dict[str, list[job.Result]], days: int) -> None:

@@ -26,12 +26,12 @@ from typing import Any, NoReturn, Self
 
 import test_against_oracle as histories
 
-from lakehouse_assets import decisions, job, plan, rewind
+from lakehouse_assets import decisions, plan, rewind
 from lakehouse_assets.lake import FilePath
 from lakehouse_assets.landing import land
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.maintain import maintain
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.tables import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
 from resources.runners import LocalRunner, all_tables, one_writer
 from resources.settings import Settings
@@ -109,7 +109,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
         dates = pending.due or [pending.newest]
     run_id = uuid.uuid4().hex
     runner = LocalRunner(engine=SailEngine())
-    for table in tables or job.table_ids():
+    for table in tables or table_ids():
         for check in runner.run(table, dates, run_id).checks:
             sound = check.name in _SOUND and not table.startswith("bronze.")
             if not check.passed and (sound or check.name.startswith("sums_")):
