@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import dagster as dg
 import pytest
 import requests
@@ -23,6 +24,7 @@ from commands import Lakehouse
 
 from lakehouse_assets import messages, notifications
 from resources.alerts import LogAlerts, SnsAlerts, alerts
+from resources.aws import AwsError
 from resources.instance import home
 from resources.metrics import CloudWatchMetrics, LogMetrics, metrics
 from resources.settings import Settings
@@ -231,14 +233,13 @@ def test_what_waits_too_long_is_told_of(inbox: Inbox) -> None:
     ]
 
 
-def test_a_topic_elsewhere_is_told_there(aws: Aws) -> None:
-    """The region is the topic's, whatever the process is in."""
-    sns = aws.client("sns")
-    arn = sns.create_topic(Name="shop-success")["TopicArn"].replace("us-east-1", "eu-west-1")
+def test_a_topic_in_another_region_is_told_there(aws: Aws) -> None:
+    sns = boto3.session.Session().client("sns", region_name="eu-west-1")
+    arn = sns.create_topic(Name="shop-success")["TopicArn"]
     told = SnsAlerts(topics=arn.removesuffix("-success"), ui_url=UI)
-    message = messages.Message(messages.Topic.SUCCESS, "done", ())
-    with pytest.raises(Exception, match=r"SNS topic arn:aws:sns:eu-west-1:.*; check its name"):
-        told.send(message)
+    told.send(messages.Message(messages.Topic.SUCCESS, "done", ()))
+    with pytest.raises(AwsError, match=r"SNS topic arn:aws:sns:eu-west-1:.*-delay: .*its name"):
+        told.send(messages.Message(messages.Topic.DELAY, "late", ()))
 
 
 def test_a_message_that_cannot_be_sent_fails_nothing(

@@ -153,11 +153,16 @@ def _location(table: Table) -> str:
     return f"s3://lake/shop/processed/{table.layer}/{table.name}"
 
 
-def test_deployments_beside_each_other_leave_each_other_alone(aws: Aws) -> None:
-    GlueCatalog(prefix="dev_").register()
+def test_deployments_beside_each_other_leave_each_other_alone(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = replace(SILVER_ORDERS, layer="mart", name="extra")
+    with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
+        GlueCatalog(prefix="dev_").register()
     done = GlueCatalog().register()
     assert done == Registered(created=done.created)
     assert entry(aws, "silver.orders", "dev_")["Name"] == "orders"
+    assert entry(aws, "mart.extra", "dev_")["Name"] == "extra"
 
 
 # ---------------------------------------------------------------------------------------- drift
