@@ -19,6 +19,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.schema import Schema
 
 from lakehouse_assets.contract import Table, delta_schema
+from lakehouse_assets.errors import LakehouseError
 from resources.storage import Storage, StoredObject
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ class Misplaced:
 
     path: str
     problem: str
+
+
+class UnreachableError(LakehouseError):
+    """A table's place that cannot be read."""
 
 
 def content_id(path: FilePath, digest: str) -> str:
@@ -207,6 +212,8 @@ class Lake:
     def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
         """The table's log at a version (the newest unless given); None before its first.
 
+        Raises UnreachableError where its place cannot be read.
+
         Logs that are open are only brought up to date: opening one costs milliseconds, and a
         job asks often.
         """
@@ -222,6 +229,11 @@ class Lake:
                 self._open[uri, version] = DeltaTable(uri, version=version)
             except TableNotFoundError:
                 return None
+            except OSError as error:
+                raise UnreachableError(
+                    f"{uri}: {_told(error)}; check that it exists, that its permissions let you "
+                    "read and write it, and the way there"
+                ) from None
         return self._open[uri, version]
 
     def version(self, table: Table) -> int | None:
@@ -318,6 +330,14 @@ class Lake:
                     return False
                 raise
         return True
+
+
+def _told(error: OSError) -> str:
+    """What a storage said, without the way that it took to be told."""
+    text = re.sub(r"\x1b\[[0-9]+m", "", str(error))
+    answer = re.search("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL)
+    last = [line.strip("↳ ") for line in text.splitlines() if line.strip()][-1:]
+    return ": ".join(answer.groups() if answer else last)
 
 
 def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from lakehouse_assets.errors import LakehouseError
@@ -13,12 +15,25 @@ class AwsError(LakehouseError):
     """AWS cannot do, or refuses, what is asked of it."""
 
 
-def client(service: str, region: str | None = None) -> Any:
-    """A client of a service; as its environment is now, not when another was made."""
+def client(service: str, region: str | None = None, *, patient: bool = True) -> Any:
+    """A client of a service, one for as long as its environment stays the same.
+
+    It tries again what fails in passing; not ``patient``, only once and with little waiting.
+    """
+    environment = tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
+    return _client(service, region, patient, environment)
+
+
+@cache
+def _client(
+    service: str, region: str | None, patient: bool, _environment: tuple[tuple[str, str], ...]
+) -> Any:
     import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
     from botocore.config import Config  # noqa: PLC0415
 
-    config = Config(retries={"mode": "standard"})
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 6})
+    at_once = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
+    config = retries if patient else at_once
     return boto3.session.Session().client(service, region_name=region, config=config)
 
 

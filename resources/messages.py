@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
+
+from resources.aws import client
 
 _log = logging.getLogger(__name__)
 
@@ -103,11 +104,6 @@ def _errors() -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError
 
 
-@cache
 def _sqs() -> Any:
-    import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
-    from botocore.config import Config  # noqa: PLC0415
-
     # A queue that does not answer must not keep the sensor from listing.
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
-    return boto3.client("sqs", config=config)
+    return client("sqs", patient=False)

@@ -6,12 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Protocol
+
+from resources.aws import clear_errors, client
 
 
 @dataclass(frozen=True)
@@ -199,82 +201,94 @@ class S3Storage:
 
     def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
         """Every object below a prefix ("" for all), in no order; nothing where there is none."""
-        pages = _s3().get_paginator("list_objects_v2")
         skipped = len(self._key(""))
         folder = f"{prefix}/" if prefix else ""
         split = {"Delimiter": "/"} if without else {}
-        for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(folder), **split):
-            for found in page.get("Contents", ()):
-                if not found["Key"].endswith("/"):  # what consoles make where people see folders
-                    yield _stored(found["Key"][skipped:], found["Size"], found)
-            for deeper in page.get("CommonPrefixes", ()):
-                inside = deeper["Prefix"][skipped:].rstrip("/")
-                if inside != f"{folder}{without}":
-                    yield from self.list(inside)
+        with self._asked(prefix) as s3:
+            pages = s3.get_paginator("list_objects_v2")
+            for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(folder), **split):
+                for found in page.get("Contents", ()):
+                    if not found["Key"].endswith("/"):  # what consoles make of folders
+                        yield _stored(found["Key"][skipped:], found["Size"], found)
+                for deeper in page.get("CommonPrefixes", ()):
+                    inside = deeper["Prefix"][skipped:].rstrip("/")
+                    if inside != f"{folder}{without}":
+                        yield from self.list(inside)
 
     def find(self, path: str) -> StoredObject | None:
         """The object at a path; None where there is none."""
-        try:
-            found = _s3().head_object(**self._bucket_of_ours, Key=self._key(path))
-        except _s3().exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
-                return None
-            raise
+        with self._asked(path) as s3:
+            try:
+                found = s3.head_object(**self._bucket_of_ours, Key=self._key(path))
+            except s3.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
+                    return None
+                raise
         return _stored(path, found["ContentLength"], found)
 
     def read(self, path: str, version: str | None = None) -> bytes:
         """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
         which = {"VersionId": version} if version else {}
-        try:
-            found = _s3().get_object(**self._bucket_of_ours, **which, Key=self._key(path))
-        except _s3().exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in {"NoSuchKey", "NoSuchVersion"}:
-                raise FileNotFoundError(self.uri(path)) from None
-            raise
-        data: bytes = found["Body"].read()
+        with self._asked(path) as s3:
+            try:
+                found = s3.get_object(**self._bucket_of_ours, **which, Key=self._key(path))
+                data: bytes = found["Body"].read()
+            except s3.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] in {"NoSuchKey", "NoSuchVersion"}:
+                    raise FileNotFoundError(self.uri(path)) from None
+                raise
         return data
 
     def versions(self, path: str) -> Sequence[str]:
         """What the bucket keeps of an object, oldest first."""
-        pages = _s3().get_paginator("list_object_versions")
-        newest_first = [
-            version["VersionId"]
-            for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(path))
-            for version in page.get("Versions", ())
-            if version["Key"] == self._key(path)
-        ]
+        with self._asked(path) as s3:
+            pages = s3.get_paginator("list_object_versions")
+            newest_first = [
+                version["VersionId"]
+                for page in pages.paginate(**self._bucket_of_ours, Prefix=self._key(path))
+                for version in page.get("Versions", ())
+                if version["Key"] == self._key(path)
+            ]
         return newest_first[::-1]
 
     def remove(self, path: str, version: str) -> None:
         """Remove a version for good; what has come to the key since stays."""
-        _s3().delete_object(**self._bucket_of_ours, Key=self._key(path), VersionId=version)
+        with self._asked(path) as s3:
+            s3.delete_object(**self._bucket_of_ours, Key=self._key(path), VersionId=version)
 
     def write(self, path: str, data: bytes) -> None:
         """Put bytes at a path, whole or not at all, over what was there."""
-        _s3().put_object(**self._bucket_of_ours, **self._encrypted, Key=self._key(path), Body=data)
+        with self._asked(path) as s3:
+            s3.put_object(**self._bucket_of_ours, **self._encrypted, Key=self._key(path), Body=data)
 
     def delete(self, path: str) -> None:
         """Remove an object or all below a prefix; nothing where there is none."""
-        keys = [self._key(path), *(self._key(found.path) for found in self.list(path))]
-        left = iter(keys)
-        while some := list(islice(left, 1000)):
-            _s3().delete_objects(
-                **self._bucket_of_ours, Delete={"Objects": [{"Key": key} for key in some]}
-            )
+        left = iter([self._key(path), *(self._key(found.path) for found in self.list(path))])
+        with self._asked(path) as s3:
+            while some := [{"Key": key} for key in islice(left, 1000)]:
+                s3.delete_objects(**self._bucket_of_ours, Delete={"Objects": some})
 
     def link(self, path: str, other: str) -> None:
         """Make a prefix's objects appear under another, too: copied by S3 itself."""
         for found in self.list(path):
-            _s3().copy(
-                {"Bucket": self._bucket, "Key": self._key(found.path)},
-                self._bucket,
-                self._key(f"{other}{found.path.removeprefix(path)}"),
-                ExtraArgs=self._encrypted,
-            )
+            target = f"{other}{found.path.removeprefix(path)}"
+            with self._asked(target) as s3:
+                s3.copy(
+                    {"Bucket": self._bucket, "Key": self._key(found.path)},
+                    self._bucket,
+                    self._key(target),
+                    ExtraArgs=self._encrypted,
+                )
 
     def within(self, path: str) -> S3Storage:
         """The tree below a prefix as a storage of its own."""
         return replace(self, root=self.uri(path))
+
+    @contextmanager
+    def _asked(self, path: str) -> Iterator[Any]:
+        """S3's client; what it refuses is one clear line about this path. Raises AwsError."""
+        with clear_errors(self.uri(path)):
+            yield client("s3")
 
     @property
     def _bucket_of_ours(self) -> dict[str, str]:
@@ -298,11 +312,3 @@ def storage(root: str, owner: str | None = None, kms_key: str | None = None) -> 
 def _stored(path: str, size: int, found: Any) -> StoredObject:
     # An ETag tells bytes apart: two uploads with the same one hold the same.
     return StoredObject(path, size, found["ETag"], found["LastModified"].timestamp())
-
-
-@cache
-def _s3() -> Any:
-    import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
-    from botocore.config import Config  # noqa: PLC0415
-
-    return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}))
