@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long test-athena torture torture-control lint format bench lock clean
+.PHONY: help install demo ui test coverage test-long test-athena aws-local torture torture-control lint format bench lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,9 @@ test-long: install  ## Run the long tests: April on Spark, backwards, killed hal
 
 test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)
 	@$(BIN)/python -m pytest -m athena
+
+aws-local: install  ## An AWS on this machine: files into S3, Glue jobs, alerts, a query (needs Java 17)
+	@$(BIN)/python -m tests.aws.local $(if $(STAY),--stay)
 
 torture: install  ## Thousands of bad inputs, random histories and injected faults (about an hour)
 	@$(BIN)/python -m tests.torture.bad_inputs --count 12500

@@ -26,6 +26,7 @@ OWNERS = ["team:data-engineering"]
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))
 RECEIPTS_KEY = dg.AssetKey("receipts")
 ARCHIVE_KEY = dg.AssetKey("archive")
+CATALOG_KEY = dg.AssetKey("catalog")
 REPLAY_TAG = "lakehouse/replay"
 """A run with this tag, set to true, derives its dates anew although nothing has changed."""
 
@@ -256,7 +257,7 @@ def _archive(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=ARCHIVE_KEY,
-        deps=[_key(table.id) for table in _published()],
+        deps=[*(_key(table.id) for table in _published()), CATALOG_KEY],
         description=(
             "Files whose rows are in the tables, moved from the raw zone into its archive. What "
             "came meanwhile stays, and so do held and unreadable files."

@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from lakehouse_assets.assets import OWNERS
+from lakehouse_assets.assets import CATALOG_KEY, OWNERS
 from lakehouse_assets.catalog import Registered
 
-_KEY = dg.AssetKey("catalog")
 _CHECK = "catalog_drift"
 
 
@@ -35,7 +34,7 @@ def _catalog_asset(
     tables: list[dg.AssetKey], days: dg.DailyPartitionsDefinition
 ) -> dg.AssetsDefinition:
     @dg.asset(
-        key=_KEY,
+        key=CATALOG_KEY,
         deps=tables,
         description=(
             "Every table in the catalog that Athena, Trino and Spark read, as its contract says. "
@@ -50,7 +49,7 @@ def _catalog_asset(
         check_specs=[
             dg.AssetCheckSpec(
                 _CHECK,
-                asset=_KEY,
+                asset=CATALOG_KEY,
                 description="Nobody has changed a registered table by hand.",
                 partitions_def=days,
             )

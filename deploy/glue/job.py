@@ -20,12 +20,14 @@ from pyspark.sql import SparkSession
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.job import run
 from lakehouse_assets.publish import AuditError
+from resources import logs
 from resources.settings import Settings
 
 
 def work(pipes: PipesContext) -> None:
     """Do the work that the run asks for, and report its Result, or why it is refused."""
     settings = Settings.model_validate(pipes.get_extra("settings"))
+    logs.configure(settings)
     spark = SparkSession.builder.getOrCreate()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     table = pipes.get_extra("table")
