@@ -7,7 +7,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long test-athena aws-local torture torture-control lint format bench lock clean
+.PHONY: help install demo ui test coverage test-long test-athena aws-local torture torture-control lint format bench glue-wheels lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -63,6 +63,9 @@ format: install  ## Format the code
 
 bench: install  ## Compare Sail, local Spark and a hand-written script on the same work
 	@$(BIN)/python -m tests.bench
+
+glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Linux
+	@$(BIN)/python -m deploy.glue.build
 
 lock: install  ## Write requirements.lock anew from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

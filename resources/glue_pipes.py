@@ -94,6 +94,9 @@ class GlueJob:
     start_minutes: float = 15.0
     poll_seconds: float = 5.0
 
+    def __str__(self) -> str:
+        return f"Glue job {self.name}"
+
     def run(self, context: dg.AssetExecutionContext, work: str, extras: Mapping[str, Any]) -> Ended:
         """Do this work, and wait for its end, whatever that is.
 
@@ -114,12 +117,7 @@ class GlueJob:
                 ) as session:
                     arguments = {WORK: work, **session.get_bootstrap_cli_arguments()}
                     run_id = orphan["Id"] if orphan else self._start(context, arguments)
-                    exchange.needed = True
-                    job_run = self._watch(context, run_id)
-                    exchange.needed = False
-            except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-                exchange.needed = False  # it was stopped
-                raise
+                    job_run = self._watch(context, run_id, exchange)
             finally:
                 exchange.clear()
             told: dict[str, Any] = {}
@@ -162,7 +160,9 @@ class GlueJob:
         context.log.info("%s: run %s, %s#/job/%s/run/%s", self, run_id, console, self.name, run_id)
         return run_id
 
-    def _watch(self, context: dg.AssetExecutionContext, run_id: str) -> dict[str, Any]:
+    def _watch(
+        self, context: dg.AssetExecutionContext, run_id: str, exchange: _Exchange
+    ) -> dict[str, Any]:
         """Wait for the end, passing its logs on; stop the job where the step is cancelled."""
         logs = _Logs(self._logs, run_id)
         patience = time.monotonic() + 60 * self.start_minutes
@@ -184,6 +184,9 @@ class GlueJob:
                 time.sleep(self.poll_seconds)
         except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
             logs.pass_on(self._stop(context, run_id))
+            raise
+        except (BotoCoreError, ClientError):
+            exchange.kept = True  # the job goes on, and so can whoever adopts it
             raise
 
     def _stop(self, context: dg.AssetExecutionContext, run_id: str) -> dict[str, Any]:
@@ -286,7 +289,7 @@ class _Exchange:
     s3: Any
     bucket: str
     prefix: str
-    needed: bool = False
+    kept: bool = False
 
     @classmethod
     def of(cls, run: Mapping[str, Any] | None, place: str, s3: Any) -> _Exchange:
@@ -302,8 +305,8 @@ class _Exchange:
         return f"{self.prefix}/context.json"
 
     def clear(self) -> None:
-        """Remove all of it, unless a job that may still run needs it."""
-        if self.needed:
+        """Remove all of it, unless it is kept for a job that may still run."""
+        if self.kept:
             return
         pages = self.s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}/"):
@@ -335,6 +338,11 @@ class _Reader(PipesS3MessageReader):
     def __init__(self, exchange: _Exchange, interval: float) -> None:
         super().__init__(bucket=exchange.bucket, client=exchange.s3, interval=interval)
         self._exchange = exchange
+
+    @property
+    def expected_writer_count(self) -> int:
+        """One job: Dagster's own answer too, which warns that it is a preview."""
+        return 1
 
     @contextmanager
     def get_params(self) -> Iterator[dict[str, Any]]:

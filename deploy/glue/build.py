@@ -58,7 +58,7 @@ def build(out: Path, python: str | None = None, platform: str | None = None) -> 
     locked = out / "locked.txt"
     locked.write_text("".join(_locked(python)))
     target = ["--python-version", python] if python else []
-    target += ["--platform", platform] if platform else []
+    target += [word for name in _platforms(platform) for word in ("--platform", name)]
     _pip("download", *target, "--only-binary", ":all:", "--no-deps", "--require-hashes", "--dest",
          str(wheels), "--requirement", str(locked))  # fmt: skip
     # From a copy: setuptools leaves what it built in the tree, and packs what it finds there.
@@ -74,6 +74,18 @@ def build(out: Path, python: str | None = None, platform: str | None = None) -> 
         for file in sorted(wheels.iterdir()):
             archive.write(file, f"wheels/{file.name}")
     return target_zip
+
+
+def _platforms(newest: str | None) -> list[str]:
+    """A ``manylinux_2_<n>`` platform and the older ones that it can run, which pip does not add."""
+    found = re.fullmatch(r"manylinux_2_(\d+)_(\w+)", newest or "")
+    if found is None:
+        return [newest] if newest else []
+    minor, machine = int(found[1]), found[2]
+    return [
+        *(f"manylinux_2_{n}_{machine}" for n in range(minor, 4, -1)),
+        f"manylinux2014_{machine}",
+    ]
 
 
 def _no_source(folder: str, names: list[str]) -> set[str]:

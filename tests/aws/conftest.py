@@ -38,7 +38,7 @@ def glue(
     _glue: LocalGlue, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalGlue]:
     """A Glue without jobs and a bucket with the wheels; everything leads there."""
-    for name, value in _glue.environment.items():
+    for name, value in _glue.own_environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LAKEHOUSE_ROOT", f"s3://{BUCKET}")
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))

@@ -107,9 +107,20 @@ class LocalGlue:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads boto3, delta-rs, Sail and Spark here."""
-        url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL": url}
+        """What leads the boto3, delta-rs, Sail and Spark of other processes here."""
+        return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL": self._url}
+
+    @property
+    def own_environment(self) -> dict[str, str]:
+        """The same for the process that this lives in: only what is Glue's comes here.
+
+        delta-rs keeps the interpreter while it waits, and nothing here could answer it.
+        """
+        return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL_GLUE": self._url}
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def client(self, service: str) -> Any:
         """A client of this AWS."""
