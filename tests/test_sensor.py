@@ -127,7 +127,10 @@ def test_the_sensor_is_on_from_the_start_and_looks_by_the_settings(tmp_path: Pat
 
 @pytest.fixture
 def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of an SQS that answers on this machine, where the product finds it too."""
+    """A client of an SQS that answers on this machine, where the product finds it too.
+
+    Queues outlive it, in this process: each test has one of its own name.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -172,7 +175,7 @@ def test_a_message_wakes_the_sensor_early_and_goes_after_the_look(tmp_path: Path
 def test_a_look_that_fails_leaves_its_messages(
     tmp_path: Path, sqs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = sqs.create_queue(QueueName="arrivals")["QueueUrl"]
+    url = sqs.create_queue(QueueName="unanswered")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{}")
 
     def broken(*_: object) -> None:
@@ -189,7 +192,7 @@ def test_a_look_that_fails_leaves_its_messages(
 def test_a_broken_message_is_told_of_and_removed(
     sqs: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = sqs.create_queue(QueueName="arrivals")["QueueUrl"]
+    url = sqs.create_queue(QueueName="broken")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="{no json")
     assert not Queue(url).receive()
     [line] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
