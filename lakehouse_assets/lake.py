@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
@@ -37,13 +38,11 @@ TABLE_PROPERTIES: Final = {
     "delta.deletedFileRetentionDuration": "interval 30 days",
 }
 
-_PASSED_OVER: Final = re.compile(
-    r"[._].*|.*(\.tmp|\.part|\.crdownload|~)", re.IGNORECASE | re.DOTALL
-)
+_HIDDEN: Final = (".", "_")
+_HALF_WRITTEN: Final = (".tmp", ".part", ".crdownload", "~")
 
 
-@dataclass(frozen=True, order=True)
-class FilePath:
+class FilePath(NamedTuple):
     """Where a file landed: ``<dataset>/<batch date>/<file>`` names it in every message."""
 
     dataset: str
@@ -68,8 +67,7 @@ class Source(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True)
-class RawFile:
+class RawFile(NamedTuple):
     """A file in the raw zone."""
 
     path: FilePath
@@ -95,7 +93,7 @@ def content_id(path: FilePath, digest: str) -> str:
 
 def is_passed_over(name: str) -> bool:
     """Whether a name says that the file is not meant to be read (hidden, or half-written)."""
-    return bool(_PASSED_OVER.fullmatch(name))
+    return name.startswith(_HIDDEN) or name.lower().endswith(_HALF_WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -348,6 +346,7 @@ def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
+@cache  # a million keys lie in a thousand folders
 def _iso_date(text: str) -> date:
     # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):

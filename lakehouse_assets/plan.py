@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
@@ -23,8 +24,7 @@ _SETTLED_SECONDS = 2.0
 """A stamp taken this soon after a change may hide another one within the clock's grain."""
 
 
-@dataclass(frozen=True)
-class ToRead:
+class ToRead(NamedTuple):
     """A content that a run must read: where its bytes are now, and why it must.
 
     ``digest`` is None where only reading can tell (bytes placed by hand).
@@ -48,8 +48,7 @@ class BronzeWork:
         return bool(self.read or self.leaving)
 
 
-@dataclass(frozen=True)
-class Pending:
+class Pending(NamedTuple):
     """Why a file is pending, and what tells this occasion from every other.
 
     ``mark`` changes with the bytes at the path and with every fact about it. ``arrived`` is
@@ -59,7 +58,7 @@ class Pending:
     """
 
     reason: str
-    mark: str
+    mark: tuple[str, float, int]
     arrived: float | None
     since: float | None
 
@@ -159,8 +158,8 @@ def _pending(reason: str, past: PathState, raw: RawFile | None) -> Pending:
     arrived = None
     if reason in (_NEW, _CHANGED):
         arrived = raw.stored.modified if raw else told
-    at_path = f"{raw.stored.stamp} {raw.stored.modified}" if raw else "gone"
-    mark = f"{at_path} {fact.seq if fact else 0}"
+    stamp, modified = (raw.stored.stamp, raw.stored.modified) if raw else ("", 0.0)
+    mark = stamp, modified, fact.seq if fact else 0
     return Pending(reason, mark, arrived, told if arrived is None else arrived)
 
 
@@ -212,20 +211,20 @@ def bronze_work(
     read: list[ToRead] = []
     notices: list[str] = []
     wanted: set[str] = set()
-    names: dict[str, FilePath] = {}
-    for path in sorted({*at_path, *known}):
-        past = known.get(path) or PathState(path)
-        raw = at_path.get(path)
+    for path in sorted(dict.fromkeys([*at_path, *known])):  # mostly in order: that sorts fast
+        past, raw = known.get(path), at_path.get(path)
+        if past is None or past.last is None:
+            if raw:  # new, whatever its bytes: they need not be read to know
+                read.append(ToRead(path, Source(Zone.RAW, raw.stored.path), None, _NEW))
+            continue
         try:
-            # What never landed is new, whatever its bytes: they need not be read to know.
-            new = _raw_digest(lake, raw, past.last) if raw and past.last else None
+            new = _raw_digest(lake, raw, past.last) if raw else None
         except FileNotFoundError:
             raw = new = None  # it went after the listing
-        changed = raw is not None and (past.last is None or new != past.last.digest)
+        changed = raw is not None and new != past.last.digest
         if raw and changed:
-            reason = "new" if past.last is None else "changed"
-            read.append(ToRead(path, Source(Zone.RAW, str(path)), new, reason))
-        elif raw and past.landings and not past.open:
+            read.append(ToRead(path, Source(Zone.RAW, raw.stored.path), new, _CHANGED))
+        elif raw and not past.open:
             notices.append(
                 f"{path}: the same bytes as the withdrawn ones; "
                 "lakehouse reinstate brings them back"
@@ -234,11 +233,16 @@ def bronze_work(
             source = _bytes_of(lake, path, digest, new)
             if source and not (changed and digest == new):  # those are read already
                 read.append(ToRead(path, source, digest, reason))
-        names |= {content_id(path, f.digest): path for f in past.landings if f.digest}
-        if past.in_force:
+        if present and past.in_force:
             wanted.add(content_id(path, past.in_force))
-    leaving = tuple((names.get(c), c) for c in sorted(present) if c not in wanted)
+    gone = [c for c in sorted(present) if c not in wanted]
+    names = _landed(known.values()) if gone else {}
+    leaving = tuple((names.get(c), c) for c in gone)
     return BronzeWork(tuple(read), leaving, tuple(notices))
+
+
+def _landed(known: Iterable[PathState]) -> dict[str, FilePath]:
+    return {content_id(p.path, f.digest): p.path for p in known for f in p.landings if f.digest}
 
 
 def _to_judge(

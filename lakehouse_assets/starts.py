@@ -151,9 +151,10 @@ def _waits(
     if begins > timedelta():
         decision.wait(f"{day}: the day begins in {_told(begins)} (UTC)", begins.total_seconds())
         return True
-    ages = [_between(now, f.arrived) for f in files.values() if f.arrived is not None]
-    if not ages:  # decisions and rules wait for nobody
+    arrived = [f.arrived for f in files.values() if f.arrived is not None]
+    if not arrived:  # decisions and rules wait for nobody
         return False
+    ages = [_between(now, moment) for moment in set(arrived)]
     young, oldest = min(ages), max(ages)
     if young < manners.settle:
         left = manners.settle - young
@@ -192,10 +193,12 @@ def _attempt(
 def _digest(plan: Plan, days: Sequence[date], files: Mapping[FilePath, Pending]) -> str:
     """What a run would do, in short: equal only where it is the same, for the same reasons."""
     grounds = plan.grounds if not files else {k: plan.grounds[k] for k in ("rules", "restores")}
-    lines = [*map(str, days), *(f"{k} {v}" for k, v in sorted(grounds.items()))]
-    lines += [f"{p} {files[p].reason} {files[p].mark}" for p in sorted(files)]
-    lines += [] if files else [f"{t} {why}" for t, why in sorted(plan.tables.items())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+    told = hashlib.sha256(f"{list(map(str, days))} {sorted(grounds.items())}".encode())
+    for path in sorted(files):
+        told.update(f"\n{path} {files[path].reason} {files[path].mark}".encode())
+    if not files:
+        told.update(f"{sorted(plan.tables.items())}".encode())
+    return told.hexdigest()[:32]
 
 
 def _between(now: datetime, then: float) -> timedelta:

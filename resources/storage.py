@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from resources.aws import clear_errors, client
 
 
-@dataclass(frozen=True)
-class StoredObject:
+class StoredObject(NamedTuple):
     """A stored file: its path, size in bytes and stamp.
 
     Equal stamps mean unchanged bytes; the stamp is opaque. ``modified`` is seconds since the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -47,7 +47,7 @@ def planned(*files: tuple[str, date, float | None], there: Iterable[str] = ALL) 
     for i, (dataset, day, age) in enumerate(files):
         arrived = None if age is None else NOW.timestamp() - age
         path = FilePath(dataset, day, f"{i}.csv")
-        plan.files[path] = Pending("new", f"{i}", arrived, arrived)
+        plan.files[path] = Pending("new", ("etag", 0.0, i), arrived, arrived)
         plan.there[day] = {dataset, *there}
     return plan
 
@@ -137,9 +137,9 @@ def test_a_changed_plan_starts_from_the_first_attempt() -> None:
         return start
 
     assert after(before).attempt == 3
-    for change in ({"mark": "other bytes"}, {"reason": "withdrawn"}):
+    for change in ({"mark": ("other bytes", 0.0, 0)}, {"reason": "withdrawn"}):
         plan = planned(("orders", DAYS[0], 99.0))
-        plan.files[path] = replace(pending, **change)
+        plan.files[path] = pending._replace(**change)
         assert after(plan).attempt == 1
     for ground in ("rules", "restores"):
         plan = planned(("orders", DAYS[0], 99.0))

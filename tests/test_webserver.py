@@ -182,7 +182,8 @@ def served(root: Path, log: Path) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "lakehouse_assets.cli", "ui", "--port", str(port)],
             cwd=PROJECT,
-            env={**kept, "LAKEHOUSE_ROOT": str(root)},
+            # The sensor leaves these files alone: what runs here is what a person starts.
+            env={**kept, "LAKEHOUSE_ROOT": str(root), "LAKEHOUSE_SETTLE_SECONDS": "86400"},
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,

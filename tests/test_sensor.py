@@ -1,0 +1,211 @@
+"""The sensor as Dagster evaluates it, and its queue on a real SQS protocol."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import pytest
+from moto.server import ThreadedMotoServer
+
+from lakehouse_assets.sensors import ATTEMPT_TAG, PLAN_TAG, raw_files
+from resources import messages
+from resources.messages import Queue
+from resources.settings import Settings
+
+SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+RANGE = {
+    "dagster/asset_partition_range_start": "2025-04-15",
+    "dagster/asset_partition_range_end": "2025-04-18",
+}
+DAILY = dg.DailyPartitionsDefinition("2024-01-01", end_offset=1)
+
+
+@dg.asset(partitions_def=DAILY)
+def table() -> None:
+    """Stands for all tables: what runs do is no matter here."""
+
+
+class Eye:
+    """The sensor on a folder of files, with an instance; evaluated tick by tick."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, **more: Any) -> None:
+        self.raw = folder / "raw"
+        self.instance = instance
+        self.cursor: str | None = None
+        self.settings = Settings(root=str(folder), settle_seconds=0, **more)
+        self.sensor = raw_files(self.settings, ["lakehouse"])
+        self.defs = dg.Definitions(
+            assets=[table],
+            jobs=[dg.define_asset_job("lakehouse", selection="*")],
+            sensors=[self.sensor],
+        )
+
+    def tick(self) -> list[dg.RunRequest] | str:
+        """The requests of an evaluation, or why there are none."""
+        context = dg.build_sensor_context(
+            self.instance, self.cursor, definitions=self.defs, sensor_name="raw_files"
+        )
+        found = self.sensor.evaluate_tick(context)
+        self.cursor = found.cursor
+        return list(found.run_requests or ()) or str(found.skip_message)
+
+    def launch(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+        """Make a run of a request, as the daemon does."""
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        job = self.defs.resolve_job_def("lakehouse")
+        return self.instance.create_run_for_job(job, tags=tags, status=status)
+
+
+@pytest.fixture
+def eye(tmp_path: Path) -> Iterator[Eye]:
+    shutil.copytree(SAMPLE, tmp_path / "raw")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Eye(tmp_path, instance)
+
+
+def test_what_is_pending_is_started(eye: Eye) -> None:
+    [request] = eye.tick()
+    assert isinstance(request, dg.RunRequest)
+    assert RANGE.items() <= request.tags.items()
+    assert request.partition_key is None
+    assert request.run_key == f"{request.tags[PLAN_TAG]}-{request.tags[ATTEMPT_TAG]}"
+
+
+def test_a_few_dates_are_partitions(eye: Eye) -> None:
+    for dataset in ("products", "orders", "order_items"):
+        shutil.rmtree(eye.raw / dataset / "2025-04-16")
+    found = eye.tick()
+    assert [r.partition_key for r in found if isinstance(r, dg.RunRequest)] == [
+        "2025-04-15",
+        "2025-04-17",
+        "2025-04-18",
+    ]
+
+
+def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
+    [request] = eye.tick()
+    run = eye.launch(request, dg.DagsterRunStatus.STARTED)
+    assert f"run {run.run_id} is queued or under way" in eye.tick()
+    eye.instance.report_run_failed(run)
+    # The same plan waits before its next attempt.
+    assert "pending still after attempt 1; the next in" in eye.tick()
+
+
+def test_a_daemon_that_dies_before_the_submission_asks_for_the_same_run(eye: Eye) -> None:
+    [request] = eye.tick()
+    eye.launch(request, dg.DagsterRunStatus.NOT_STARTED)
+    [again] = eye.tick()
+    assert again.run_key == request.run_key
+
+
+def test_another_file_makes_another_plan(eye: Eye) -> None:
+    [request] = eye.tick()
+    run = eye.launch(request, dg.DagsterRunStatus.STARTED)
+    (eye.raw / "orders" / "2025-04-18" / "late.csv").write_text("order_id\n")
+    eye.instance.report_run_failed(run)
+    [other] = eye.tick()
+    assert other.tags[PLAN_TAG] != request.tags[PLAN_TAG]
+    assert other.tags[ATTEMPT_TAG] == "1"
+
+
+def test_the_sensor_is_on_from_the_start_and_looks_by_the_settings(tmp_path: Path) -> None:
+    sensor = raw_files(Settings(root=str(tmp_path), sensor_interval_seconds=45), ["lakehouse"])
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert sensor.minimum_interval_seconds == 45
+    assert sensor.job_name == "lakehouse"
+
+
+# ----------------------------------------------------------------------------------- the queue
+
+
+@pytest.fixture
+def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an SQS that answers on this machine, where the product finds it too.
+
+    Queues outlive it, in this process: each test has one of its own name.
+    """
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    messages._sqs.cache_clear()
+    client = boto3.client("sqs")
+    yield client
+    client.close()
+    messages._sqs().close()
+    messages._sqs.cache_clear()
+    server.stop()
+
+
+def waiting(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def test_a_message_wakes_the_sensor_early_and_goes_after_the_look(tmp_path: Path, sqs: Any) -> None:
+    url = sqs.create_queue(QueueName="arrivals")["QueueUrl"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        eye = Eye(tmp_path, instance, queue_url=url, sensor_interval_seconds=3600)
+        assert eye.tick() == "nothing is pending"
+        shutil.copytree(SAMPLE, tmp_path / "raw")
+        assert str(eye.tick()).startswith("the next look is in")
+        for _ in range(12):  # repeated, as SQS may do
+            sqs.send_message(
+                QueueUrl=url, MessageBody=json.dumps({"detail-type": "Object Created"})
+            )
+        [request] = eye.tick()
+        assert RANGE.items() <= request.tags.items()
+        assert waiting(sqs, url) == 0
+
+
+def test_a_look_that_fails_leaves_its_messages(
+    tmp_path: Path, sqs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqs.create_queue(QueueName="unanswered")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+
+    def broken(*_: object) -> None:
+        raise OSError("no such disk")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        eye = Eye(tmp_path, instance, queue_url=url)
+        monkeypatch.setattr("lakehouse_assets.sensors.planning.make", broken)
+        with pytest.raises(OSError, match="no such disk"):
+            eye.tick()
+    assert waiting(sqs, url) == 1
+
+
+def test_a_broken_message_is_told_of_and_removed(
+    sqs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = sqs.create_queue(QueueName="broken")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{no json")
+    assert not Queue(url).receive()
+    [line] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert "is no JSON; removed" in line
+    assert waiting(sqs, url) == 0
+
+
+def test_a_queue_that_is_not_there_does_not_stop_the_listing(
+    eye: Eye, sqs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = sqs.create_queue(QueueName="gone")["QueueUrl"]
+    sqs.delete_queue(QueueUrl=url)
+    other = Eye(eye.raw.parent, eye.instance, queue_url=url)
+    [request] = other.tick()
+    assert RANGE.items() <= request.tags.items()
+    assert "cannot be asked" in caplog.text
