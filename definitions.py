@@ -33,8 +33,12 @@ defs = dg.Definitions(
         ),
         schedules.maintenance,
     ],
-    schedules=[schedules.nightly],
-    sensors=[sensors.raw_files(settings, ["lakehouse"]), *notifications.SENSORS],
+    schedules=[sensors.daily(settings, ["lakehouse"]), schedules.nightly],
+    sensors=[
+        sensors.raw_files(settings, ["lakehouse"]),
+        *notifications.SENSORS,
+        notifications.of_delay(settings),
+    ],
     resources={
         "runner": runner(settings),
         "archiver": Archiver(on=settings.archive),

@@ -1,20 +1,28 @@
 """Sensors that tell of every run of the instance once it has ended, whoever started it."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
+import json
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import dagster as dg
 
 from lakehouse_assets import measures, messages, reports
+from lakehouse_assets import plan as planning
 from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.measures import Measure
 from lakehouse_assets.messages import Message
+from lakehouse_assets.tables import DATASETS, GOLD
+from resources.settings import Settings
 
 _TOLD = "lakehouse/told"
 """Tag of a run that has been told of: a sensor's cursor may be lost, or set back by a person."""
+
+_DELAY_SECONDS = 600
+"""How often the plan is asked whether anything is late."""
 
 _log = logging.getLogger("lakehouse.notifications")
 
@@ -59,6 +67,35 @@ def tell(
         _log.error("no metrics of run %s: %s", run.run_id, error)
     instance.add_run_tags(run.run_id, {_TOLD: "true"})
     return True
+
+
+def of_delay(settings: Settings) -> dg.SensorDefinition:
+    """The sensor on files that stay pending: people are told of each once."""
+
+    @dg.sensor(
+        name="tell_of_delay",
+        description="Tells people of files that no run has taken in for too long, each once.",
+        minimum_interval_seconds=_DELAY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, alerts: dg.ResourceParam[Alerts]
+    ) -> dg.SkipReason:
+        ledger = Ledger(settings.lake())
+        plan = planning.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
+        late = {
+            f"{path} ({why})": waited
+            for path, why, waited in plan.overdue(
+                datetime.now(UTC), timedelta(minutes=settings.delay_minutes)
+            )
+        }
+        told = set(json.loads(context.cursor or "[]"))
+        if news := {name: waited for name, waited in late.items() if name not in told}:
+            send(alerts, [messages.delay(news)])
+        context.update_cursor(json.dumps(sorted(late)))
+        return dg.SkipReason(f"{len(late)} file(s) late, {len(news)} of them told of now")
+
+    return sensor
 
 
 def _sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinition:

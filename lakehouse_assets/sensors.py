@@ -1,7 +1,7 @@
-"""The sensor: asks the plan, and has Dagster start exactly the runs that follow from it.
+"""What starts runs: asks the plan, and has Dagster start exactly the runs that follow from it.
 
 The thin shell around ``starts.decide``: the clock, the queue, the lake, and what Dagster knows
-of earlier runs.
+of earlier runs. The sensor looks all the time; once a day a look waits for nothing.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
@@ -79,7 +79,11 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
         wait = seconds_to_look(context.cursor, now, interval)
         if wait and not hints:
             return _nothing(f"the next look is in {wait:.0f} s", context.cursor or AT_ONCE)
-        decision = _look(settings, context.instance, now)
+        manners = Manners(
+            settle=timedelta(seconds=settings.settle_seconds),
+            patience=timedelta(minutes=settings.patience_minutes),
+        )
+        decision = _look(settings, context.instance, now, manners)
         queue.delete(hints)
         cursor = decision.cursor(now, interval)
         if decision.starts:
@@ -90,13 +94,34 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
     return sensor
 
 
-def _look(settings: Settings, instance: dg.DagsterInstance, now: datetime) -> Decision:
+def daily(settings: Settings, jobs: Collection[str]) -> dg.ScheduleDefinition:
+    """At two in the morning: whatever is pending, half-landed days as well."""
+
+    @dg.schedule(
+        name="daily",
+        job_name=next(iter(jobs)),
+        cron_schedule="0 2 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Starts what the plan says and the sensor still waits with.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        if busy := _under_way(context.instance, {*jobs, _OF_ASSETS}):
+            return dg.SkipReason(f"run {busy} is queued or under way; the sensor looks after it")
+        at_once = Manners(settle=timedelta(), patience=timedelta())
+        decision = _look(settings, context.instance, datetime.now(UTC), at_once)
+        if decision.starts:
+            return [_request(start) for start in decision.starts]
+        return dg.SkipReason("; ".join(decision.waits) or "nothing is pending")
+
+    return schedule
+
+
+def _look(
+    settings: Settings, instance: dg.DagsterInstance, now: datetime, manners: Manners
+) -> Decision:
     ledger = Ledger(settings.lake())
     plan = planning.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
-    manners = Manners(
-        settle=timedelta(seconds=settings.settle_seconds),
-        patience=timedelta(minutes=settings.patience_minutes),
-    )
     return decide(plan, DATASETS, lambda digest: list(_tried(instance, digest)), now, manners)
 
 

@@ -14,7 +14,9 @@ import dagster as dg
 import pytest
 from moto.server import ThreadedMotoServer
 
-from lakehouse_assets.sensors import ATTEMPT_TAG, PLAN_TAG, raw_files
+from lakehouse_assets.messages import Message
+from lakehouse_assets.notifications import of_delay
+from lakehouse_assets.sensors import ATTEMPT_TAG, PLAN_TAG, daily, raw_files
 from resources import messages
 from resources.messages import Queue
 from resources.settings import Settings
@@ -209,3 +211,78 @@ def test_a_queue_that_is_not_there_does_not_stop_the_listing(
     [request] = other.tick()
     assert RANGE.items() <= request.tags.items()
     assert "cannot be asked" in caplog.text
+
+
+# ------------------------------------------------------------------------------- by the clock
+
+
+def at_two(eye: Eye, **more: Any) -> list[dg.RunRequest] | str:
+    """What the daily schedule starts, or why nothing."""
+    settings = eye.settings.model_copy(update=more)
+    schedule = daily(settings, ["lakehouse"])
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "UTC")
+    found = schedule.evaluate_tick(dg.build_schedule_context(eye.instance))
+    return list(found.run_requests or ()) or str(found.skip_message)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Eye]:
+    """As `eye`, on an instance that is kept on disk: schedules ask for one."""
+    with dg.instance_for_test() as instance:
+        yield Eye(tmp_path, instance)
+
+
+def test_once_a_day_nothing_is_waited_for(kept: Eye) -> None:
+    """A half-landed day, and a file that came this second."""
+    eye = kept
+    shutil.copytree(SAMPLE, eye.raw, ignore=shutil.ignore_patterns("orders"))
+    waits = {"settle_seconds": 3600.0, "patience_minutes": 600.0}
+    eye.sensor = raw_files(eye.settings.model_copy(update=waits), ["lakehouse"])
+    assert isinstance(eye.tick(), str)
+    [request] = at_two(eye, **waits)
+    assert isinstance(request, dg.RunRequest)
+    assert RANGE.items() <= request.tags.items()
+    eye.launch(request, dg.DagsterRunStatus.STARTED)
+    assert "under way" in str(at_two(eye, **waits))
+
+
+def test_nothing_pending_starts_nothing_at_two(kept: Eye) -> None:
+    assert at_two(kept) == "nothing is pending"
+
+
+class Told:
+    """Messages as they are sent."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+def test_what_is_late_is_told_once(eye: Eye) -> None:
+    """Each file, when it has been pending for too long; again only after it was through."""
+    told, cursor = Told(), None
+
+    def tick(minutes: float) -> None:
+        nonlocal cursor
+        sensor = of_delay(eye.settings.model_copy(update={"delay_minutes": minutes}))
+        context = dg.build_sensor_context(
+            eye.instance, cursor, resources={"alerts": told}, sensor_name=sensor.name
+        )
+        sensor.evaluate_tick(context)
+        cursor = context.cursor
+
+    tick(60)
+    assert not told.messages
+    tick(0)
+    [message] = told.messages
+    count = sum(1 for _ in eye.raw.glob("*/*/*"))
+    assert f"{count} pending" in message.subject
+    tick(0)
+    assert len(told.messages) == 1
+    late = eye.raw / "orders" / "2025-04-18" / "late.csv"
+    late.write_text("x")
+    tick(0)
+    assert [m.subject.split(" pending")[0] for m in told.messages][1:] == ["lakehouse: 1"]
+    assert "orders/2025-04-18/late.csv (new)" in told.messages[-1].lines[0]

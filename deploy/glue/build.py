@@ -38,6 +38,7 @@ BEYOND_GLUE: Final = frozenset(
         "python-calamine",
         "python-dotenv",
         "sqlglot",
+        "structlog",
         "typing-extensions",
         "typing-inspection",
         "wrapt",
