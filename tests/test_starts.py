@@ -194,6 +194,7 @@ class Sensor(RuleBasedStateMachine):
         self.runs: dict[str, Run] = {}
         self.cursor: str | None = None
         self.messages = 0
+        self.meant: dict[str, Any] = {}
         self.stepped = False  # since then no age is what it seems
 
     @property
@@ -248,6 +249,14 @@ class Sensor(RuleBasedStateMachine):
         self.right += seconds
         self.clock += seconds
 
+    @rule(dies=st.sampled_from(["", "at once", "halfway"]))
+    def half_an_hour(self, dies: str) -> None:
+        """Time enough for whatever waits to be started; and the runs end."""
+        self.pass_time(2000)
+        self.tick("all")
+        for run in self.under_way():
+            self.finish(run, dies if run.start.attempt <= len(RETRY_AFTER) else "")
+
     @rule(seconds=st.sampled_from([-90_000, -3600, -5, 3600]))
     def step_clock(self, seconds: int) -> None:
         self.right += max(0, seconds)
@@ -267,6 +276,8 @@ class Sensor(RuleBasedStateMachine):
         plan = self.plan()
         decision = decide(plan, DATASETS, self.tried, self.now, MANNERS)
         self.judge(plan, decision)
+        for start in decision.starts:
+            self.know(plan, start)
         if survives == "the look":
             return
         self.messages = 0
@@ -285,6 +296,14 @@ class Sensor(RuleBasedStateMachine):
         assert run.state == "created", f"{start} has been run already"
         if submitted:
             run.state = "under way"
+
+    def know(self, plan: Plan, start: Start) -> None:
+        """One digest means one thing: these bytes, of that time, and what is known of them."""
+        files = sorted(p for p in plan.files if p.batch_date in start.dates)
+        raw, state = self.lake.raw.files, self.ledger.state
+        facts = [len(state.at(p).landings) + len(state.at(p).withdrawals) for p in files]
+        meant = [(p, raw.get(str(p)), known) for p, known in zip(files, facts, strict=True)]
+        assert self.meant.setdefault(start.plan, meant) == meant
 
     def judge(self, plan: Plan, decision: Decision) -> None:
         """What may be started at all."""
@@ -341,6 +360,11 @@ class Sensor(RuleBasedStateMachine):
             self.clock += 600
         left = self.plan()
         assert not left, (left.files, decide(left, DATASETS, self.tried, self.now, MANNERS).waits)
+        for place, (data, _) in self.lake.raw.files.items():
+            dataset, day, file = place.split("/")
+            last = self.ledger.state.at(FilePath(dataset, date.fromisoformat(day), file)).last
+            assert last
+            assert last.digest == hashlib.sha256(data).hexdigest(), f"{place}: missed"
         quiet = len(self.runs)
         self.clock += INTERVAL
         self.tick("all")
