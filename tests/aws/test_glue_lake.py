@@ -41,8 +41,7 @@ def materialize(runner: Any, tables: Sequence[str], days: Sequence[date]) -> dic
     }
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            assets.table_assets(settings.lake(), partitions),
-            selection=keys,
+            [a for a in assets.table_assets(settings.lake(), partitions) if a.key in keys],
             instance=instance,
             resources={"runner": runner},
             partition_key=str(days[0]) if len(days) == 1 else None,
