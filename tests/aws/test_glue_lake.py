@@ -23,7 +23,7 @@ from resources.runners import GlueRunner, LocalRunner, glue_job
 from resources.settings import Settings
 from tests.aws.glue_runtime import LocalGlue
 
-pytestmark = [pytest.mark.aws, pytest.mark.spark]
+pytestmark = [pytest.mark.aws, pytest.mark.spark, pytest.mark.timeout(1800)]
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample"
