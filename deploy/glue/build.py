@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +100,10 @@ def _no_source(folder: str, names: list[str]) -> set[str]:
 def _locked(python: str | None) -> list[str]:
     """The lock's lines of what travels, as they count for a Python."""
     version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    environment = {**default_environment(), "python_version": version}
+    environment: dict[str, str | AbstractSet[str]] = {
+        **{name: str(value) for name, value in default_environment().items()},
+        "python_version": version,
+    }
     environment |= {"python_full_version": f"{version}.0", "sys_platform": "linux"}
     found = []
     for entry in re.split(r"\n(?=\S)", (PROJECT / "requirements.lock").read_text().strip()):
