@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from lakehouse_assets.assets import REPLAY_TAG
 from lakehouse_assets.reports import cause
 from lakehouse_assets.starts import stretches
 from resources.instance import open_instance
+from resources.locks import forget, is_alive
+from resources.settings import RunnerName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from resources.settings import Settings
 
 _BY, _COMMAND_LINE = "lakehouse/started_by", "command line"
+_GRACE_SECONDS = 5.0
+"""How long a run without a sign of life may be about to give one, or to end."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -52,7 +56,7 @@ def materialize(
     for days in stretches(dates):
         tags = {_BY: _COMMAND_LINE} | ({REPLAY_TAG: "true"} if replay else {})
         run_id = str(uuid.uuid4())
-        with _alive(settings, run_id), _progress(instance, run_id, console):
+        with _progress(instance, run_id, console):
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
@@ -77,25 +81,22 @@ def range_tags(days: Sequence[date]) -> dict[str, str]:
 
 
 def bury_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Report runs of the command line as failed whose process has died without a word.
+    """Report runs of this machine as failed whose process has died without a word.
 
-    They would stand as running for ever, and take a place from others.
+    They would stand as running for ever, and take a place from others. What runs elsewhere is
+    watched by who launched it there.
     """
-    mine = dg.RunsFilter(tags={_BY: _COMMAND_LINE}, statuses=[dg.DagsterRunStatus.STARTED])
-    for run in instance.get_runs(filters=mine):
-        with suppress(Timeout), _alive(settings, run.run_id):
-            instance.report_run_failed(run, "its process has died; run again")
-
-
-@contextmanager
-def _alive(settings: Settings, run_id: str) -> Iterator[None]:
-    """Hold a lock that the system frees when this process dies. Raises Timeout if it is held."""
-    folder = settings.local / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"run-{run_id}.lock"
-    with FileLock(path, timeout=0):
-        yield
-    path.unlink(missing_ok=True)
+    if settings.runner is not RunnerName.LOCAL:
+        return
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    silent = [r for r in instance.get_runs(started) if not is_alive(settings, r.run_id)]
+    if silent:
+        time.sleep(_GRACE_SECONDS)
+    for run in silent:
+        now = instance.get_run_by_id(run.run_id)
+        if now and now.status is run.status and not is_alive(settings, run.run_id):
+            instance.report_run_failed(now, "its process has died; run again")
+            forget(settings, run.run_id)
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:

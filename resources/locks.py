@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.tables import table_ids
 from resources.settings import Settings
+
+_GLANCE_SECONDS = 30.0
+"""Longer than anyone holds a run's lock only to see whether it is held."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +47,34 @@ def one_writer(settings: Settings, table: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def alive(settings: Settings, run_id: str) -> Iterator[None]:
+    """Show that a Dagster run is at work, for as long as this process lives at the most."""
+    with _of_run(settings, run_id).acquire(timeout=_GLANCE_SECONDS):
+        yield
+    forget(settings, run_id)
+
+
+def is_alive(settings: Settings, run_id: str) -> bool:
+    """Whether a process of this machine shows that it is at work on a run."""
+    try:
+        with _of_run(settings, run_id).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def forget(settings: Settings, run_id: str) -> None:
+    """Remove what showed that a run was at work, once it has ended."""
+    Path(_of_run(settings, run_id).lock_file).unlink(missing_ok=True)
+
+
+def _of_run(settings: Settings, run_id: str) -> BaseFileLock:
+    folder = settings.local / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"run-{run_id}.lock")
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def query_engine(settings: Settings, as_of: Fact | None = None) -> QueryEngine:
 
 def tables() -> dict[str, Table]:
     """Every table that a query can name, by its name there."""
-    return {**queryable(), RECEIPTS.id: RECEIPTS, FACTS.id: FACTS}
+    return {**queryable(), "ledger.receipts": RECEIPTS, "ledger.facts": FACTS}
 
 
 @dataclass(frozen=True)

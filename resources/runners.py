@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
+from typing import Self
 
 import dagster as dg
 
@@ -14,14 +15,25 @@ from lakehouse_assets.job import Result, run
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.maintain import Maintained, maintain
 from resources.engines import Engine, engine
-from resources.locks import all_tables, one_writer
+from resources.locks import alive, all_tables, one_writer
 from resources.settings import RunnerName, Settings
+
+_RETRIES = 2
+_RETRY_SECONDS = 60
 
 
 class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
     """Does a table's work in this process, on the engine it is given."""
 
     engine: Engine
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
+        """Show that the run is at work while this process is."""
+        with ExitStack() as held:
+            if context.run is not None:
+                held.enter_context(alive(Settings.load(), context.run.run_id))
+            yield self
 
     def run(
         self,
@@ -81,14 +93,15 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
             settings.glue_start_minutes,
             settings.glue_poll_seconds,
         )
-        with _alone(settings, table, context.run.run_id):
+        with _alone(settings, table, context.run.run_id), _trying_again():
             ended = job.run(context, f"{context.run.run_id}/{digest[:16]}", asked)
         told = ended.told.get("result")
         result = Result.from_json(told) if told else Result(table)
         try:
-            ended.raise_for_state()
+            with _trying_again():
+                ended.raise_for_state()
             _demand_all_checks(context, result)
-        except dg.Failure:
+        except (dg.Failure, dg.RetryRequested):
             for check in result.checks:
                 context.log_event(evaluation(context.asset_key, check))
             raise
@@ -133,6 +146,17 @@ def _demand_all_checks(context: dg.AssetExecutionContext, result: Result) -> Non
             "deploy the wheels of the version that Dagster runs",
             allow_retries=False,
         )
+
+
+@contextmanager
+def _trying_again() -> Iterator[None]:
+    """Let Dagster repeat a step that failed for a reason which may pass: never refused data."""
+    try:
+        yield
+    except dg.Failure as failure:
+        if not failure.allow_retries:
+            raise
+        raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from failure
 
 
 @contextmanager
