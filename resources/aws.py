@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -31,10 +32,38 @@ def _client(
     import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
     from botocore.config import Config  # noqa: PLC0415
 
-    retries = Config(retries={"mode": "standard", "total_max_attempts": 6})
+    retries = Config(retries={"mode": "standard"})
     at_once = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
     config = retries if patient else at_once
     return boto3.session.Session().client(service, region_name=region, config=config)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What an engine that is no AWS tool must be told to read S3."""
+
+    key_id: str
+    secret: str
+    token: str
+    region: str
+    endpoint: str
+
+
+def access_to_s3() -> Access:
+    """The credentials, region and endpoint that the SDK finds. Raises AwsError without any."""
+    import boto3  # noqa: PLC0415 - as above
+
+    found = boto3.session.Session().get_credentials()
+    if found is None:
+        raise AwsError("S3: no AWS credentials found; sign in, or name them as for every AWS tool")
+    now, meta = found.get_frozen_credentials(), client("s3").meta
+    return Access(
+        now.access_key or "",
+        now.secret_key or "",
+        now.token or "",
+        meta.region_name,
+        meta.endpoint_url,
+    )
 
 
 @contextmanager

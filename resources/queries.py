@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.ledger import FACTS, Fact
 from lakehouse_assets.queries import NamedQuery, views
 from lakehouse_assets.tables import queryable
+from resources.aws import access_to_s3
 from resources.settings import QueryEngineName, Settings
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import duckdb
 
     from lakehouse_assets.lake import Lake
@@ -90,6 +94,8 @@ class DuckDBQueries:
 
         connection = connect()
         try:
+            if self.lake.storage.root.startswith("s3://"):
+                _let_read_s3(connection)
             self._define(connection, sql)
             cursor = connection.execute(sql, values)
             if cursor.description is None:
@@ -118,7 +124,7 @@ class DuckDBQueries:
         if version is None or newest is None:
             when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
             raise QueryError(f"{name} has no rows yet{when}")
-        uri = self.lake.uri(table).replace("'", "''")
+        uri = _quoted(self.lake.uri(table))
         rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
         return f"{rows} WHERE seq <= {as_of.seq}" if as_of and own else rows
 
@@ -133,12 +139,40 @@ def connect() -> duckdb.DuckDBPyConnection:
     import duckdb  # noqa: PLC0415 - only who asks pays for it
     import duckdb_extension_delta  # noqa: PLC0415 - carries the extension's file
 
-    folder = Path(duckdb_extension_delta.__file__).parent
-    [extension] = folder.glob("extensions/*/delta.duckdb_extension")
     connection = duckdb.connect()
-    connection.execute(f"LOAD '{extension}'")
+    _load(connection, duckdb_extension_delta)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def _let_read_s3(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let DuckDB read what every AWS tool of this process reads. Raises AwsError."""
+    import duckdb_extension_httpfs  # noqa: PLC0415 - carries the extension's file
+
+    _load(connection, duckdb_extension_httpfs)
+    found = access_to_s3()
+    endpoint = urlsplit(found.endpoint)
+    told = {
+        "KEY_ID": found.key_id,
+        "SECRET": found.secret,
+        "SESSION_TOKEN": found.token,
+        "REGION": found.region,
+        "ENDPOINT": endpoint.netloc,
+        "URL_STYLE": "path",
+        "USE_SSL": str(endpoint.scheme == "https").lower(),
+    }
+    options = [f"{name} '{quoted}'" for name, v in told.items() if (quoted := _quoted(v))]
+    connection.execute(f"CREATE SECRET lake (TYPE s3, {', '.join(options)})")
+
+
+def _load(connection: duckdb.DuckDBPyConnection, package: ModuleType) -> None:
+    """Load the extension that a package carries: none is fetched from anywhere."""
+    [extension] = Path(str(package.__file__)).parent.glob("extensions/*/*.duckdb_extension")
+    connection.execute(f"LOAD '{_quoted(str(extension))}'")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
 
 
 def _translated(query: NamedQuery) -> str:
