@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 
 from resources.settings import EngineName, Settings
+from resources.spark_s3 import on_s3
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -82,7 +83,11 @@ def engine(settings: Settings) -> Engine:
     if settings.spark_remote:
         return RemoteEngine(url=settings.spark_remote)
     if settings.engine is EngineName.SPARK:
-        return SparkEngine(pyspark=LazyPySparkResource(spark_config=SPARK_CONFIG))
+        place = settings.lake().storage.root
+        config = (
+            on_s3(SPARK_CONFIG, settings.kms_key) if place.startswith("s3://") else SPARK_CONFIG
+        )
+        return SparkEngine(pyspark=LazyPySparkResource(spark_config=config))
     return SailEngine()
 
 

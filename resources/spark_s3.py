@@ -6,6 +6,7 @@ S3A takes credentials from the same places as every AWS tool, but neither endpoi
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Final
 
 _SDK: Final = "2.29.52"
@@ -21,13 +22,18 @@ PACKAGES: Final = (
 EXCLUDES: Final = "software.amazon.awssdk:bundle"
 
 
-def s3a_config() -> dict[str, str]:
-    """Spark's settings for ``s3://``, with the endpoint and region that ``AWS_*`` name."""
+def on_s3(spark: Mapping[str, str], kms_key: str | None = None) -> dict[str, str]:
+    """Spark's settings with those for ``s3://``, at the endpoint and region that ``AWS_*`` name."""
     config = {
+        **spark,
+        "spark.jars.packages": ",".join([spark["spark.jars.packages"], *PACKAGES]),
         "spark.jars.excludes": EXCLUDES,
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if kms_key:
+        config["spark.hadoop.fs.s3a.encryption.algorithm"] = "SSE-KMS"
+        config["spark.hadoop.fs.s3a.encryption.key"] = kms_key
     if region:
         config["spark.hadoop.fs.s3a.endpoint.region"] = region
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

@@ -304,6 +304,11 @@ class S3Storage:
 def storage(root: str, owner: str | None = None, kms_key: str | None = None) -> Storage:
     """The storage that a root names: a folder, or an S3 URL of that account and with that key."""
     if root.startswith("s3://"):
+        if kms_key:  # delta-rs and Sail can be told in no other way
+            os.environ |= {
+                "AWS_SERVER_SIDE_ENCRYPTION": "aws:kms",
+                "AWS_SSE_KMS_KEY_ID": kms_key,
+            }
         return S3Storage(root.rstrip("/"), owner, kms_key)
     return LocalStorage(str(Path(root).expanduser().absolute()))
 

@@ -30,7 +30,7 @@ from typing import IO, Any, Self
 import boto3
 
 from resources.engines import SPARK_CONFIG
-from resources.spark_s3 import PACKAGES, s3a_config
+from resources.spark_s3 import on_s3
 from tests.torture import _store
 
 # What Glue's own Python has, of what a job here uses.
@@ -352,8 +352,7 @@ class LocalGlue:
 
     def _job_environment(self, folder: Path, python: Path) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "JAVA_HOME", "LANG"}}
-        config = {**SPARK_CONFIG, **s3a_config()}
-        config["spark.jars.packages"] = ",".join([config["spark.jars.packages"], *PACKAGES])
+        config = on_s3(SPARK_CONFIG)
         defaults = folder / "spark-defaults.conf"
         defaults.write_text("".join(f"{key} {value}\n" for key, value in config.items()))
         spark = {"SPARK_CONF_DIR": str(folder), "PYSPARK_PYTHON": str(python)}
