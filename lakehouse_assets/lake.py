@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
@@ -149,7 +149,7 @@ class Lake:
         if is_passed_over(parts[-1]):
             return None
         # How Python holds a name that is not UTF-8; no table and no message could.
-        shown = path.encode(errors="backslashreplace").decode()
+        shown = path if path.isascii() else path.encode(errors="backslashreplace").decode()
         problem = None
         if len(parts) > 1 and parts[0] not in self.datasets:
             known = ", ".join(sorted(self.datasets))
@@ -347,6 +347,7 @@ def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 @cache  # a million keys lie in a thousand folders
+@lru_cache(10_000)
 def _iso_date(text: str) -> date:
     # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
