@@ -346,8 +346,7 @@ def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-@cache  # a million keys lie in a thousand folders
-@lru_cache(10_000)
+@lru_cache(10_000)  # a million keys lie in a thousand folders
 def _iso_date(text: str) -> date:
     # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
