@@ -18,9 +18,6 @@ from resources.engines import Engine, engine
 from resources.locks import alive, all_tables, one_writer
 from resources.settings import RunnerName, Settings
 
-_RETRIES = 2
-_RETRY_SECONDS = 60
-
 
 class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
     """Does a table's work in this process, on the engine it is given."""
@@ -93,12 +90,12 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
             settings.glue_start_minutes,
             settings.glue_poll_seconds,
         )
-        with _alone(settings, table, context.run.run_id), _trying_again():
+        with _alone(settings, table, context.run.run_id), _trying_again(settings):
             ended = job.run(context, f"{context.run.run_id}/{digest[:16]}", asked)
         told = ended.told.get("result")
         result = Result.from_json(told) if told else Result(table)
         try:
-            with _trying_again():
+            with _trying_again(settings):
                 ended.raise_for_state()
             _demand_all_checks(context, result)
         except (dg.Failure, dg.RetryRequested):
@@ -149,14 +146,15 @@ def _demand_all_checks(context: dg.AssetExecutionContext, result: Result) -> Non
 
 
 @contextmanager
-def _trying_again() -> Iterator[None]:
+def _trying_again(settings: Settings) -> Iterator[None]:
     """Let Dagster repeat a step that failed for a reason which may pass: never refused data."""
     try:
         yield
     except dg.Failure as failure:
-        if not failure.allow_retries:
+        if not failure.allow_retries or not settings.glue_retries:
             raise
-        raise dg.RetryRequested(_RETRIES, seconds_to_wait=_RETRY_SECONDS) from failure
+        again = settings.glue_retry_seconds
+        raise dg.RetryRequested(settings.glue_retries, seconds_to_wait=again) from failure
 
 
 @contextmanager

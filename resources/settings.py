@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     glue_job_prefix: str = Field("lakehouse-", description="What the names of Glue jobs begin by.")
     glue_jobs_at_once: int = Field(4, ge=1, description="How many Glue jobs a run has at work.")
     glue_start_minutes: float = Field(15.0, description="How long a Glue job may take to start.")
+    glue_retries: int = Field(2, ge=0, description="How often what may pass is tried again.")
+    glue_retry_seconds: float = Field(60.0, description="How long after that.")
     glue_poll_seconds: float = Field(5.0, description="How often a Glue job is looked at.")
     glue_dpu_hour_usd: float = Field(0.44, description="Price of a Glue DPU for an hour.")
     queue_url: str | None = Field(

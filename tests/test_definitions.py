@@ -296,8 +296,6 @@ def test_every_end_of_a_run_is_told_of() -> None:
     assert all(s.default_status is dg.DefaultSensorStatus.RUNNING for s in sensors)
 
 
-# Dagster 1.13.27 asks its own context by an old name when it makes a resource ready.
-@pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated")
 def test_maintenance_runs_every_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its schedule is on from the start, and its job runs, on an empty lake too."""
     monkeypatch.setenv("LAKEHOUSE_ROOT", str(tmp_path))

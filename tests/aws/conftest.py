@@ -44,6 +44,8 @@ def glue(
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))
     monkeypatch.setenv("LAKEHOUSE_RUNNER", "glue")
     monkeypatch.setenv("LAKEHOUSE_GLUE_POLL_SECONDS", "0.2")
+    monkeypatch.setenv("LAKEHOUSE_GLUE_RETRIES", "0")
+    monkeypatch.setenv("LAKEHOUSE_GLUE_RETRY_SECONDS", "0")
     if not _glue.keys(WHEELS):
         _glue.put(WHEELS, wheels.read_bytes())
     yield _glue
