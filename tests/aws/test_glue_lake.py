@@ -113,7 +113,8 @@ def test_a_dataset_comes_out_the_same(
 ) -> None:
     tables = ["bronze.products", "silver.products"]
     told = both(glue, tmp_path / "here", monkeypatch, tables, DAYS[:1])
-    for metadata in told.values():
+    for table in tables:  # the raw files have events, too
+        metadata = told[table.replace(".", "/")]
         assert metadata["dpu_seconds"].value >= 600
         assert metadata["cost_usd"].value > 0
 
