@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from lakehouse_assets.messages import Message
 from lakehouse_assets.notifications import of_delay
 from lakehouse_assets.sensors import ATTEMPT_TAG, PLAN_TAG, daily, raw_files
-from resources import messages
+from resources.locks import alive
 from resources.messages import Queue
 from resources.settings import Settings
 
@@ -94,7 +94,8 @@ def test_a_few_dates_are_partitions(eye: Eye) -> None:
 def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
     [request] = eye.tick()
     run = eye.launch(request, dg.DagsterRunStatus.STARTED)
-    assert f"run {run.run_id} is queued or under way" in eye.tick()
+    with alive(eye.settings, run.run_id):
+        assert f"run {run.run_id} is queued or under way" in eye.tick()
     eye.instance.report_run_failed(run)
     # The same plan waits before its next attempt.
     assert "pending still after attempt 1; the next in" in eye.tick()
@@ -143,12 +144,9 @@ def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    messages._sqs.cache_clear()
     client = boto3.client("sqs")
     yield client
     client.close()
-    messages._sqs().close()
-    messages._sqs.cache_clear()
     server.stop()
 
 

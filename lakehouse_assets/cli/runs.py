@@ -225,7 +225,7 @@ def _rehearse(
 
     rehearsed = rehearse(engine(settings).session(), ledger.lake, dates, settings.limits)
     rows = [
-        (path.batch_date, path, found.reason, rehearsed.rows.get(path, ""))
+        (path.batch_date, str(path), found.reason, rehearsed.rows.get(path, ""))
         for path, found in sorted(pending.files.items())
         if path.batch_date in dates
     ]

@@ -161,7 +161,7 @@ def served(port: int) -> Iterator[None]:
             sys.stderr.write(log.read().decode(errors="replace")[-5000:])
             raise
         finally:
-            os.killpg(server.pid, signal.SIGINT)
+            os.killpg(server.pid, signal.SIGTERM)
             try:
                 server.wait(timeout=60)
             except subprocess.TimeoutExpired:
