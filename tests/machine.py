@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +15,14 @@ if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _JAVA.ok:
     raise RuntimeError(f"Java is {_JAVA.found}, and no suite may be skipped: {_JAVA.advice}")
 
 needs_java = pytest.mark.skipif(not _JAVA.ok, reason=f"Java is {_JAVA.found}: {_JAVA.advice}")
+
+REAL = Path(
+    os.environ.get(
+        "LAKEHOUSE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data" / "april_2025"
+    )
+)
+"""The real input, which is not ours to copy."""
+
+needs_real_data = pytest.mark.skipif(
+    not REAL.is_dir(), reason=f"no real data at {REAL}: set LAKEHOUSE_REAL_DATA to read it"
+)

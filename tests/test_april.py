@@ -6,7 +6,6 @@ The input is not ours to copy: it is read from LAKEHOUSE_REAL_DATA, by default t
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from decimal import Decimal
@@ -15,21 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import Lakehouse
-from machine import needs_java
+from machine import REAL, needs_java, needs_real_data
 
 from lakehouse_assets.landing import guess_dataset
 from lakehouse_assets.tables import DATASETS
 
-REAL = Path(
-    os.environ.get(
-        "LAKEHOUSE_REAL_DATA",
-        Path(__file__).parents[2] / "shared" / "data" / "april_2025",
-    )
-)
-
-pytestmark = pytest.mark.skipif(
-    not REAL.is_dir(), reason=f"no real data at {REAL}: set LAKEHOUSE_REAL_DATA to read it"
-)
+pytestmark = needs_real_data
 
 
 @pytest.fixture(scope="module")

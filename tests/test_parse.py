@@ -20,6 +20,7 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from machine import REAL, needs_real_data
 
 from lakehouse_assets.parse import (
     Limits,
@@ -34,7 +35,6 @@ from lakehouse_assets.parse import (
 )
 from lakehouse_assets.parse.cells import cell_text
 
-REAL = Path("/work/shared/data/april_2025")
 BOM = b"\xef\xbb\xbf"
 BLANKS = " \t\r\n\u00a0"
 
@@ -1102,7 +1102,7 @@ def test_the_reader_finds_what_this_process_finds(monkeypatch: pytest.MonkeyPatc
 # --------------------------------------------------------------------------------------- real input
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real input is not on this machine")
+@needs_real_data
 @pytest.mark.parametrize(
     ("file", "columns", "rows"),
     [
