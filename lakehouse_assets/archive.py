@@ -15,6 +15,7 @@ from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import FilePath, Lake, RawFile
 from lakehouse_assets.ledger import Fact, Kind, Ledger, PathState
 from lakehouse_assets.plan import missing
+from lakehouse_assets.rest import contents
 
 
 class ArchiveError(LakehouseError):
@@ -31,11 +32,7 @@ def archive(ledger: Ledger, datasets: Mapping[str, Dataset], run_id: str) -> lis
     state, lake = ledger.followed(), ledger.lake
     if state.frozen:
         return []
-    present = {
-        f["_content"]
-        for dataset in datasets.values()
-        for f in lake.files(dataset.bronze, lake.version(dataset.bronze))
-    }
+    present = {c for dataset in datasets.values() for c in contents(lake, dataset)}
     leaving: dict[FilePath, list[str]] = {}
     facts = []
     for raw in lake.raw_files():

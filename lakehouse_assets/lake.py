@@ -127,14 +127,15 @@ class Lake:
         """
         if dates is None:
             for stored in self.raw.list("", without=ARCHIVE):
-                yield from self._placed(stored)
+                yield from self.raw_file(stored)
             return
         for dataset in sorted(self.datasets):
             for day in dates:
                 for stored in self.raw.list(f"{dataset}/{day}"):
-                    yield from self._placed(stored)
+                    yield from self.raw_file(stored)
 
-    def _placed(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
+    def raw_file(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
+        """What an object of the raw zone is: a file, something out of place, or nothing."""
         found = self.placed(stored.path)
         if isinstance(found, FilePath) and not stored.readable:
             yield Misplaced(str(found), "cannot be opened; make it a file that can be")
@@ -269,11 +270,15 @@ class Lake:
         Read from the log alone. Partition values stand under their columns' names. No version
         means no files.
         """
-        if version is None:
-            return []
-        found = self.delta(table, version)
+        found = self.file_table(table, version)
+        rows: list[dict[str, Any]] = [] if found is None else found.to_pylist()
+        return rows
+
+    def file_table(self, table: Table, version: int | None) -> pa.Table | None:
+        """The same as `files` in columns; None where there is no version."""
+        found = None if version is None else self.delta(table, version)
         if found is None:
-            return []
+            return None
         import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
 
         actions = pa.table(found.get_add_actions(flatten=True))
@@ -284,8 +289,7 @@ class Lake:
             *(f"partition.{c}" for c in table.partition_by),
         ]
         known = [c for c in columns if c in actions.column_names]
-        rows: list[dict[str, Any]] = actions.select(known).to_pylist()
-        return [{k.removeprefix("partition."): v for k, v in row.items()} for row in rows]
+        return actions.select(known).rename_columns([c.removeprefix("partition.") for c in known])
 
     def rows(
         self, table: Table, sql: str = "SELECT * FROM t", version: int | None = None
@@ -296,13 +300,13 @@ class Lake:
         when the interpreter ends while its threads still hold Python file objects.
         """
         found = self.delta(table, version)
-        if found is None:
-            return []
-        import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+        return [] if found is None else _asked(found, sql).read_all().to_pylist()
 
-        reader = QueryBuilder().register("t", found).execute(sql)
-        result: list[dict[str, Any]] = pa.table(reader.read_all()).to_pylist()
-        return result
+    def stream(self, table: Table, version: int) -> pa.RecordBatchReader:
+        """Every row of a version of such a table, in batches."""
+        found = self.delta(table, version)
+        assert found is not None  # who names a version has seen it
+        return _asked(found, "SELECT * FROM t")
 
     def append(self, table: Table, rows: Sequence[dict[str, Any]], on: int) -> bool:
         """Append rows to a small table as the very next version after ``on`` (-1: none yet).
@@ -328,6 +332,12 @@ class Lake:
                     return False
                 raise
         return True
+
+
+def _asked(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
+    import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+    return pa.RecordBatchReader.from_stream(QueryBuilder().register("t", table).execute(sql))
 
 
 def _told(error: OSError) -> str:

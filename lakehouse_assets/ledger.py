@@ -377,7 +377,7 @@ class Ledger:
         version = self.lake.version(FACTS)
         if version is not None and version != self._known[0]:
             rows = self.lake.rows(FACTS, version=version)
-            self._known = version, sorted(map(_from_row, rows), key=lambda f: f.seq)
+            self._known = version, _in_order(rows)
         return self._known[1]
 
     def state(self, through: int | None = None) -> State:
@@ -432,6 +432,15 @@ def _folded(facts: Iterable[Fact], through: int | None = None) -> State:
         if through is None or fact.seq <= through:
             state.take(fact)
     return state
+
+
+def folded(rows: Iterable[dict[str, Any]]) -> State:
+    """The state by some of the ledger's rows, in any order."""
+    return _folded(_in_order(rows))
+
+
+def _in_order(rows: Iterable[dict[str, Any]]) -> list[Fact]:
+    return sorted(map(_from_row, rows), key=lambda f: f.seq)
 
 
 def _from_row(row: dict[str, Any]) -> Fact:

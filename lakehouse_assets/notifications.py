@@ -82,7 +82,7 @@ def of_delay(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, alerts: dg.ResourceParam[Alerts]
     ) -> dg.SkipReason:
         ledger = Ledger(settings.lake())
-        plan = planning.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
+        plan = planning.of(ledger, DATASETS, GOLD)
         late = {
             f"{path} ({why})": waited
             for path, why, waited in plan.overdue(

@@ -6,22 +6,22 @@ answer) shows as a difference and is pending again. Imports neither dagster nor 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
-from lakehouse_assets.ledger import Fact, Judgement, Kind, PathState, State
+from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, PathState, State
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
+from lakehouse_assets.rest import SETTLED_SECONDS, Look, look
 
 _NEW, _CHANGED = "new", "changed"
-
-_SETTLED_SECONDS = 2.0
-"""A stamp taken this soon after a change may hide another one within the clock's grain."""
 
 
 class ToRead(NamedTuple):
@@ -69,7 +69,8 @@ class Plan:
 
     ``newest`` is the newest batch date that anything landed on. ``there`` names the datasets
     of which each date has, or had, files. ``grounds`` is all that tells this plan from others
-    but the files: the rules, the tables' versions, restores.
+    but the files: the rules, the tables' versions, restores. It is ``frozen`` while a restore
+    stands: nothing is pending then.
     """
 
     newest: date
@@ -80,6 +81,7 @@ class Plan:
     misplaced: list[Misplaced] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     waiting: list[tuple[FilePath, Judgement]] = field(default_factory=list)
+    frozen: bool = False
 
     @property
     def dates(self) -> list[date]:
@@ -107,15 +109,34 @@ class Plan:
         return bool(self.files or self.tables)
 
 
-def make(
-    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
-) -> Plan:
-    """Compare what is with what should be."""
-    plan = Plan(newest=max((path.batch_date for path in state.paths), default=lake.first_date))
-    for path in state.paths:
-        plan.there.setdefault(path.batch_date, set()).add(path.dataset)
+def of(ledger: Ledger, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
+    """Compare what is in a lake with what should be there."""
+    return make(ledger.lake, look(ledger, datasets), datasets, gold)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for cycles.
+
+    Among what a plan makes of a million new files are none, and looking takes half the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
+def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
+    """The plan that follows from a look at the lake."""
+    state = seen.state
+    plan = Plan(newest=max(seen.there, default=lake.first_date))
+    plan.there = {day: set(names) for day, names in seen.there.items()}
     files: dict[str, dict[FilePath, RawFile]] = {name: {} for name in datasets}
-    for found in lake.raw_files():
+    for found in seen.files:
         if isinstance(found, Misplaced):
             plan.misplaced.append(found)
         else:
@@ -124,6 +145,7 @@ def make(
     plan.misplaced.sort(key=lambda found: found.path)
     plan.waiting = waiting(state)
     if state.frozen and state.restored:
+        plan.frozen = True
         plan.notices.append(
             f"restored to run {state.restored.run_id}; what landed or was decided since waits "
             "until lakehouse resume"
@@ -131,7 +153,7 @@ def make(
         return plan
     for dataset in datasets.values():
         raw = files[dataset.name]
-        work = bronze_work(lake, state, dataset, raw.values())
+        work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
         for path, reason in _reasons(lake, state, dataset, work):
             if path not in plan.files:
                 plan.files[path] = _pending(reason, state.at(path), raw.get(path))
@@ -193,21 +215,17 @@ def bronze_work(
     state: State,
     dataset: Dataset,
     files: Iterable[RawFile],
+    present: Mapping[str, date],
     dates: Sequence[date] | None = None,
 ) -> BronzeWork:
     """What a run must read, and what must leave bronze, for a dataset (and those dates).
 
-    ``files`` are the raw files of the dataset and dates. ``leaving`` names the path (None
-    where the ledger does not know it) and the content.
+    ``files`` are the raw files of the dataset and dates, ``present`` the contents that bronze
+    holds of them. ``leaving`` names the path (None where the ledger does not know it) and the
+    content.
     """
     at_path = {f.path: f for f in files}
     known = {s.path: s for s in state.of(dataset.name, dates)}
-    version = lake.version(dataset.bronze)
-    present = {
-        f["_content"]: f["_batch_date"]
-        for f in lake.files(dataset.bronze, version)
-        if dates is None or f["_batch_date"] in dates
-    }
     read: list[ToRead] = []
     notices: list[str] = []
     wanted: set[str] = set()
@@ -274,7 +292,7 @@ def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
     """Digest of the bytes at a path, without reading them where the stamp tells."""
     if last.digest and last.detail.get("stamp") == raw.stored.stamp:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
-        if recorded - raw.stored.modified > _SETTLED_SECONDS or last.detail.get("by") == "land":
+        if recorded - raw.stored.modified > SETTLED_SECONDS or last.detail.get("by") == "land":
             return last.digest
     return hashlib.sha256(lake.raw.read(raw.stored.path)).hexdigest()
 

@@ -100,8 +100,9 @@ def outside_tables(
 
 def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
     """The paths of contents outside the tables whose receipt does not say yet what they are."""
-    known = {(r.path, r.digest): r for r in current(lake, dataset.name)}
-    due = outside_tables(lake, state, dataset, None)
+    dates = sorted({past.path.batch_date for past in state.of(dataset.name)})
+    known = {(r.path, r.digest): r for r in current(lake, dataset.name, dates)}
+    due = outside_tables(lake, state, dataset, dates)
     return [r.path for r in due if known.get((r.path, r.digest)) != r]
 
 

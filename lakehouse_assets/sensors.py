@@ -121,7 +121,7 @@ def _look(
     settings: Settings, instance: dg.DagsterInstance, now: datetime, manners: Manners
 ) -> Decision:
     ledger = Ledger(settings.lake())
-    plan = planning.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
+    plan = planning.of(ledger, DATASETS, GOLD)
     return decide(plan, DATASETS, lambda digest: list(_tried(instance, digest)), now, manners)
 
 

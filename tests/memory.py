@@ -89,7 +89,7 @@ def absorb(
     found = [f for f in lake.raw_files() if isinstance(f, RawFile)]
     files = [f for f in found if f.path.dataset == dataset and f.path.batch_date in dates]
     stamps = {f.path: f.stored.stamp for f in files}
-    for item in bronze_work(lake, ledger.state, contract, files, dates).read:
+    for item in bronze_work(lake, ledger.state, contract, files, {}, dates).read:
         digest = item.digest or _digest(lake, item.source.path)
         past = ledger.state.at(item.path)
         if past.last is None or past.last.digest != digest:

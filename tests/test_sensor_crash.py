@@ -101,5 +101,5 @@ def watch(happened: Callable[[], bool], seconds: float) -> None:
 
 def quiet(settings: Settings) -> bool:
     ledger = Ledger(settings.lake())
-    plan = planning.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
+    plan = planning.of(ledger, DATASETS, GOLD)
     return not plan and bool(ledger.state().paths)

@@ -18,6 +18,7 @@ from lakehouse_assets import plan as planning
 from lakehouse_assets.lake import FilePath
 from lakehouse_assets.ledger import Fact, Kind
 from lakehouse_assets.plan import Pending, Plan
+from lakehouse_assets.rest import whole
 from lakehouse_assets.starts import (
     AT_ONCE,
     FEW,
@@ -202,7 +203,7 @@ class Sensor(RuleBasedStateMachine):
         return datetime.fromtimestamp(self.clock, UTC)
 
     def plan(self) -> Plan:
-        return planning.make(self.lake, self.ledger.state, DATASETS, {})
+        return planning.make(self.lake, whole(self.lake, self.ledger.state, DATASETS), DATASETS, {})
 
     def under_way(self) -> list[Run]:
         return [r for r in self.runs.values() if r.state == "under way"]

@@ -57,14 +57,13 @@ def run_command(
             tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
             return
         _finish_rewind(settings, ledger)
-    state = ledger.followed()
-    pending = planning.make(ledger.lake, state, DATASETS, GOLD)
+    pending = planning.of(ledger, DATASETS, GOLD)
     for line in (*(f"{m.path}: {m.problem}" for m in pending.misplaced), *pending.notices):
         say(line)
     asked = _asked_dates(settings, day, since, until)
     selected = _selected(tables)
     dates = asked or pending.due
-    if not dates or state.frozen:
+    if not dates or pending.frozen:
         tell("Nothing is pending.")
         _say_waiting(pending.waiting)
     elif dry_run:

@@ -77,7 +77,7 @@ def status_command() -> None:
     """Show what is pending, which files wait for you, and what the tables hold."""
     ledger = Ledger(Settings.load().lake())
     lake = ledger.lake
-    pending = planning.make(lake, ledger.followed(), DATASETS, GOLD)
+    pending = planning.of(ledger, DATASETS, GOLD)
     rows = []
     for table in [t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected)] + [
         g.table for g in GOLD.values()

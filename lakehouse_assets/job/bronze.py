@@ -27,6 +27,7 @@ from lakehouse_assets.plan import (
 )
 from lakehouse_assets.publish import AuditError, commit
 from lakehouse_assets.resolve import judged
+from lakehouse_assets.rest import contents
 from lakehouse_assets.workspace import Workspace, among
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _bring_up_to_date(
         for f in lake.raw_files(dates)
         if isinstance(f, RawFile) and f.path.dataset == dataset.name
     ]
-    pending = bronze_work(lake, state, dataset, files, dates)
+    pending = bronze_work(lake, state, dataset, files, contents(lake, dataset, dates), dates)
     result.lines += pending.notices
     result.metadata["files_read"] = len(pending.read)
     kept = [s for d in dates for s in lake.storage.list(f"{ASIDE}/{dataset.name}/{d}")]
@@ -91,7 +92,7 @@ def _forget(
     lake: Lake, state: State, dataset: Dataset, dates: Sequence[date], kept: Sequence[StoredObject]
 ) -> None:
     """Remove the bytes kept aside that no run needs any more."""
-    present = {f["_content"] for f in lake.files(dataset.bronze, lake.version(dataset.bronze))}
+    present = contents(lake, dataset)
     needed = set()
     for past in state.of(dataset.name, dates) if kept else []:
         coming = missing(past, present)
@@ -129,9 +130,7 @@ def _take_in(
         for past in after.of(dataset.name, dates)
         if past.in_force
     }
-    present = {
-        f["_content"] for f in lake.files(table, lake.version(table)) if f["_batch_date"] in dates
-    }
+    present = set(contents(lake, dataset, dates))
     leaving = present - wanted
     coming = {c for c in wanted - present if lengths.get(c)}
     if staged is not None and coming:

@@ -14,17 +14,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
-from typing import Any
+
+from deltalake.transaction import AddAction
 
 from lakehouse_assets import plan as planning
-from lakehouse_assets.contract import RECEIPTS
-from lakehouse_assets.lake import FilePath, Lake
+from lakehouse_assets.lake import FilePath, Lake, content_id
 from lakehouse_assets.ledger import FACTS, Fact, Kind, Ledger, _to_row
-from lakehouse_assets.receipts import Counts, Receipt
+from lakehouse_assets.rest import look
 from lakehouse_assets.starts import Manners, decide
 from lakehouse_assets.tables import DATASETS, GOLD
 from resources.storage import LocalStorage, StoredObject
@@ -95,60 +96,54 @@ def _lake(folder: Path, keys: int) -> Lake:
 
 
 def _fill(folder: Path, keys: int) -> None:
-    """A ledger that knows every key, as runs of a hundred thousand files would have left it."""
+    """A ledger and a bronze that know every key, as runs of so many files would leave them."""
     lake = _lake(folder, keys)
-    facts: list[Fact] = []
-    due: list[Receipt] = []
-    ledger = Ledger(lake)
-    for i, (path, etag) in enumerate(_keys(keys), 1):
-        digest = sha256(str(path).encode()).hexdigest()
-        rules = DATASETS[path.dataset].rules_digest
-        judged = {"read": 0, "faulty": 0, "error": None, "sheets": [], "rules": rules}
-        judged |= {"unexpected": [], "repairs": 0}
-        facts.append(Fact(Kind.LANDED, path, digest, {"by": "run", "stamp": etag}, "run"))
-        facts.append(Fact(Kind.ADMITTED, path, digest, judged, "run"))
-        due.append(Receipt(path, digest, "in_force", Counts()))
-        if i % CHUNK == 0 or i == keys:
-            _append(lake, ledger, facts, due)
-            facts, due = [], []
+    known = _keys(keys)
+    first = 1
+    while some := list(islice(known, CHUNK)):
+        facts, files = [], {name: [] for name in DATASETS}
+        for path, etag in some:
+            digest = sha256(str(path).encode()).hexdigest()
+            rules = DATASETS[path.dataset].rules_digest
+            judged = {"read": 1, "faulty": 0, "error": None, "sheets": [], "rules": rules}
+            judged |= {"unexpected": [], "repairs": 0}
+            facts.append(Fact(Kind.LANDED, path, digest, {"by": "run", "stamp": etag}, "run"))
+            facts.append(Fact(Kind.ADMITTED, path, digest, judged, "run"))
+            files[path.dataset].append(_bronze_file(path, digest))
+        now = MODIFIED + timedelta(hours=1)
+        rows = [_to_row(replace(f, seq=first + i, recorded_at=now)) for i, f in enumerate(facts)]
+        assert lake.append(FACTS, rows, on=lake.create(FACTS))
+        first += len(rows)
+        for name, added in files.items():
+            table = DATASETS[name].bronze
+            lake.create(table)
+            if added:
+                found = lake.delta(table)
+                found.create_write_transaction(added, "append", found.schema(), table.partition_by)
 
 
-def _append(lake: Lake, ledger: Ledger, facts: list[Fact], due: list[Receipt]) -> None:
-    first = (lake.version(FACTS) or 0) * 10 * CHUNK + 1
-    now = MODIFIED + timedelta(hours=1)
-    numbered = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(facts)]
-    told = [{**_receipt_row(r), "seq": first + len(facts) + i} for i, r in enumerate(due)]
-    for table, rows in ((FACTS, [_to_row(f) for f in numbered]), (RECEIPTS, told)):
-        version = lake.create(table)
-        assert lake.append(table, rows, on=version)
-
-
-def _receipt_row(receipt: Receipt) -> dict[str, Any]:
-    return {
-        "dataset": receipt.path.dataset,
-        "batch_date": receipt.path.batch_date,
-        "file": receipt.path.file,
-        "digest": receipt.digest,
-        "state": receipt.state,
-        **asdict(receipt.counts),
-        "error": receipt.error,
-    }
+def _bronze_file(path: FilePath, digest: str) -> AddAction:
+    """A file of bronze in the log; its rows are of no interest here."""
+    content = content_id(path, digest)
+    place = f"_batch_date={path.batch_date}/_content={content}/part-0.parquet"
+    values = {"_batch_date": str(path.batch_date), "_content": content}
+    return AddAction(place, 1000, values, 0, True, '{"numRecords": 1}')
 
 
 def _look(folder: Path, keys: int) -> None:
     began = time.process_time()
-    lake = _lake(folder, keys)
-    state = Ledger(lake).followed()
-    told = time.process_time()
-    plan = planning.make(lake, state, DATASETS, GOLD)
+    ledger = Ledger(_lake(folder, keys))
+    seen = look(ledger, DATASETS)
+    looked = time.process_time()
+    plan = planning.make(ledger.lake, seen, DATASETS, GOLD)
     planned = time.process_time()
     now = MODIFIED + timedelta(hours=2)
     decision = decide(plan, DATASETS, lambda _: [], now, Manners())
     decided = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{decided - began:.1f} CPU-seconds (ledger {told - began:.1f}, plan {planned - told:.1f}, "
-        f"decision {decided - planned:.1f}), {peak:,.0f} MiB; "
+        f"{decided - began:.1f} CPU-seconds (look {looked - began:.1f}, "
+        f"plan {planned - looked:.1f}, decision {decided - planned:.1f}), {peak:,.0f} MiB; "
         f"{len(plan.files):,} pending, {len(decision.starts)} runs to start"
     )
 

@@ -103,7 +103,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
     """What `lakehouse run` does, without Dagster."""
     ledger = _ledger()
     if dates is None:
-        pending = plan.make(ledger.lake, ledger.followed(), DATASETS, GOLD)
+        pending = plan.of(ledger, DATASETS, GOLD)
         if not pending and not ledger.state().rewinding:
             return
         dates = pending.due or [pending.newest]

@@ -196,6 +196,13 @@ MUTANTS = (
         "    if False:",
     ),
     Mutant(
+        "files at rest: bytes touched since are looked at",
+        "lakehouse_assets/rest.py",
+        "l.readable AND l.stamp = p.stamp",
+        "l.readable",
+        "tests/test_rest.py",
+    ),
+    Mutant(
         "restore: what the tables had absorbed goes back with them",
         "lakehouse_assets/rewind.py",
         "    ledger.append([*moved(ledger.state(rewind.as_of).absorbed, moves, run_id), done])",
