@@ -89,8 +89,9 @@ def explore(number: int, examples: int) -> tuple[Counter[str], str]:
 
 def _print(counts: Counter[str], faults: int, seconds: float) -> None:
     table = Table("what", "how many", title=f"histories ({seconds:,.0f} s)")
-    table.add_row("histories", f"{counts.pop('history', 0):,}")
-    for name, count in sorted(counts.items(), key=lambda pair: -pair[1]):
+    table.add_row("histories", f"{counts['history']:,}")
+    steps = {name: count for name, count in counts.items() if name != "history"}
+    for name, count in sorted(steps.items(), key=lambda pair: -pair[1]):
         table.add_row(f"  {name}", f"{count:,}")
     table.add_row("ended elsewhere than the oracle", str(faults))
     Console(width=100).print(table)
