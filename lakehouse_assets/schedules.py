@@ -11,7 +11,7 @@ from lakehouse_assets.maintain import Maintained
 class Maintainer(Protocol):
     """What maintains tables."""
 
-    def maintain(self, run_id: str) -> list[Maintained]:
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
         """Maintain every table; returns what was done to each."""
         ...
 
@@ -19,7 +19,7 @@ class Maintainer(Protocol):
 @dg.op(description="Compacts and orders files, and removes what no restore needs.")
 def maintain_tables(context: dg.OpExecutionContext, runner: dg.ResourceParam[Maintainer]) -> None:
     """Maintain every table, and say of each what was done."""
-    for done in runner.maintain(context.run_id):
+    for done in runner.maintain(context):
         context.log.info(
             "%s: %d of %d files rewritten, %d now, %d removed",
             done.table,

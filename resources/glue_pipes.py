@@ -97,7 +97,7 @@ class GlueJob:
     def __str__(self) -> str:
         return f"Glue job {self.name}"
 
-    def run(self, context: dg.AssetExecutionContext, work: str, extras: Mapping[str, Any]) -> Ended:
+    def run(self, context: dg.OpExecutionContext, work: str, extras: Mapping[str, Any]) -> Ended:
         """Do this work, and wait for its end, whatever that is.
 
         ``work`` identifies it among all work of all runs: a job run that is at it already is
@@ -109,8 +109,7 @@ class GlueJob:
             exchange = _Exchange.of(orphan, self.exchange, self._s3)
             try:
                 with dg.open_pipes_session(
-                    # Pipes reads what is deprecated on an asset's own context.
-                    context=context.op_execution_context,
+                    context=context,
                     context_injector=_Injector(exchange, adopted=orphan is not None),
                     message_reader=_Reader(exchange, self.poll_seconds),
                     extras=dict(extras),
@@ -127,7 +126,7 @@ class GlueJob:
 
     # ------------------------------------------------------------------------------- one run
 
-    def _settle(self, context: dg.AssetExecutionContext, work: str) -> dict[str, Any] | None:
+    def _settle(self, context: dg.OpExecutionContext, work: str) -> dict[str, Any] | None:
         """The run that is at this work already; any other that has not ended is stopped."""
         for run in self._runs():
             state, run_id = run["JobRunState"], run["Id"]
@@ -145,7 +144,7 @@ class GlueJob:
         for page in self._glue.get_paginator("get_job_runs").paginate(JobName=self.name):
             yield from page["JobRuns"]
 
-    def _start(self, context: dg.AssetExecutionContext, arguments: Mapping[str, str]) -> str:
+    def _start(self, context: dg.OpExecutionContext, arguments: Mapping[str, str]) -> str:
         try:
             started = self._glue.start_job_run(JobName=self.name, Arguments=dict(arguments))
             run_id: str = started["JobRunId"]
@@ -161,7 +160,7 @@ class GlueJob:
         return run_id
 
     def _watch(
-        self, context: dg.AssetExecutionContext, run_id: str, exchange: _Exchange
+        self, context: dg.OpExecutionContext, run_id: str, exchange: _Exchange
     ) -> dict[str, Any]:
         """Wait for the end, passing its logs on; stop the job where the step is cancelled."""
         logs = _Logs(self._logs, run_id)
@@ -189,7 +188,7 @@ class GlueJob:
             exchange.kept = True  # the job goes on, and so can whoever adopts it
             raise
 
-    def _stop(self, context: dg.AssetExecutionContext, run_id: str) -> dict[str, Any]:
+    def _stop(self, context: dg.OpExecutionContext, run_id: str) -> dict[str, Any]:
         """Stop a run, and wait until it has ended: until then it may write."""
         answer = self._glue.batch_stop_job_run(JobName=self.name, JobRunIds=[run_id])
         for error in answer.get("Errors", ()):

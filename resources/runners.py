@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 
@@ -13,10 +13,14 @@ from lakehouse_assets import rewind
 from lakehouse_assets.evaluation import evaluation
 from lakehouse_assets.job import Result, run
 from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.maintain import Maintained, maintain
+from lakehouse_assets.maintain import Maintained, maintain, maintain_own, written_by
+from lakehouse_assets.tables import table_ids
 from resources.engines import Engine, engine
 from resources.locks import alive, all_tables, one_writer
 from resources.settings import RunnerName, Settings
+
+if TYPE_CHECKING:
+    from resources.glue_pipes import Ended
 
 
 class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
@@ -56,9 +60,9 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
                 replay=replay,
             )
 
-    def maintain(self, run_id: str) -> list[Maintained]:
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
         """Maintain every table. Raises BusyError."""
-        return _maintain(run_id)
+        return maintain_here(context.run_id)
 
 
 class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
@@ -78,20 +82,10 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
         Failure, one clear line, where the job does not do what it was asked to. What it had
         told before is recorded all the same.
         """
-        from resources.glue_pipes import GlueJob  # noqa: PLC0415 - imports boto3
-
         settings = Settings.load()
-        asked = {"table": table, "dates": [str(day) for day in dates], "replay": replay}
-        asked |= {"settings": settings.of_a_job()}
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        job = GlueJob(
-            glue_job(settings, table),
-            f"{settings.deployment or f'{settings.root}/deployment'}/pipes",
-            settings.glue_start_minutes,
-            settings.glue_poll_seconds,
-        )
-        with _alone(settings, table, context.run.run_id), _trying_again(settings):
-            ended = job.run(context, f"{context.run.run_id}/{digest[:16]}", asked)
+        asked = {"dates": [str(day) for day in dates], "replay": replay}
+        # Pipes reads what is deprecated on an asset's own context.
+        ended = _by_job(settings, context.op_execution_context, table, asked)
         told = ended.told.get("result")
         result = Result.from_json(told) if told else Result(table)
         try:
@@ -106,9 +100,21 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
         result.metadata |= {"dpu_seconds": ended.dpu_seconds, "cost_usd": round(cost, 4)}
         return result
 
-    def maintain(self, run_id: str) -> list[Maintained]:
-        """Maintain every table. Raises BusyError."""
-        return _maintain(run_id)
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
+        """Maintain every table as its job, which is its only writer; what is no table's, here.
+
+        Raises BusyError, and dagster's Failure as `run` does.
+        """
+        settings = Settings.load()
+        lake = settings.lake()
+        done = []
+        for table in table_ids():
+            if written_by(lake, table):
+                ended = _by_job(settings, context, table, {"maintain": True})
+                with _trying_again(settings):
+                    ended.raise_for_state()
+                done += [Maintained(**told) for told in ended.told["maintained"]]
+        return done + maintain_own(lake)
 
 
 def runner(settings: Settings) -> LocalRunner | GlueRunner:
@@ -168,6 +174,25 @@ def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
         yield
 
 
-def _maintain(run_id: str) -> list[Maintained]:
+def maintain_here(run_id: str) -> list[Maintained]:
+    """Maintain every table in this process. Raises BusyError."""
     settings = Settings.load()
     return maintain(settings.lake(), run_id, lambda table: one_writer(settings, table))
+
+
+def _by_job(
+    settings: Settings, context: dg.OpExecutionContext, table: str, asked: Mapping[str, Any]
+) -> "Ended":
+    """Have a table's Glue job do what is asked; how it ended, whatever that is."""
+    from resources.glue_pipes import GlueJob  # noqa: PLC0415 - imports boto3
+
+    asked = {"table": table, **asked, "settings": settings.of_a_job()}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    job = GlueJob(
+        glue_job(settings, table),
+        f"{settings.deployment or f'{settings.root}/deployment'}/pipes",
+        settings.glue_start_minutes,
+        settings.glue_poll_seconds,
+    )
+    with _alone(settings, table, context.run_id), _trying_again(settings):
+        return job.run(context, f"{context.run_id}/{digest[:16]}", asked)

@@ -166,3 +166,63 @@ def test_a_messy_shop_ends_the_same(tmp_path: Path) -> None:
         "ORDER BY dataset, batch_date, file"
     )
     assert sail.rows(receipts) == spark.rows(receipts)
+
+
+_MAINTAIN = """
+import json, sys
+from datetime import date
+from pathlib import Path
+from lakehouse_assets.contract import Column, Table
+from lakehouse_assets.lake import Lake
+from lakehouse_assets.maintain import BySpark, by_delta_rs, maintain_table
+from resources.engines import spark_session
+from resources.storage import LocalStorage
+
+spark = spark_session()
+storage = LocalStorage(sys.argv[1])
+lake = Lake(storage, storage, date(2025, 1, 1), date(2025, 1, 1), frozenset())
+column = lambda name, kind: Column(name=name, type=kind, description=name)
+told = {}
+for name, rewrite in (("spark", BySpark(spark)), ("delta_rs", by_delta_rs)):
+    for order in ((), ("user",)):
+        table = Table(
+            layer="silver",
+            name=f"{name}_{len(order)}",
+            description="A table of small files.",
+            columns=(column("day", "DATE"), column("user", "BIGINT")),
+            partition_by=("day",),
+            zorder_by=order,
+        )
+        lake.create(table)
+        for i in range(3):
+            rows = spark.range(i * 10, i * 10 + 10).selectExpr(
+                "if(id % 2 = 0, DATE '2025-04-01', null) AS day", "id AS user"
+            )
+            rows.write.format("delta").mode("append").save(lake.uri(table))
+        before = len(lake.files(table, lake.version(table)))
+        done, move = maintain_table(lake, table, None, rewrite=rewrite)
+        assert move[1] > move[0] and done.rewritten == before == done.before, done
+        rows = lake.rows(table, "SELECT * FROM t ORDER BY user")
+        again, move = maintain_table(lake, table, move[1], rewrite=rewrite)
+        assert again.rewritten == 0 and move[0] == move[1], again
+        told[table.name] = [done.after, str(rows)]
+Path(sys.argv[2]).write_text(json.dumps(told))
+"""
+
+
+def test_maintenance_by_spark_does_what_delta_rs_does(tmp_path: Path) -> None:
+    """Files per partition and rows, after small files were brought together, ordered or not."""
+    told = tmp_path / "told.json"
+    done = subprocess.run(
+        [sys.executable, "-c", _MAINTAIN, str(tmp_path / "lake"), str(told)],
+        cwd=PROJECT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("SPARK")}
+        | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(told.read_text())
+    assert len({str(v) for v in found.values()}) == 1, found
+    assert found["spark_0"][0] == len(("2025-04-01", None))

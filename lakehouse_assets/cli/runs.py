@@ -193,10 +193,9 @@ def resume_command() -> None:
 @app.command("maintain")
 def maintain_command() -> None:
     """Compact and order files, remove what no restore needs, shorten logs; rows stay the same."""
-    from resources.engines import engine  # noqa: PLC0415 - imports Dagster
-    from resources.runners import LocalRunner  # noqa: PLC0415
+    from resources.runners import maintain_here  # noqa: PLC0415 - imports Dagster
 
-    done = LocalRunner(engine=engine(Settings.load())).maintain(_new_run())
+    done = maintain_here(_new_run())
     print_rows(
         ["table", "files before", "files after", "rewritten", "removed"],
         [(d.table, d.before, d.after, d.rewritten, d.removed) for d in done],

@@ -17,7 +17,9 @@ import pytest
 
 from deploy.glue.definition import job_definition
 from lakehouse_assets import assets
-from lakehouse_assets.tables import DATASETS, GOLD, table_ids
+from lakehouse_assets.ledger import Ledger
+from lakehouse_assets.schedules import maintenance
+from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
 from resources.engines import SailEngine
 from resources.runners import GlueRunner, LocalRunner, glue_job
 from resources.settings import Settings
@@ -117,6 +119,27 @@ def test_a_dataset_comes_out_the_same(
         metadata = told[table.replace(".", "/")]
         assert metadata["dpu_seconds"].value >= 600
         assert metadata["cost_usd"].value > 0
+
+
+@pytest.mark.long
+def test_maintenance_is_the_jobs_work(
+    glue: LocalGlue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each table's job rewrites its files with Spark, and no run takes that for a change."""
+    tables = ["bronze.products", "silver.products"]
+    both(glue, tmp_path / "here", monkeypatch, tables, DAYS)
+    before = content(tables)
+    ledger = Ledger(Settings.load().lake())
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = maintenance.execute_in_process(instance=instance, resources={"runner": GlueRunner()})
+        assert done.success
+    assert content(tables) == before
+    versions = {name: ledger.lake.version(queryable()[name]) for name in tables}
+    state = ledger.state()
+    assert {name: state.maintained[name] for name in tables} == versions
+    assert state.absorbed["silver.products"].inputs["bronze.products"] == versions[tables[0]]
+    log = ledger.lake.delta(queryable()["silver.products"]).history()
+    assert {"OPTIMIZE"} <= {commit["operation"] for commit in log}
 
 
 @pytest.mark.long
