@@ -40,9 +40,12 @@ def archive(ledger: Ledger, datasets: Mapping[str, Dataset], run_id: str) -> lis
         if past and _is_processed(past) and not missing(past, present):
             assert past.last  # it has been read
             assert past.last.digest
-            versions = _read_so_far(lake, past.path, past.last.digest)
-            for version in versions:
-                place = _copy(lake, past.path, version)
+            try:
+                versions = _read_so_far(lake, past.path, past.last.digest)
+                for version in versions:
+                    place = _copy(lake, past.path, version)
+            except FileNotFoundError:
+                continue  # somebody has taken it away since the listing
             if versions and place != past.archived.get(past.last.digest):
                 facts.append(
                     Fact(Kind.ARCHIVED, past.path, past.last.digest, {"at": place}, run_id)

@@ -160,3 +160,21 @@ def test_on_s3_the_very_versions_that_were_read_leave(
         assert sorted(archived(world).values()) == sorted([ONE, TWO, THREE])
         assert len(world.lake.raw.versions("products/2025-04-01/p.csv")) == 1
         assert world.lake.raw.read("products/2025-04-01/p.csv") == fourth
+
+
+def test_a_file_that_goes_meanwhile_keeps_no_other(
+    lake: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.apply(Land(*PATH, ONE), Land("products", DAY, "q.csv", TWO), Run())
+    read = LocalStorage.read
+
+    def taken_away(self: LocalStorage, path: str, version: str | None = None) -> bytes:
+        if path.endswith("/p.csv"):
+            Path(self.uri(path)).unlink(missing_ok=True)
+        return read(self, path, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "read", taken_away)
+        moved = archive(lake.ledger, DATASETS, "a test")
+    assert [path.file for path in moved] == ["q.csv"]
+    assert [*archived(lake).values()] == [TWO]
