@@ -217,14 +217,19 @@ class PathState:
 
 @dataclass(frozen=True)
 class Absorbed:
-    """Up to which versions of its inputs, and by which rules, a table has been brought."""
+    """Up to which versions of its inputs, and by which rules, a table has been brought.
+
+    ``beside`` are the versions of what is written with it; ``made`` tells which tables those
+    versions are of, by name: one that was lost and made anew counts from 0 again.
+    """
 
     version: int
     inputs: dict[str, int]
     rules: str
     run_id: str | None
     recorded_at: datetime | None
-    beside: dict[str, int] = field(default_factory=dict)  # versions of what is written with it
+    beside: dict[str, int] = field(default_factory=dict)
+    made: dict[str, str | None] = field(default_factory=dict)
 
 
 def absorbed(
@@ -234,6 +239,7 @@ def absorbed(
     rules: str,
     run_id: str | None,
     beside: Mapping[str, int] | None = None,
+    made: Mapping[str, str | None] | None = None,
     **more: object,
 ) -> Fact:
     """The fact that a table has taken in these versions of its inputs, by these rules."""
@@ -243,6 +249,7 @@ def absorbed(
         "inputs": dict(inputs),
         "rules": rules,
         "beside": dict(beside or {}),
+        "made": dict(made or {}),
     }
     return Fact(Kind.ABSORBED, detail=detail | more, run_id=run_id)
 
@@ -268,6 +275,7 @@ def moved(
             known.rules,
             run_id,
             {name: at(name, version) for name, version in known.beside.items()},
+            known.made,
         )
 
 
@@ -276,7 +284,8 @@ class Rewind:
     """Tables taken back, or forth again, to versions that belong together.
 
     ``as_of`` is the ``seq`` up to which the ledger says what those versions had absorbed.
-    ``before`` and ``before_seq`` are where the first restore of a row of them came from.
+    ``before`` and ``before_seq`` are where the first restore of a row of them came from, and
+    ``made`` tells which tables those were.
     """
 
     seq: int
@@ -285,6 +294,7 @@ class Rewind:
     targets: dict[str, int]
     before: dict[str, int] = field(default_factory=dict)
     before_seq: int = 0
+    made: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -340,7 +350,8 @@ class State:
                 rules=fact.detail["rules"],
                 run_id=fact.run_id,
                 recorded_at=fact.recorded_at,
-                beside=fact.detail.get("beside", {}),
+                beside=fact.detail["beside"],
+                made=fact.detail["made"],
             )
         if fact.path is None:
             self._take_of_tables(fact)

@@ -20,6 +20,7 @@ from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, PathState, St
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
 from lakehouse_assets.rest import SETTLED_SECONDS, Look, look
+from lakehouse_assets.tables import queryable
 
 _NEW, _CHANGED = "new", "changed"
 
@@ -206,7 +207,9 @@ def table_reasons(
         ),
         *((g.table.id, gold_inputs(lake, g, datasets), g.digest) for g in gold.values()),
     ]
-    reasons = ((name, table_reason(state, name, inputs, rules)) for name, inputs, rules in asked)
+    reasons = (
+        (name, table_reason(lake, state, name, inputs, rules)) for name, inputs, rules in asked
+    )
     return {name: reason for name, reason in reasons if reason}
 
 
@@ -253,10 +256,23 @@ def bronze_work(
                 read.append(ToRead(path, source, digest, reason))
         if present and past.in_force:
             wanted.add(content_id(path, past.in_force))
+    notices += _lost_for_good(read, known, present)
     gone = [c for c in sorted(present) if c not in wanted]
     names = _landed(known.values()) if gone else {}
     leaving = tuple((names.get(c), c) for c in gone)
     return BronzeWork(tuple(read), leaving, tuple(notices))
+
+
+def _lost_for_good(
+    read: Iterable[ToRead], known: Mapping[FilePath, PathState], present: Container[str]
+) -> list[str]:
+    reading = {item.path for item in read}
+    return [
+        f"{path}: bronze has lost its rows, and its bytes are kept nowhere; "
+        "restore one of them, or land the file again"
+        for path, past in known.items()
+        if path not in reading and missing(past, present)
+    ]
 
 
 def _landed(known: Iterable[PathState]) -> dict[str, FilePath]:
@@ -316,9 +332,29 @@ def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dic
     return {t.id: _version(lake.version(t)) for t in silver}
 
 
-def table_reason(state: State, table: str, inputs: Mapping[str, int], rules: str) -> str | None:
+def made(lake: Lake, tables: Iterable[str]) -> dict[str, str | None]:
+    """Which tables stand at these names, as far as contracts have them; None where none does."""
+    known = queryable()
+    return {name: lake.identity(known[name]) for name in tables if name in known}
+
+
+def anew(lake: Lake, before: Mapping[str, str | None]) -> list[str]:
+    """The tables at whose names others stood before: they were lost, and perhaps made again.
+
+    What is there now has versions of its own: nothing can be compared.
+    """
+    now = made(lake, before)
+    return sorted(name for name, then in before.items() if then and now.get(name, then) != then)
+
+
+def table_reason(
+    lake: Lake, state: State, table: str, inputs: Mapping[str, int], rules: str
+) -> str | None:
     """Why a table must absorb something; None where it is up to date."""
     absorbed = state.absorbed.get(table)
+    gone = anew(lake, absorbed.made) if absorbed else []
+    if gone:
+        return f"{', '.join(gone)} was lost: made anew"
     if absorbed is None:
         # A table's version 0 is its creation, without rows.
         return "never filled" if any(version > 0 for version in inputs.values()) else None

@@ -18,7 +18,7 @@ from lakehouse_assets.contract import Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.ledger import Fact, Kind, Ledger, State, moved
-from lakehouse_assets.plan import table_reasons
+from lakehouse_assets.plan import anew, made, table_reasons
 from lakehouse_assets.tables import DATASETS, GOLD, queryable
 
 KEPT = timedelta(days=30)
@@ -45,7 +45,7 @@ def close(lake: Lake, run_id: str, dates: Iterable[str]) -> None:
             return []
         if table_reasons(lake, state, DATASETS, GOLD):
             return []  # another run is between two tables: what it leaves will belong together
-        detail = {"versions": versions, "dates": list(dates)}
+        detail = {"versions": versions, "made": made(lake, versions), "dates": list(dates)}
         return [Fact(Kind.PUBLISHED, detail=detail, run_id=run_id)]
 
     ledger.decide(published)
@@ -90,6 +90,7 @@ def restore(ledger: Ledger, to: str, run_id: str) -> Fact:
     fact = find(ledger.state(), to)
     _check_kept(lake, fact)
     versions = _versions(lake)
+    now = made(lake, versions)
 
     def restored(state: State) -> list[Fact]:
         before = state.restored
@@ -99,6 +100,7 @@ def restore(ledger: Ledger, to: str, run_id: str) -> Fact:
             "targets": fact.detail["versions"],
             "before": before.before if before else versions,
             "before_seq": before.before_seq if before else state.seq,
+            "made": before.made if before else now,
         }
         return [Fact(Kind.RESTORED, detail=detail, run_id=run_id)]
 
@@ -118,6 +120,7 @@ def resume(ledger: Ledger, run_id: str) -> None:
         if past is None:
             raise RewindError("no restore stands; there is nothing to resume")
         detail = {"run_id": past.run_id, "as_of": past.before_seq, "targets": past.before}
+        detail |= {"made": past.made}
         return [Fact(Kind.RESUMED, detail=detail, run_id=run_id)]
 
     state = ledger.state()
@@ -134,7 +137,8 @@ def finish(ledger: Ledger, run_id: str) -> bool:
     lake = ledger.lake
     moves: dict[str, tuple[int, int]] = {}
     for table in queryable().values():
-        if lake.version(table) is not None:
+        same = rewind.made.get(table.id) in (None, lake.identity(table))
+        if same and lake.version(table) is not None:  # else it is made anew by the next run
             # A table that came later was created empty: that is its version 0.
             target = rewind.targets.get(table.id, 0)
             moves[table.id] = target, _take_to(lake, table, target)
@@ -163,6 +167,11 @@ def _take_to(lake: Lake, table: Table, version: int) -> int:
 
 def _check_kept(lake: Lake, fact: Fact) -> None:
     """Refuse what can no longer be restored before anything is touched."""
+    if others := anew(lake, fact.detail["made"]):
+        raise RewindError(
+            f"run {fact.run_id}: {', '.join(others)} was lost since, and its history with it; "
+            "choose a later run from lakehouse history"
+        )
     gone = fact.recorded_at is not None and datetime.now(UTC) - fact.recorded_at > KEPT
     try:
         for table in queryable().values():

@@ -153,7 +153,25 @@ class Archive:
     """Move what is processed out of the raw zone. To the oracle these files are removed."""
 
 
-Step = oracle.Event | RuleSet | SomeTables | Crashing | Repair | Back | Replay | Maintain | Archive
+@dataclass(frozen=True)
+class Lose:
+    """A table is gone, with its log; not while a restore stands. To the oracle it is nothing."""
+
+    table: str
+
+
+Step = (
+    oracle.Event
+    | RuleSet
+    | SomeTables
+    | Crashing
+    | Repair
+    | Back
+    | Replay
+    | Maintain
+    | Archive
+    | Lose
+)
 
 
 class CrashError(Exception):
@@ -256,6 +274,9 @@ class World:
                         self.apply(oracle.Restore(at))
                 case Replay(dates):
                     self._run_tables(table_ids()[len(DATASETS) :], dates, replay=True)
+                case Lose(name):
+                    if self.ledger.state().restored is None:
+                        self._lose(queryable()[name])
                 case Archive():
                     for path in archive(self.ledger, DATASETS, "a test"):
                         gone = oracle.Remove(path.dataset, path.batch_date, path.file)
@@ -265,6 +286,13 @@ class World:
                 case _:
                     self.events.append(event)
                     self._apply(event)
+
+    def _lose(self, table: Table) -> None:
+        self.lake.storage.delete(self.lake.path(table))
+        self.lake = self.lake.anew()
+        self.ledger = Ledger(self.lake)
+        self._gold = None
+        self._points.clear()  # no run before this can be gone back to
 
     def _mend(self, dataset: str, mended: Sequence[tuple[str, ...] | None]) -> bytes:
         """The bytes of a repair file."""

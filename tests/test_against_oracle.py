@@ -25,6 +25,7 @@ from harness import (
     Archive,
     Back,
     Crashing,
+    Lose,
     Maintain,
     Repair,
     Replay,
@@ -140,6 +141,9 @@ def _mended(dataset: str, seed: int) -> tuple[tuple[str, ...] | None, ...]:
 
 _PATHS = [(d, day, f) for d in oracle.COLUMNS for day in DATES[:2] for f in ("a.csv", "Z.csv")]
 _DERIVED = [f"silver.{d}" for d in oracle.COLUMNS] + [f"gold.{t}" for t in oracle.GOLD]
+_LOSABLE = _DERIVED + [
+    f"{beside}.{d}" for beside in ("rejected", "superseded") for d in oracle.COLUMNS
+]
 _DAYS = st.frozensets(st.sampled_from(DATES), min_size=1)
 _SEEDS = st.integers(0, 2**32)
 _RUNS = st.one_of(
@@ -157,6 +161,7 @@ _BETWEEN = st.one_of(
     st.builds(Replay, _DAYS),
     st.just(Maintain()),
     st.just(Archive()),
+    st.builds(Lose, st.sampled_from(_LOSABLE)),
 )
 _HAPPENINGS = ("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")
 _HAPPENINGS += ("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2

@@ -11,7 +11,7 @@ from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.job.result import Check, Result
 from lakehouse_assets.ledger import Absorbed, Ledger, absorbed
 from lakehouse_assets.lineage import inputs as datasets_of
-from lakehouse_assets.plan import gold_inputs, table_reason
+from lakehouse_assets.plan import anew, gold_inputs, made, table_reason
 from lakehouse_assets.publish import Published, replace_rows
 from lakehouse_assets.tables import DATASETS
 from lakehouse_assets.workspace import Workspace, among, matching, union, without
@@ -32,7 +32,7 @@ def run(
     for name in datasets_of(gold):
         work.lake.create(DATASETS[name].silver)
     inputs = gold_inputs(work.lake, gold, DATASETS)
-    reason = table_reason(state, table.id, inputs, gold.digest)
+    reason = table_reason(work.lake, state, table.id, inputs, gold.digest)
     sums: list[Check] = []
     if replay:
         reason = reason or "replayed"
@@ -85,7 +85,8 @@ def _absorb(
     units = None
     # Another version than recorded: a run died before it could say what it had taken in.
     whole = before is not None and before.version == result.version
-    if gold.unit and before is not None and whole and before.rules == gold.digest:
+    same = before is not None and before.rules == gold.digest
+    if gold.unit and before is not None and whole and same and not anew(work.lake, before.made):
         try:
             units = _units(work, gold, silver, before.inputs, inputs, again)
         except VersionGoneError:
@@ -115,6 +116,7 @@ def _absorb(
         inputs,
         gold.digest,
         work.run_id,
+        made=made(work.lake, [table.id, *inputs]),
         rows_come=published.come,
         rows_gone=published.gone,
     )

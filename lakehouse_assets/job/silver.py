@@ -17,7 +17,7 @@ from lakehouse_assets.job.affected import Affected, keys_of, touched
 from lakehouse_assets.job.result import Result
 from lakehouse_assets.job.silver_checks import report
 from lakehouse_assets.ledger import Ledger, State, absorbed
-from lakehouse_assets.plan import silver_inputs, table_reason
+from lakehouse_assets.plan import anew, made, silver_inputs, table_reason
 from lakehouse_assets.publish import Published, replace_rows
 from lakehouse_assets.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.rules import category
@@ -38,7 +38,7 @@ def run(
         lake.create(table)
     inputs = silver_inputs(lake, dataset, DATASETS)
     result = Result(dataset.silver.id)
-    reason = table_reason(state, dataset.silver.id, inputs, dataset.rules_digest)
+    reason = table_reason(lake, state, dataset.silver.id, inputs, dataset.rules_digest)
     if replay:
         reason = reason or "replayed"
     if reason and not state.frozen:
@@ -73,7 +73,8 @@ def _absorb(
     # Other versions than recorded: a run died between two commits, and may have left rows behind
     # that no change since then points to.
     whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
-    if before is not None and whole and before.rules == dataset.rules_digest:
+    same = before is not None and before.rules == dataset.rules_digest
+    if before is not None and whole and same and not anew(work.lake, before.made):
         try:
             affected = touched(work, dataset, state, before.inputs, inputs, again)
         except VersionGoneError:
@@ -98,6 +99,7 @@ def _absorb(
         dataset.rules_digest,
         work.run_id,
         {t.id: versions[t.id] for t in tables[1:]},
+        made(work.lake, [*versions, *inputs]),
         rows_come=published.come,
         rows_gone=published.gone,
     )

@@ -1,0 +1,82 @@
+"""Tables that are gone with their logs: made anew from what the ledger and the bytes say."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from harness import Archive, Back, Lose, World
+from oracle import COLUMNS, Land, Remove, Run
+
+from lakehouse_assets.rewind import RewindError, restore
+from lakehouse_assets.tables import queryable
+
+DAY, NEXT = date(2025, 4, 1), date(2025, 4, 2)
+ROWS = {
+    "products": ["1,1,Toys,Kite", "2,1,Toys,Ball", "3,1,Toys,"],
+    "orders": ["1,1,7,2025-04-01T10:00:00,5.00", "2,2,8,2025-04-01T11:00:00,6.00"],
+    "order_items": [
+        "1,1,7,1,1,0,2025-04-01T10:00:00,1,5",
+        "2,2,8,1,2,0,2025-04-01T11:00:00,1,5",
+        "3,9,8,1,2,0,2025-04-01T11:00:00,1,5",
+    ],
+}
+
+
+def content(dataset: str, *rows: str) -> bytes:
+    columns = COLUMNS[dataset]
+    filled = [",".join([*row.split(","), *[""] * len(columns)][: len(columns)]) for row in rows]
+    return "\n".join([",".join(columns), *filled, ""]).encode()
+
+
+@pytest.fixture
+def shop(lake: World) -> World:
+    """Two days, the second of which corrects the first."""
+    lake.apply(*(Land(d, DAY, f"{d}.csv", content(d, *rows)) for d, rows in ROWS.items()), Run())
+    lake.apply(Land("products", NEXT, "p.csv", content("products", "1,2,Games,Kite")), Run())
+    assert lake.rows("silver/orders")
+    return lake
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *([name] for name in ("bronze.orders", "silver.orders", "rejected.products")),
+        [name for name in queryable() if name.startswith("gold")],
+        [*queryable()],
+    ],
+    ids=["bronze", "silver", "rejected", "gold", "all"],
+)
+def test_what_is_lost_is_made_anew(shop: World, names: list[str]) -> None:
+    """By the next run, even where the new table comes to the old one's version."""
+    shop.apply(*(Lose(name) for name in names))
+    assert shop.plan()
+    shop.apply(Run())
+    shop.check()
+    assert not shop.plan()
+    shop.apply(Land("orders", NEXT, "o.csv", content("orders", ROWS["orders"][1])), Run())
+    shop.settle()
+
+
+def test_bronze_is_made_anew_from_the_archive(shop: World) -> None:
+    shop.apply(Archive(), *(Lose(f"bronze.{dataset}") for dataset in COLUMNS), Run())
+    shop.check()
+    shop.settle()
+
+
+def test_what_is_nowhere_any_more_is_said(shop: World) -> None:
+    """Rows whose file somebody has removed, and whose bronze is lost as well."""
+    shop.apply(Remove("orders", DAY, "orders.csv"), Lose("bronze.orders"))
+    [notice] = shop.plan().notices
+    assert notice.startswith("orders/2025-04-01/orders.csv: bronze has lost its rows, and its")
+
+
+def test_nobody_goes_back_to_a_table_that_is_no_more(shop: World) -> None:
+    """One clear line, and everything stays; a run after the loss can be gone back to."""
+    old = shop.ledger.state().published[-1].run_id or ""
+    shop.apply(Lose("silver.orders"), Run())
+    with pytest.raises(RewindError, match=r"silver\.orders was lost since"):
+        restore(shop.ledger, old, "a test")
+    shop.check()
+    shop.apply(Back(0))
+    shop.check(listings=False)
