@@ -240,13 +240,13 @@ class Lake:
         found = self.delta(table)
         return None if found is None else found.version()
 
-    def identity(self, table: Table) -> str | None:
-        """What tells a table from another one at the same place; None before its first version.
+    def seen(self, table: Table) -> tuple[int, str] | None:
+        """A table's version, and what tells it from another at its place; None before its first.
 
         By what was last seen of its log.
         """
         found = self._open.get((self.uri(table), None)) or self.delta(table)
-        return None if found is None else str(found.metadata().id)
+        return None if found is None else (found.version(), str(found.metadata().id))
 
     def create(self, table: Table) -> int:
         """Make sure that the table exists, with exactly its contract's columns.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from lakehouse_assets.contract import Dataset, Gold
 from lakehouse_assets.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
-from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, PathState, State
+from lakehouse_assets.ledger import Absorbed, Fact, Judgement, Kind, Ledger, PathState, State
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.receipts import behind
 from lakehouse_assets.rest import SETTLED_SECONDS, Look, look
@@ -335,7 +335,8 @@ def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dic
 def made(lake: Lake, tables: Iterable[str]) -> dict[str, str | None]:
     """Which tables stand at these names, as far as contracts have them; None where none does."""
     known = queryable()
-    return {name: lake.identity(known[name]) for name in tables if name in known}
+    found = {name: lake.seen(known[name]) for name in tables if name in known}
+    return {name: seen and seen[1] for name, seen in found.items()}
 
 
 def anew(lake: Lake, before: Mapping[str, str | None]) -> list[str]:
@@ -347,6 +348,17 @@ def anew(lake: Lake, before: Mapping[str, str | None]) -> list[str]:
     return sorted(name for name, then in before.items() if then and now.get(name, then) != then)
 
 
+def _set_back(lake: Lake, table: str, absorbed: Absorbed | None) -> list[str]:
+    """The tables, of this one and what is written with it, that are older than they have been.
+
+    A copy of a bucket may hold the ledger's newest version and not yet a table's.
+    """
+    known = queryable()
+    then = {table: absorbed.version, **absorbed.beside} if absorbed else {}
+    now = {name: lake.seen(known[name]) for name in then}
+    return sorted(name for name, seen in now.items() if seen is None or seen[0] < then[name])
+
+
 def table_reason(
     lake: Lake, state: State, table: str, inputs: Mapping[str, int], rules: str
 ) -> str | None:
@@ -355,6 +367,8 @@ def table_reason(
     gone = anew(lake, absorbed.made) if absorbed else []
     if gone:
         return f"{', '.join(gone)} was lost: made anew"
+    if back := _set_back(lake, table, absorbed):
+        return f"{', '.join(back)} was set back: brought forth again"
     if absorbed is None:
         # A table's version 0 is its creation, without rows.
         return "never filled" if any(version > 0 for version in inputs.values()) else None

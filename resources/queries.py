@@ -121,7 +121,8 @@ class DuckDBQueries:
         as_of, newest = self.as_of, self.lake.version(table)
         own = table.layer == "ledger"  # only ever appended to, and numbered
         version = as_of.detail["versions"].get(name) if as_of and not own else newest
-        if as_of and not own and as_of.detail["made"].get(name) != self.lake.identity(table):
+        seen = self.lake.seen(table)
+        if as_of and not own and seen and as_of.detail["made"].get(name) != seen[1]:
             version = None  # another table than then
         if version is None or newest is None:
             when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
