@@ -48,17 +48,7 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
 
         Raises BusyError where another process keeps the table for too long.
         """
-        settings = Settings.load()
-        with _alone(settings, table, context.run.run_id):
-            return run(
-                self.engine.session(),
-                settings.lake(),
-                table,
-                dates,
-                context.run.run_id,
-                settings.limits,
-                replay=replay,
-            )
+        return run_here(self.engine, table, dates, context.run.run_id, replay=replay)
 
     def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
         """Maintain every table. Raises BusyError."""
@@ -172,6 +162,23 @@ def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
             rewind.finish(ledger, run_id)
     with one_writer(settings, table):
         yield
+
+
+def run_here(
+    engine: Engine, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
+) -> Result:
+    """Bring one table up to date in this process; see `job.run`. Raises BusyError."""
+    settings = Settings.load()
+    with _alone(settings, table, run_id):
+        return run(
+            engine.session(),
+            settings.lake(),
+            table,
+            dates,
+            run_id,
+            settings.limits,
+            replay=replay,
+        )
 
 
 def maintain_here(run_id: str) -> list[Maintained]:

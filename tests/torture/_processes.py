@@ -30,10 +30,9 @@ from lakehouse_assets import decisions, plan, rewind
 from lakehouse_assets.lake import FilePath
 from lakehouse_assets.landing import land
 from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.maintain import maintain
 from lakehouse_assets.tables import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
-from resources.runners import LocalRunner, all_tables, one_writer
+from resources.runners import all_tables, maintain_here, run_here
 from resources.settings import Settings
 
 RULES = {"normal": histories.NORMAL, "strict": histories.STRICT, "lax": histories.LAX}
@@ -108,9 +107,9 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
             return
         dates = pending.due or [pending.newest]
     run_id = uuid.uuid4().hex
-    runner = LocalRunner(engine=SailEngine())
+    engine = SailEngine()
     for table in tables or table_ids():
-        for check in runner.run(table, dates, run_id).checks:
+        for check in run_here(engine, table, dates, run_id).checks:
             sound = check.name in _SOUND and not table.startswith("bronze.")
             if not check.passed and (sound or check.name.startswith("sums_")):
                 raise UnsoundError(f"{table}: {check}")
@@ -146,8 +145,7 @@ def _resume() -> None:
 
 
 def _maintain() -> None:
-    settings = Settings.load()
-    maintain(settings.lake(), uuid.uuid4().hex, lambda table: one_writer(settings, table))
+    maintain_here(uuid.uuid4().hex)
 
 
 _ACTIONS = {
