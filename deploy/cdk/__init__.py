@@ -1,0 +1,1 @@
+"""The infrastructure: one CDK app, a set of stacks for each environment."""
