@@ -1,1 +1,1 @@
-"""The infrastructure: one CDK app, a set of stacks for each environment."""
+"""The infrastructure on AWS, as CDK stacks. Everything about a table comes from its contract."""

@@ -1,4 +1,4 @@
-"""What differs between environments, typed; whatever is not here is the same in all of them."""
+"""What differs between environments, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,48 +8,57 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One deployment of the platform.
+    """One deployment of the platform. The account is whichever the deploying role belongs to.
 
-    ``owner`` begins the buckets' names, which are unique in the world: a team that deploys this
-    sets its own. ``region`` is where all runs, ``replica_region`` where copies go. Days and
-    terabytes are counted in whole ones.
+    ``guarded`` environments keep stacks and databases from being deleted and their databases in
+    two zones. ``account_guards`` says whether this deployment also sets up what an account has
+    once in a region (GuardDuty, Security Hub, Config, CloudTrail): one of those that share an
+    account does.
     """
 
     name: str
-    owner: str = "example"
+    cidr: str
+    people: tuple[str, ...]
+    ui_url: str
     region: str = "ap-south-1"
     replica_region: str = "ap-southeast-1"
-    repository: str = "example/ecommerce-lakehouse"
     zones: int = 2
-    log_days: int = 30
-    # Longer than Delta's thirty days of history, so that any of it can be restored.
-    old_version_days: int = 35
+    guarded: bool = True
+    account_guards: bool = True
+    log_days: int = 90
+    audit_days: int = 400
+    old_version_days: int = 30
+    archive_cold_days: int = 90
     backup_days: int = 35
-    database_class: str = "t4g.micro"
-    database_in_two_zones: bool = False
-    protected_from_deletion: bool = True
-    query_limit_gigabytes: int = 100
-    # Guards of the whole account: one environment of an account has them.
-    guards_account: bool = True
-
-    @property
-    def critical(self) -> bool:
-        """Whether people's business hangs on it."""
-        return self.name == "prod"
+    first_date: str = "2024-01-01"
+    delay_minutes: int = 120
 
 
 ENVIRONMENTS: Final = {
-    e.name: e
-    for e in (
-        Environment(name="dev", log_days=7, protected_from_deletion=False),
-        Environment(name="staging"),
+    environment.name: environment
+    for environment in (
+        Environment(
+            name="dev",
+            cidr="10.20.0.0/16",
+            people=("lakehouse-dev@example.com",),
+            ui_url="https://lakehouse.dev.example.internal",
+            guarded=False,
+            log_days=30,
+            backup_days=7,
+        ),
+        Environment(
+            name="staging",
+            cidr="10.30.0.0/16",
+            people=("lakehouse-staging@example.com",),
+            ui_url="https://lakehouse.staging.example.internal",
+        ),
         Environment(
             name="prod",
+            cidr="10.40.0.0/16",
+            people=("lakehouse@example.com", "on-call@example.com"),
+            ui_url="https://lakehouse.example.internal",
             log_days=365,
-            database_class="t4g.medium",
-            database_in_two_zones=True,
-            query_limit_gigabytes=1000,
         ),
     )
 }
-"""Each environment is meant for an account of its own."""
+"""Every environment by its name."""

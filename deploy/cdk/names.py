@@ -1,64 +1,55 @@
-"""What things are called, and how they are tagged. No other module makes up a name."""
+"""What things are called, and the tags that they carry: the only place that decides either."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
-
-import aws_cdk as cdk
 
 from deploy.cdk.config import Environment
 
-PROJECT: Final = "lakehouse"
-TOPICS: Final = ("success", "failure", "data-quality", "delay")
-"""What people are told of; the settings add each to one ARN."""
+PRODUCT: Final = "lakehouse"
+METRICS: Final = "Lakehouse"
+"""CloudWatch namespace of the figures of runs."""
+ZONES: Final = ("raw", "processed", "deployment")
+"""The buckets that hold the lake; ``access-logs`` stands beside them."""
 
 
-@dataclass(frozen=True)
-class Names:
-    """The names of one environment."""
-
-    environment: Environment
-
-    @property
-    def prefix(self) -> str:
-        """In front of whatever is unique within an account and region."""
-        return f"{PROJECT}-{self.environment.name}"
-
-    def of(self, what: str) -> str:
-        """The name of something unique within an account and region."""
-        return f"{self.prefix}-{what}"
-
-    def bucket(self, zone: str) -> str:
-        """A bucket: raw, processed, deployment, access-logs, trail; replica-raw and so on."""
-        return f"{self.environment.owner}-{self.prefix}-{zone}"
-
-    @property
-    def job_prefix(self) -> str:
-        """What the names of Glue jobs begin by."""
-        return f"{self.prefix}-"
-
-    @property
-    def catalog_prefix(self) -> str:
-        """In front of each Glue database's name, where hyphens are unwelcome."""
-        return f"{self.prefix.replace('-', '_')}_"
-
-    @property
-    def metrics(self) -> str:
-        """The CloudWatch namespace."""
-        return "Lakehouse"
-
-    @property
-    def replica_key_alias(self) -> str:
-        """Alias of the key in the other region."""
-        return f"alias/{self.of('replica')}"
-
-    def replica_key_arn(self, account: str) -> str:
-        """ARN of that alias, which can be told before the key is there."""
-        return f"arn:aws:kms:{self.environment.replica_region}:{account}:{self.replica_key_alias}"
+def of(environment: Environment, thing: str) -> str:
+    """The name of a thing that is there once in an environment, such as ``lakehouse-dev-raw``."""
+    return f"{PRODUCT}-{environment.name}-{thing}"
 
 
-def tag(scope: cdk.App, environment: Environment) -> None:
-    """Tag whatever can be tagged, for bills and for policies."""
-    for key, value in {"project": PROJECT, "environment": environment.name}.items():
-        cdk.Tags.of(scope).add(key, value)
+def bucket(environment: Environment, zone: str, account: str, *, replica: bool = False) -> str:
+    """A bucket's name; with the account, because all accounts share one space of names."""
+    return of(environment, f"{zone}{'-replica' if replica else ''}-{account}")
+
+
+def glue_job_prefix(environment: Environment) -> str:
+    """What the names of Glue jobs begin by: LAKEHOUSE_GLUE_JOB_PREFIX."""
+    return of(environment, "")
+
+
+def topic_prefix(environment: Environment) -> str:
+    """What ``-success``, ``-failure``, ``-data-quality`` and ``-delay`` are added to."""
+    return f"{PRODUCT}-{environment.name}"
+
+
+def catalog_prefix(environment: Environment) -> str:
+    """In front of each Glue database's name: LAKEHOUSE_CATALOG_PREFIX."""
+    return f"{PRODUCT}_{environment.name}_"
+
+
+def log_group(environment: Environment, source: str) -> str:
+    """A log group's name."""
+    return f"/{PRODUCT}/{environment.name}/{source}"
+
+
+def tags(environment: Environment, part: str) -> Mapping[str, str]:
+    """What every resource of a stack is tagged with."""
+    return {
+        "Project": PRODUCT,
+        "Environment": environment.name,
+        "Part": part,
+        "ManagedBy": "cdk",
+        "DataClass": "customer" if part in {"foundation", "replica"} else "internal",
+    }

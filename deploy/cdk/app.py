@@ -1,0 +1,77 @@
+"""The whole of an environment.
+
+    python -m deploy.cdk.app [--environment dev] [--out build/templates]
+
+writes the templates of one environment (all, unless named), each into a folder of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aws_cdk as cdk
+import cdk_nag
+
+from deploy.cdk.config import ENVIRONMENTS, Environment
+from deploy.cdk.events import Events
+from deploy.cdk.foundation import Foundation
+from deploy.cdk.network import Network
+
+# Ways of CDK that a new project has, of those that change anything here.
+_CONTEXT: Final = {
+    "@aws-cdk/aws-iam:minimizePolicies": True,
+    "@aws-cdk/aws-s3:createDefaultLoggingPolicy": True,
+    "@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy": True,
+    "@aws-cdk/core:checkSecretUsage": True,
+    "aws:cdk:enable-path-metadata": False,
+    "aws:cdk:version-reporting": False,
+}
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """The stacks of an environment, in the order in which they are deployed."""
+
+    foundation: Foundation
+    network: Network
+    events: Events
+
+
+def stacks(app: cdk.App, environment: Environment) -> Stacks:
+    """Every stack of an environment. Each is given those that it builds upon."""
+    foundation = Foundation(app, environment)
+    network = Network(app, environment, foundation)
+    events = Events(app, environment, foundation)
+    return Stacks(foundation, network, events)
+
+
+def synthesize(environment: Environment, out: Path) -> Path:
+    """Write an environment's templates, and the report of the policy check, into a folder."""
+    shutil.rmtree(out, ignore_errors=True)
+    app = cdk.App(outdir=str(out), context=_CONTEXT, analytics_reporting=False)
+    stacks(app, environment)
+    cdk.Validations.of(app).add_plugins(
+        cdk_nag.AwsSolutionsChecks(app, write_suppressions_to_cloud_formation=True)
+    )
+    app.synth()
+    return out
+
+
+def main() -> None:
+    """Write the templates that the arguments name."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--environment", choices=ENVIRONMENTS, help="only this one")
+    parser.add_argument("--out", type=Path, default=Path("build", "templates"))
+    asked = parser.parse_args()
+    for name, environment in ENVIRONMENTS.items():
+        if asked.environment in {None, name}:
+            sys.stdout.write(f"{synthesize(environment, asked.out / name)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+"""What outlives everything else: keys, buckets, log groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from deploy.cdk import names
+from deploy.cdk.config import Environment
+from deploy.cdk.stack import Part, acknowledge, explain, grant
+
+# What a second region must hold, by zone; "" is all. Stages, answers of queries and what Pipes
+# says are of no use there.
+REPLICATED: Final = {
+    "raw": ("",),
+    "processed": (
+        "aside/",
+        "bronze/",
+        "gold/",
+        "ledger/",
+        "receipts/",
+        "rejected/",
+        "silver/",
+        "superseded/",
+    ),
+    "deployment": ("config/", "etl_scripts/", "infrastructure/"),
+}
+_LEAST_LIVE_DAYS: Final = 7
+
+
+class Foundation(Part):
+    """Keys, buckets and log groups.
+
+    Attributes:
+        data_key: encrypts the lake's buckets and what Glue and Athena write.
+        messages_key: encrypts queues and topics.
+        logs_key: encrypts log groups and the audit trail.
+        raw: bucket of what lands, and of the archive.
+        processed: bucket of the tables and the ledger.
+        deployment: bucket of what jobs run, and of what they say.
+        access_logs: where S3 and the load balancer write who came.
+        log_groups: by source: ``glue``, ``dagster``, ``network``, ``trail``.
+    """
+
+    def __init__(self, scope: Construct, environment: Environment) -> None:
+        super().__init__(scope, environment, "foundation", "Keys, buckets and log groups.")
+        self.data_key = self._key("data", "Encrypts the lake.")
+        self.messages_key = self._key("messages", "Encrypts queues and topics.")
+        self.logs_key = self._key("logs", "Encrypts logs and the audit trail.")
+        self._let_services_use_keys()
+        for key in (self.data_key, self.messages_key, self.logs_key):
+            explain(key, "In a key's own policy, * is the key; the account's roles decide the rest.")
+        self.access_logs = self._access_logs()
+        self.raw = self._bucket("raw", [self._cold("archive/")])
+        self.processed = self._bucket(
+            "processed",
+            [_expire("stage/", 2), _expire("athena_queries/", environment.old_version_days)],
+        )
+        self.deployment = self._bucket("deployment", [_expire("pipes/", _LEAST_LIVE_DAYS)])
+        self._announce_raw_files()
+        self._replicate()
+        self.log_groups = {
+            source: self._log_group(source, days)
+            for source, days in {
+                "glue": environment.log_days,
+                "dagster": environment.log_days,
+                "network": environment.log_days,
+                "trail": environment.audit_days,
+            }.items()
+        }
+
+    # -------------------------------------------------------------------------------- keys
+
+    def _key(self, purpose: str, about: str) -> kms.Key:
+        return kms.Key(
+            self,
+            f"Key-{purpose}",
+            alias=f"alias/{self.named(purpose)}",
+            description=about,
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+
+    def _let_services_use_keys(self) -> None:
+        """Let services that act for nobody in particular encrypt: roles have policies of their own."""
+        here = {"StringEquals": {"aws:SourceAccount": self.account}}
+        for service in ("events", "cloudwatch", "sns", "s3"):
+            self.messages_key.add_to_resource_policy(
+                _use(iam.ServicePrincipal(f"{service}.amazonaws.com"), here)
+            )
+        self.logs_key.add_to_resource_policy(
+            _use(
+                iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com"),
+                {
+                    "ArnLike": {
+                        "kms:EncryptionContext:aws:logs:arn": self.format_arn(
+                            service="logs",
+                            resource="log-group",
+                            resource_name="*",
+                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                        )
+                    }
+                },
+            )
+        )
+        self.logs_key.add_to_resource_policy(
+            _use(iam.ServicePrincipal("cloudtrail.amazonaws.com"), here)
+        )
+        self.logs_key.add_to_resource_policy(
+            _use(iam.ServicePrincipal("config.amazonaws.com"), here)
+        )
+
+    # ------------------------------------------------------------------------------ buckets
+
+    def _access_logs(self) -> s3.Bucket:
+        """Where S3 and load balancers say who came. Log delivery knows no KMS key."""
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            bucket_name=names.bucket(self.settings, "access-logs", self.account),
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            lifecycle_rules=[
+                _old_versions(self.settings.old_version_days),
+                _expire("", self.settings.audit_days),
+            ],
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[
+                    iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")
+                ],
+                actions=["s3:PutObject"],
+                resources=[
+                    bucket.arn_for_objects(f"load-balancer/AWSLogs/{self.account}/*"),
+                ],
+            )
+        )
+        acknowledge(bucket, "It holds the access logs; its own would fill itself.", "AwsSolutions-S1")
+        return bucket
+
+    def _bucket(self, zone: str, lifecycle: Sequence[s3.LifecycleRule]) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            zone.capitalize(),
+            bucket_name=names.bucket(self.settings, zone, self.account),
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.data_key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            server_access_logs_bucket=self.access_logs,
+            server_access_logs_prefix=f"s3/{zone}/",
+            lifecycle_rules=[_old_versions(self.settings.old_version_days), *lifecycle],
+        )
+
+    def _cold(self, prefix: str) -> s3.LifecycleRule:
+        """Cheaper, but read at once: reinstating a file needs its bytes."""
+        return s3.LifecycleRule(
+            id="cold",
+            prefix=prefix,
+            transitions=[
+                s3.Transition(
+                    storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
+                    transition_after=cdk.Duration.days(self.settings.archive_cold_days),
+                )
+            ],
+        )
+
+    def _announce_raw_files(self) -> None:
+        # By property: CDK's own way is a Lambda function that sets it.
+        bucket = self.raw.node.default_child
+        assert isinstance(bucket, s3.CfnBucket)
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                event_bridge_enabled=True
+            )
+        )
+
+    # -------------------------------------------------------------------------- replication
+
+    def _replicate(self) -> None:
+        """Copy what matters into the second region's buckets (the stack ``replica`` makes them)."""
+        role = iam.Role(
+            self,
+            "Replication",
+            role_name=self.named("replication"),
+            assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
+            description="Copies objects into the second region.",
+        )
+        there = {
+            zone: f"arn:{self.partition}:s3:::"
+            + names.bucket(self.settings, zone, self.account, replica=True)
+            for zone in REPLICATED
+        }
+        buckets = {"raw": self.raw, "processed": self.processed, "deployment": self.deployment}
+        for zone, prefixes in REPLICATED.items():
+            bucket = buckets[zone].node.default_child
+            assert isinstance(bucket, s3.CfnBucket)
+            bucket.replication_configuration = s3.CfnBucket.ReplicationConfigurationProperty(
+                role=role.role_arn,
+                rules=[
+                    self._replication_rule(prefix, number, there[zone])
+                    for number, prefix in enumerate(prefixes, 1)
+                ],
+            )
+        self._let_replicate(role, list(buckets.values()), list(there.values()))
+
+    def _replication_rule(
+        self, prefix: str, priority: int, bucket: str
+    ) -> s3.CfnBucket.ReplicationRuleProperty:
+        of = s3.CfnBucket
+        # 15 minutes, watched: what the targets for recovery are reckoned with.
+        minutes = of.ReplicationTimeValueProperty(minutes=15)
+        return of.ReplicationRuleProperty(
+            id=prefix.rstrip("/") or "all",
+            status="Enabled",
+            priority=priority,
+            filter=of.ReplicationRuleFilterProperty(prefix=prefix),
+            # What is deleted here, by mistake or malice, stays there.
+            delete_marker_replication=of.DeleteMarkerReplicationProperty(status="Disabled"),
+            source_selection_criteria=of.SourceSelectionCriteriaProperty(
+                sse_kms_encrypted_objects=of.SseKmsEncryptedObjectsProperty(status="Enabled")
+            ),
+            destination=of.ReplicationDestinationProperty(
+                bucket=bucket,
+                encryption_configuration=of.EncryptionConfigurationProperty(
+                    replica_kms_key_id=self._key_there("alias/" + self.named("replica"))
+                ),
+                replication_time=of.ReplicationTimeProperty(status="Enabled", time=minutes),
+                metrics=of.MetricsProperty(status="Enabled", event_threshold=minutes),
+            ),
+        )
+
+    def _key_there(self, resource: str) -> str:
+        return f"arn:{self.partition}:kms:{self.settings.replica_region}:{self.account}:{resource}"
+
+    def _let_replicate(
+        self, role: iam.Role, here: Sequence[s3.Bucket], there: Sequence[str]
+    ) -> None:
+        objects = "Which objects there will be is not known; it is these buckets' alone."
+        grant(
+            role, ["s3:GetReplicationConfiguration", "s3:ListBucket"], [b.bucket_arn for b in here]
+        )
+        grant(
+            role,
+            [
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionTagging",
+            ],
+            [b.arn_for_objects("*") for b in here],
+            objects,
+        )
+        grant(
+            role, ["s3:ReplicateObject", "s3:ReplicateTags"], [f"{a}/*" for a in there], objects
+        )
+        grant(role, ["kms:Decrypt"], [self.data_key.key_arn])
+        grant(
+            role,
+            ["kms:Encrypt", "kms:GenerateDataKey"],
+            [self._key_there("key/*")],
+            "The other region's key is made there, and known here by its alias: the condition.",
+            {"StringEquals": {"kms:ResourceAliases": "alias/" + self.named("replica")}},
+        )
+
+    # ---------------------------------------------------------------------------- log groups
+
+    def _log_group(self, source: str, days: int) -> logs.LogGroup:
+        group = logs.LogGroup(
+            self,
+            f"Log-{source}",
+            log_group_name=names.log_group(self.settings, source),
+            encryption_key=self.logs_key,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+        )
+        found = group.node.default_child
+        assert isinstance(found, logs.CfnLogGroup)
+        found.retention_in_days = days
+        return group
+
+
+def _use(principal: iam.IPrincipal, conditions: dict[str, dict[str, str]]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        principals=[principal],
+        actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        # In a key's own policy, this is the key.
+        resources=["*"],
+        conditions=conditions,
+    )
+
+
+def _old_versions(days: int) -> s3.LifecycleRule:
+    """Old versions go once time travel no longer reaches them; so do uploads never finished."""
+    return s3.LifecycleRule(
+        id="old-versions",
+        noncurrent_version_expiration=cdk.Duration.days(days),
+        abort_incomplete_multipart_upload_after=cdk.Duration.days(_LEAST_LIVE_DAYS),
+        expired_object_delete_marker=True,
+    )
+
+
+def _expire(prefix: str, days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id=f"expire-{prefix.rstrip('/') or 'all'}",
+        prefix=prefix or None,
+        expiration=cdk.Duration.days(days),
+    )

@@ -1,0 +1,98 @@
+"""What all stacks share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IConstruct
+
+from deploy.cdk import names
+from deploy.cdk.config import Environment
+
+
+WILDCARDS: Final = "lakehouse:wildcards"
+"""Metadata of a resource whose policy has a ``*``: why."""
+
+
+class Part(cdk.Stack):
+    """One stack of an environment: what lives and dies together.
+
+    It needs no bootstrapped account and has no assets: its template is all there is, so that
+    CloudFormation, Terraform and a local AWS can deploy it alike.
+    """
+
+    def __init__(
+        self, scope: Construct, environment: Environment, part: str, about: str, region: str = ""
+    ) -> None:
+        super().__init__(
+            scope,
+            names.of(environment, part),
+            env=cdk.Environment(region=region or environment.region),
+            description=about,
+            synthesizer=cdk.BootstraplessSynthesizer(),
+            termination_protection=environment.guarded,
+        )
+        self.settings = environment
+        self.part = part
+        for key, value in names.tags(environment, part).items():
+            cdk.Tags.of(self).add(key, value)
+
+    def named(self, thing: str) -> str:
+        """The name of a thing that is there once in the environment."""
+        return names.of(self.settings, thing)
+
+    def output(self, name: str, value: str, about: str) -> None:
+        """What people and workflows read from the deployed stack."""
+        cdk.CfnOutput(self, name, value=value, description=about)
+
+
+def acknowledge(of: IConstruct, reason: str, *rules: str) -> None:
+    """Say why findings of the policy check do not matter at a resource; ends up in the template."""
+    for rule in rules:
+        cdk.Validations.of(of).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+
+def explain(of: Construct, reason: str) -> None:
+    """Say why a policy at a resource has a ``*``; a test asks for it wherever there is one."""
+    found = of.node.default_child or of
+    assert isinstance(found, cdk.CfnResource)
+    found.add_metadata(WILDCARDS, reason)
+
+
+def grant(
+    role: iam.Role,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    why: str | None = None,
+    conditions: Mapping[str, Mapping[str, object]] | None = None,
+) -> None:
+    """Let a role do something; ``why`` is asked for where an action or a resource has a ``*``."""
+    role.add_to_policy(
+        iam.PolicyStatement(actions=[*actions], resources=[*resources], conditions=conditions)
+    )
+    stack = cdk.Stack.of(role)
+    wild = [f"Action::{a}" for a in actions if "*" in a]
+    wild += [f"Resource::{text}" for r in resources if "*" in (text := _flat(stack.resolve(r)))]
+    if wild and not why:
+        raise ValueError(f"{role.node.path}: say why it may use {', '.join(wild)}")
+    acknowledge(role, why or "", *(f"AwsSolutions-IAM5[{finding}]" for finding in wild))
+
+
+def _flat(resolved: Any) -> str:
+    """A resolved token as the policy check writes it: ``arn:<AWS::Partition>:s3:::x/*``."""
+    match resolved:
+        case str():
+            return resolved
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(map(_flat, parts))
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::ImportValue": name}:
+            return f"<{name}>" if isinstance(name, str) else f"<{_flat(name)}>"
+    return json.dumps(resolved)
