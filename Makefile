@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long test-athena aws-local torture torture-control lint format bench glue-wheels lock clean
+.PHONY: help install demo ui test coverage test-long test-athena test-deploy templates aws-local torture torture-control lint format bench glue-wheels lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -41,6 +43,23 @@ test-long: install  ## Run the long tests: April on Spark, backwards, killed hal
 test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)
 	@$(BIN)/python -m pytest -m athena
 
+# Beside the rest, and for as long as that is installed: deploy/locks/deploy.lock agrees with it.
+$(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
+	@echo "Installing what deploys (a minute, once) ..."
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/deploy.lock
+	@touch $@
+
+.venv-%/.installed: deploy/locks/%.lock
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --no-deps --require-hashes -r $<
+	@touch $@
+
+test-deploy: $(VENV)/.installed-deploy .venv-checkov/.installed .venv-ministack/.installed  ## Check the infrastructure, and deploy it to an AWS on this machine (needs Node 20)
+	@$(BIN)/python -m pytest -m deploy tests/deploy
+
+templates: $(VENV)/.installed-deploy  ## Write the CloudFormation templates of every environment to build/templates (needs Node 20)
+	@$(BIN)/python -O -m deploy.cdk.app
+
 aws-local: install  ## An AWS on this machine: files into S3, Glue jobs, alerts, a query (needs Java 17)
 	@$(BIN)/python -m tests.aws.local $(if $(STAY),--stay)
 
@@ -67,8 +86,10 @@ bench: install  ## Compare Sail, local Spark and a hand-written script on the sa
 glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Linux
 	@$(BIN)/python -m deploy.glue.build
 
-lock: install  ## Write requirements.lock anew from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+lock: install  ## Write the locks anew from pyproject.toml (needs uv)
+	@$(LOCK) --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --group deploy -c requirements.lock -o deploy/locks/deploy.lock
+	@for alone in checkov ministack; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 
 clean:  ## Remove .venv and the local lakehouse
-	@rm -rf $(VENV) .lakehouse
+	@rm -rf $(VENV) $(VENV)-* .lakehouse
