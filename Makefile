@@ -87,7 +87,8 @@ glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Lin
 	@$(BIN)/python -m deploy.glue.build
 
 lock: install  ## Write the locks anew from pyproject.toml (needs uv)
-	@$(LOCK) --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --extra aws --extra dev pyproject.toml -o requirements.lock
+	@$(LOCK) --extra aws pyproject.toml -c requirements.lock -o deploy/dagster/requirements.lock
 	@$(LOCK) --group deploy -c requirements.lock -o deploy/locks/deploy.lock
 	@for alone in checkov ministack; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 

@@ -83,10 +83,12 @@ def range_tags(days: Sequence[date]) -> dict[str, str]:
 def bury_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> None:
     """Report runs of this machine as failed whose process has died without a word.
 
-    They would stand as running for ever, and take a place from others. What runs elsewhere is
-    watched by who launched it there.
+    They would stand as running for ever, and take a place from others. What runs elsewhere shows
+    no sign of life here, and is watched by who launched it there.
     """
     if settings.runner is not RunnerName.LOCAL:
+        return
+    if instance.run_launcher.supports_check_run_worker_health:
         return
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
     silent = [r for r in instance.get_runs(started) if not is_alive(settings, r.run_id)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _JAVA.ok:
     raise RuntimeError(f"Java is {_JAVA.found}, and no suite may be skipped: {_JAVA.advice}")
 
 needs_java = pytest.mark.skipif(not _JAVA.ok, reason=f"Java is {_JAVA.found}: {_JAVA.advice}")
+
+_POSTGRES = bool([*Path("/usr/lib/postgresql").glob("*/bin/initdb")] or shutil.which("initdb"))
+
+if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _POSTGRES:
+    raise RuntimeError("no PostgreSQL, and no suite may be skipped (Debian: postgresql)")
+
+needs_postgres = pytest.mark.skipif(
+    not _POSTGRES, reason="no PostgreSQL to record Dagster's runs in (Debian: postgresql)"
+)
 
 REAL = Path(
     os.environ.get(

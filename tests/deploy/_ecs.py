@@ -1,0 +1,106 @@
+"""An ECS cluster on moto: what Dagster launches is known, and carried out here by hand.
+
+moto only notes that a task runs. A test takes the command that the task was given and runs it as
+a process of its own, with the variables of the task's definition, as Fargate would.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+
+import boto3
+
+CLUSTER: Final = "lakehouse"
+RUN_DEFINITION: Final = "lakehouse-run"
+
+
+class Cluster:
+    """A cluster with a run's task definition, and a daemon's task: the one that asks.
+
+    A context manager that ends what tells a task of itself. ``environment`` leads to it.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._session = boto3.session.Session(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=environment["AWS_REGION"],
+        )
+        self._endpoint = environment["AWS_ENDPOINT_URL"]
+        self.ecs = self._client("ecs")
+        self.ecs.create_cluster(clusterName=CLUSTER)
+        for family, name in ((RUN_DEFINITION, "run"), ("lakehouse-daemon", "daemon")):
+            self.ecs.register_task_definition(
+                family=family,
+                networkMode="awsvpc",
+                requiresCompatibilities=["FARGATE"],
+                cpu="1024",
+                memory="4096",
+                containerDefinitions=[{"name": name, "image": "lakehouse", "memory": 4096}],
+            )
+        self.subnet, self.group = self._network()
+        placed = {"subnets": [self.subnet], "securityGroups": [self.group]}
+        [self.daemon] = self.ecs.run_task(
+            cluster=CLUSTER,
+            taskDefinition="lakehouse-daemon",
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": placed},
+        )["tasks"]
+        told = {"Cluster": CLUSTER, "TaskARN": self.daemon["taskArn"]}
+        self._metadata = ThreadingHTTPServer(("127.0.0.1", 0), _handler(json.dumps(told).encode()))
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._metadata.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._metadata.shutdown()
+        self._metadata.server_close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a task of the cluster knows of itself, and of what runs are made of."""
+        return {
+            "ECS_CONTAINER_METADATA_URI_V4": f"http://127.0.0.1:{self._metadata.server_port}",
+            "DAGSTER_RUN_TASK_DEFINITION": RUN_DEFINITION,
+        }
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The tasks that Dagster has launched."""
+        arns = self.ecs.list_tasks(cluster=CLUSTER, family=RUN_DEFINITION)["taskArns"]
+        if not arns:
+            return []
+        found: list[dict[str, Any]] = self.ecs.describe_tasks(
+            cluster=CLUSTER, tasks=arns, include=["TAGS"]
+        )["tasks"]
+        return found
+
+    def _network(self) -> tuple[str, str]:
+        ec2 = self._client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="dagster", Description="-", VpcId=vpc)
+        return subnet, group["GroupId"]
+
+    def _client(self, service: str) -> Any:
+        return self._session.client(service, endpoint_url=self._endpoint)
+
+
+def _handler(body: bytes) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path == "/task", self.path
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    return Handler

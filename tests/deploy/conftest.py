@@ -1,0 +1,31 @@
+"""PostgreSQL and ECS as Dagster's tasks find them on AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from _ecs import Cluster
+from _postgres import Postgres, programs
+
+from tests.torture._store import Store
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    folder = programs()
+    assert folder, "demanded by needs_postgres"
+    with Postgres(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Store]:
+    with Store() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def cluster(moto: Store) -> Iterator[Cluster]:
+    with Cluster(moto.environment(failing=False)) as cluster:
+        yield cluster

@@ -1,0 +1,250 @@
+"""Dagster as its tasks on ECS are: one instance in PostgreSQL, each process with its own home.
+
+The processes, the database, gRPC and the commands are real; the cluster is moto's, and what is
+launched on it is carried out by the test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+import yaml
+from _ecs import Cluster
+from _postgres import Postgres
+from machine import needs_postgres
+
+from lakehouse_assets.execution import bury_dead_runs
+from lakehouse_assets.tables import table_ids
+from resources.settings import Settings
+from tests.torture._store import BUCKET, Store, _free_port
+
+PROJECT = Path(__file__).parents[2]
+DEPLOY = PROJECT / "deploy" / "dagster"
+SAMPLE = PROJECT / "data" / "sample"
+
+pytestmark = [needs_postgres, pytest.mark.timeout(600)]
+
+
+class Platform:
+    """What the tasks' definitions say, and folders for what belongs to a task alone."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self._folder = folder
+        self.lake = folder / "lake"
+        self.home = folder / "dagster"
+        self.home.mkdir()
+        for name in ("dagster.yaml", "workspace.yaml"):
+            shutil.copyfile(DEPLOY / name, self.home / name)
+        self.code_port, self.web_port = _free_port(), _free_port()
+        # The one thing that is not as deployed: the port, which others have here.
+        text = (self.home / "workspace.yaml").read_text()
+        assert "port: 4000" in text
+        (self.home / "workspace.yaml").write_text(
+            text.replace("port: 4000", f"port: {self.code_port}")
+        )
+        self.variables = variables | {
+            "DAGSTER_HOME": str(self.home),
+            "DAGSTER_CODE_HOST": "127.0.0.1",
+            "DAGSTER_LOGS_BUCKET": BUCKET,
+            "LAKEHOUSE_ROOT": str(self.lake),
+            "LAKEHOUSE_SETTLE_SECONDS": "0",
+            "LAKEHOUSE_SENSOR_INTERVAL_SECONDS": "1",
+        }
+
+    def environment(self, task: str) -> dict[str, str]:
+        """A task's variables; its home is its own, as its disk is."""
+        mine = {"LAKEHOUSE_HOME": str(self._folder / "homes" / task)}
+        return {**os.environ, **self.variables, **mine}
+
+    @contextmanager
+    def serving(self, task: str, *command: str) -> Iterator[None]:
+        """A task at work, ended with it."""
+        with (self._folder / f"{task}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env=self.environment(task),
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+            )
+            try:
+                yield
+                assert process.poll() is None, f"{task} has ended"
+            except BaseException:
+                print((self._folder / f"{task}.log").read_text()[-6000:])
+                raise
+            finally:
+                process.terminate()
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+@pytest.fixture
+def platform(
+    postgres: Postgres,
+    moto: Store,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Platform:
+    variables = moto.environment(failing=False) | postgres.environment | cluster.environment
+    made = Platform(tmp_path, variables)
+    for name, value in made.environment("here").items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+def until(look: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+    patience = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < patience, f"{what} did not come within {seconds:g} s"
+        time.sleep(0.5)
+    return found
+
+
+def test_the_instance_is_what_the_file_says(platform: Platform, cluster: Cluster) -> None:
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert type(instance.schedule_storage).__name__ == "PostgresScheduleStorage"
+        assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
+        launcher: Any = instance.run_launcher
+        assert type(launcher).__name__ == "EcsRunLauncher"
+        assert launcher.task_definition.endswith(":task-definition/lakehouse-run:1")
+        limits = instance.get_concurrency_config()
+        assert limits.run_queue_config
+        assert limits.run_queue_config.max_concurrent_runs == 1
+        assert limits.pool_config.default_pool_limit == 1
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_max_resume_run_attempts == 0
+        assert not instance.telemetry_enabled
+        assert instance.freshness_enabled
+
+
+def test_a_missing_variable_is_named(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_PG_HOST")
+    with pytest.raises(dg.DagsterInvalidConfigError, match="DAGSTER_PG_HOST"):
+        dg.DagsterInstance.get()
+
+
+def test_every_table_has_a_pool_of_its_own(platform: Platform) -> None:
+    from definitions import defs
+
+    pools = {
+        asset.op.pool
+        for asset in defs.assets or ()
+        if isinstance(asset, dg.AssetsDefinition) and asset.is_executable and asset.op.pool
+    }
+    assert pools == {table.replace(".", "_") for table in table_ids()}
+    with dg.DagsterInstance.get() as instance:
+        storage = instance.event_log_storage
+        for pool in pools:
+            claims = [
+                storage.claim_concurrency_slot(pool, run, "step") for run in ("one", "other")
+            ]
+            assert [claim.is_claimed for claim in claims] == [True, False]
+            for run in ("one", "other"):
+                storage.free_concurrency_slots_for_run(run)
+
+
+def test_a_run_of_another_task_is_not_taken_for_dead(platform: Platform) -> None:
+    settings = Settings.load()
+
+    @dg.job
+    def work() -> None:
+        """Nothing: only its record counts."""
+
+    started = dg.DagsterRunStatus.STARTED
+    with dg.DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(work, status=started)
+        bury_dead_runs(instance, settings)
+        assert instance.get_run_by_id(run.run_id).status is started  # type: ignore[union-attr]
+        instance.report_run_failed(run)
+    # A laptop's instance has nobody else who watches.
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(work, status=started)
+        bury_dead_runs(instance, settings)
+        assert instance.get_run_by_id(run.run_id).is_failure  # type: ignore[union-attr]
+
+
+def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Cluster) -> None:
+    """The daemon asks the code location, and launches a task that does the work."""
+    shutil.copytree(SAMPLE, platform.lake / "raw")
+    web = f"http://127.0.0.1:{platform.web_port}"
+    serve_code = ("dagster", "code-server", "start", "--host", "127.0.0.1", "--port",
+                  str(platform.code_port), "--module-name", "definitions",
+                  "--location-name", "lakehouse")  # fmt: skip
+    serve_web = ("dagster_webserver", "--workspace", "workspace.yaml", "--host", "127.0.0.1",
+                 "--port", str(platform.web_port))  # fmt: skip
+    with (
+        platform.serving("code", *serve_code),
+        platform.serving("web", *serve_web),
+        platform.serving("daemon", "dagster._daemon", "run", "--workspace", "workspace.yaml"),
+    ):
+        until(lambda: _answers(f"{web}/server_info"), "the webserver")
+        [task] = until(cluster.runs, "a task")
+        tags = {tag["key"]: tag["value"] for tag in task["tags"]}
+        assert tags["dagster/job_name"] == "lakehouse"
+        [interface] = [a for a in task["attachments"] if a["type"] == "ElasticNetworkInterface"]
+        assert {"name": "subnetId", "value": cluster.subnet} in interface["details"]
+        [override] = task["overrides"]["containerOverrides"]
+        assert override["name"] == "run"
+        assert override["command"][:3] == ["dagster", "api", "execute_run"]
+        # What the override carries is read by anyone who may describe tasks.
+        assert platform.variables["DAGSTER_PG_PASSWORD"] not in str(task)
+        program = [sys.executable, "-m", *override["command"]]
+        done = subprocess.run(
+            program, env=platform.environment("run"), cwd=platform.home, timeout=400
+        )
+        assert done.returncode == 0
+        asked = {"query": "{ runsOrError { ... on Runs { results { runId status } } } }"}
+        answer = requests.post(f"{web}/graphql", json=asked, timeout=30).json()
+    runs = {r["runId"]: r["status"] for r in answer["data"]["runsOrError"]["results"]}
+    assert runs[tags["dagster/run_id"]] in {"SUCCESS", "FAILURE"}  # the sample has bad files
+    assert list((platform.lake / "processed" / "gold").glob("*/_delta_log"))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+# ------------------------------------------------------------------------------------- the image
+
+
+def _entries(lock: Path) -> dict[str, str]:
+    parts = re.split(r"\n(?=\S)", lock.read_text().strip())
+    return {re.split(r"[=\[]", part, maxsplit=1)[0]: part for part in parts}
+
+
+def test_the_image_installs_what_was_tested_and_no_more() -> None:
+    tested, image = _entries(PROJECT / "requirements.lock"), _entries(DEPLOY / "requirements.lock")
+    assert image.items() <= tested.items()
+    assert {"dagster-postgres", "dagster-aws", "dagster-webserver", "setuptools"} <= set(image)
+    assert not {"pytest", "moto", "mypy", "ruff", "hypothesis"} & set(image)
+
+
+def test_all_processes_are_of_one_image() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    workspace = yaml.safe_load((DEPLOY / "workspace.yaml").read_text())
+    [location] = workspace["load_from"]
+    command = dockerfile.split("\nCMD ")[1]
+    assert f'"--port", "{location["grpc_server"]["port"]}"' in command
+    assert f'"--location-name", "{location["grpc_server"]["location_name"]}"' in command
