@@ -156,6 +156,7 @@ def test_every_table_has_a_pool_of_its_own(platform: Platform) -> None:
     with dg.DagsterInstance.get() as instance:
         storage = instance.event_log_storage
         for pool in pools:
+            storage.initialize_concurrency_limit_to_default(pool)  # as a run's executor does
             claims = [
                 storage.claim_concurrency_slot(pool, run, "step") for run in ("one", "other")
             ]

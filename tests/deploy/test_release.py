@@ -1,33 +1,46 @@
 """Releases on an AWS of this machine: applied in order, and taken back where they do not work.
 
-CloudFormation is moto's, for templates of parameters in its store: what is shown is what this
-program does with stacks, not what the platform's own templates make.
+The templates are of parameters in a store: what is shown is what this program does with stacks,
+not what the platform's own templates make.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from _ministack import MiniStack
 from botocore.stub import Stubber
 
 from deploy import release as releases
 from deploy.release import Release, ReleaseError, deploy, main, publish, validated
-from tests.torture._store import BUCKET, Store
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(120)]
+
+BUCKET = "shop-deployment"
+
+
+@pytest.fixture(scope="module")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    with MiniStack(tmp_path_factory.mktemp("ministack")) as server:
+        yield server
 
 
 @pytest.fixture
-def account(moto: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty account with a deployment bucket; a smoke batch comes through where it may."""
-    moto.clear()
-    for name, value in moto.environment(failing=False).items():
+def account(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account with an empty deployment bucket and no stacks; smoke batches go where told."""
+    for name, value in ministack.environment.items():
         monkeypatch.setenv(name, value)
+    s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
+    s3.create_bucket(Bucket=BUCKET)
+    for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+    for name in ("shop-second", "shop-first"):
+        cloudformation.delete_stack(StackName=name)
     monkeypatch.setattr(releases, "_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(releases, "smoke", _smoke)
 
@@ -119,7 +132,7 @@ def test_a_release_that_does_not_work_is_taken_back(
 def test_a_stack_that_cannot_be_made_is_taken_back(account: None, tmp_path: Path) -> None:
     publish(good := made(tmp_path, "r1", "works"))
     deploy(good)
-    broken = {"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/value"}}}}
+    broken = {"Resources": {"P": {"Type": "AWS::No::Such", "Properties": {"Name": "/value"}}}}
     publish(bad := made(tmp_path, "r2", "", second=broken))
     with pytest.raises(ReleaseError, match=r"^r2: shop-second: .*; r1 is at work again$"):
         deploy(bad)
