@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long test-athena test-deploy templates aws-local torture torture-control lint format bench glue-wheels lock clean
+.PHONY: help install demo ui test coverage test-long test-athena test-deploy templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -76,6 +76,25 @@ lint: install  ## Check style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# actionlint comes as a Go module, whose contents Go checks against its public log of checksums.
+.venv-tools/bin/actionlint: .venv-tools/.installed
+	@GOBIN=$(CURDIR)/.venv-tools/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+lint-workflows: .venv-tools/bin/actionlint  ## Check the workflows and the Dockerfile (needs Go)
+	@.venv-tools/bin/actionlint
+	@.venv-tools/bin/zizmor --offline --no-progress --quiet .github
+	@.venv-tools/bin/hadolint deploy/dagster/Dockerfile
+
+lint-terraform:  ## Check how the Terraform root is written (needs terraform; validates nothing)
+	@terraform -chdir=deploy/terraform fmt -check -recursive
+
+audit: install .venv-tools/.installed  ## Look for known vulnerabilities of all that is installed
+	@$(BIN)/python -m deploy.audit .venv-tools/bin/pip-audit
+
+sbom: .venv-tools/.installed  ## Write what the image is made of to build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@.venv-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --output-format JSON --output-file build/sbom.json deploy/dagster/requirements.lock
+
 format: install  ## Format the code
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
@@ -90,7 +109,7 @@ lock: install  ## Write the locks anew from pyproject.toml (needs uv)
 	@$(LOCK) --extra aws --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra aws pyproject.toml -c requirements.lock -o deploy/dagster/requirements.lock
 	@$(LOCK) --group deploy -c requirements.lock -o deploy/locks/deploy.lock
-	@for alone in checkov ministack; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
+	@for alone in checkov ministack tools; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 
 clean:  ## Remove .venv and the local lakehouse
 	@rm -rf $(VENV) $(VENV)-* .lakehouse

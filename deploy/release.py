@@ -1,5 +1,6 @@
 """Bring a release to an environment, see that it works, and go back where it does not.
 
+    python -m deploy.release make build/release --templates T --glue G --name COMMIT
     python -m deploy.release publish build/release     # what was built, into the deployment bucket
     python -m deploy.release apply build/release       # its stacks alone, up to --through
     python -m deploy.release deploy build/release      # its stacks, then a smoke batch
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -26,6 +28,9 @@ from typing import Any, Final
 
 import boto3
 from botocore.exceptions import ClientError, WaiterError
+
+from deploy.cdk import names
+from deploy.cdk.config import ENVIRONMENTS
 
 PLACE: Final = "infrastructure"
 """Where releases lie in the deployment bucket."""
@@ -68,31 +73,7 @@ class Release:
     @cached_property
     def stacks(self) -> list[Stack]:
         """Its stacks, each after those that it depends upon."""
-        templates = self.folder / "templates"
-        artifacts = json.loads((templates / "manifest.json").read_text())["artifacts"]
-        mine = {k: a for k, a in artifacts.items() if a["type"] == "aws:cloudformation:stack"}
-        found: list[Stack] = []
-
-        def add(name: str) -> None:
-            artifact = mine[name]
-            if any(stack.name == artifact["displayName"] for stack in found):
-                return
-            for other in artifact.get("dependencies", ()):
-                if other in mine:
-                    add(other)
-            properties = artifact["properties"]
-            found.append(
-                Stack(
-                    artifact["displayName"],
-                    artifact["environment"].rpartition("/")[2],
-                    templates / properties["templateFile"],
-                    properties.get("tags", {}),
-                )
-            )
-
-        for name in mine:
-            add(name)
-        return found
+        return stacks(self.folder / "templates")
 
     def files(self) -> Iterator[tuple[str, Path]]:
         """Every file with its key in the deployment bucket."""
@@ -102,6 +83,49 @@ class Release:
                 yield f"etl_scripts/{self.name}/{file.name}", file
             else:
                 yield f"{PLACE}/{self.name}/{within}", file
+
+
+def stacks(templates: Path) -> list[Stack]:
+    """The stacks of an environment's templates, each after those that it depends upon."""
+    artifacts = json.loads((templates / "manifest.json").read_text())["artifacts"]
+    mine = {k: a for k, a in artifacts.items() if a["type"] == "aws:cloudformation:stack"}
+    found: list[Stack] = []
+
+    def add(name: str) -> None:
+        artifact = mine[name]
+        if any(stack.name == artifact["displayName"] for stack in found):
+            return
+        for other in artifact.get("dependencies", ()):
+            if other in mine:
+                add(other)
+        properties = artifact["properties"]
+        found.append(
+            Stack(
+                artifact["displayName"],
+                artifact["environment"].rpartition("/")[2],
+                templates / properties["templateFile"],
+                properties.get("tags", {}),
+            )
+        )
+
+    for name in mine:
+        add(name)
+    return found
+
+
+def make(folder: Path, templates: Path, glue: Path, name: str) -> Release:
+    """A release of what was built, for the account that this process belongs to."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(templates, folder / "templates")
+    (folder / "glue").mkdir()
+    for file in (glue / "job.py", glue / "lakehouse.gluewheels.zip"):
+        shutil.copyfile(file, folder / "glue" / file.name)
+    environment = ENVIRONMENTS[templates.name]
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    bucket = names.bucket(environment, "deployment", account)
+    told = {"Release": name, "DeploymentBucket": bucket}
+    (folder / "release.json").write_text(json.dumps(told))
+    return Release(folder)
 
 
 # ---------------------------------------------------------------------------------- the stacks
@@ -337,13 +361,18 @@ def say(line: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments name; 1 where the release is not at work in the end."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("publish", "apply", "deploy"))
+    parser.add_argument("what", choices=("make", "publish", "apply", "deploy"))
     parser.add_argument("folder", type=Path, help="the release")
     parser.add_argument("--through", help="with apply: the last stack, such as foundation")
+    parser.add_argument("--templates", type=Path, help="with make: an environment's, by its name")
+    parser.add_argument("--glue", type=Path, help="with make: the folder of what jobs run")
+    parser.add_argument("--name", help="with make: the commit")
     asked = parser.parse_args(arguments)
     release = Release(asked.folder)
     try:
-        if asked.what == "publish":
+        if asked.what == "make":
+            make(asked.folder, asked.templates, asked.glue, asked.name)
+        elif asked.what == "publish":
             publish(release)
         elif asked.what == "apply":
             apply(release, asked.through)
