@@ -73,7 +73,7 @@ def test_no_checkout_leaves_a_token_behind() -> None:
 def test_every_command_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    asked = re.findall(r"\bmake (?:-C \S+ )?((?:[a-z-]+ ?)+)", commands())
+    asked = re.findall(r"(?<!release )\bmake (?:-C \S+ )?((?:[a-z-]+ ?)+)", commands())
     assert asked
     assert {target for words in asked for target in words.split()} <= targets
     programs = set(re.findall(r"python -m (deploy[.\w]*)", commands()))

@@ -1,0 +1,3 @@
+environment     = "staging"
+region          = "ap-south-1"
+template_bucket = "lakehouse-staging-terraform"
