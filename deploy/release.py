@@ -290,7 +290,7 @@ def smoke(outputs: Mapping[str, str], region: str) -> None:
     ecs = boto3.client("ecs", region_name=region)
     placed = {
         "subnets": outputs["TaskSubnets"].split(","),
-        "securityGroups": [outputs["TaskSecurityGroup"]],
+        "securityGroups": outputs["TaskSecurityGroups"].split(","),
         "assignPublicIp": "DISABLED",
     }
     started = ecs.run_task(

@@ -21,6 +21,8 @@ from deploy.cdk.config import ENVIRONMENTS, Environment
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
+from deploy.cdk.orchestration import Orchestration
+from deploy.cdk.registry import Registry
 
 # Ways of CDK that a new project has, of those that change anything here.
 _CONTEXT: Final = {
@@ -38,8 +40,10 @@ class Stacks:
     """The stacks of an environment, in the order in which they are deployed."""
 
     foundation: Foundation
+    registry: Registry
     network: Network
     events: Events
+    orchestration: Orchestration
 
 
 def stacks(app: cdk.App, environment: Environment) -> Stacks:
@@ -47,7 +51,9 @@ def stacks(app: cdk.App, environment: Environment) -> Stacks:
     foundation = Foundation(app, environment)
     network = Network(app, environment, foundation)
     events = Events(app, environment, foundation)
-    return Stacks(foundation, network, events)
+    registry = Registry(app, environment, foundation)
+    orchestration = Orchestration(app, environment, foundation, network, events, registry)
+    return Stacks(foundation, registry, network, events, orchestration)
 
 
 def synthesize(environment: Environment, out: Path) -> Path:

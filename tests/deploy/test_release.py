@@ -167,7 +167,7 @@ def test_apply_can_end_early(account: None, tmp_path: Path) -> None:
 _OUTPUTS = {
     "Cluster": "shop",
     "TaskSubnets": "subnet-1,subnet-2",
-    "TaskSecurityGroup": "sg-1",
+    "TaskSecurityGroups": "sg-1,sg-2",
     "RunTaskDefinition": "shop-run:7",
 }
 
@@ -189,7 +189,7 @@ def test_the_smoke_batch_is_a_task_of_the_deployed_image(
     monkeypatch.setattr(releases.boto3, "client", lambda *_, **__: ecs)
     placed = {
         "subnets": ["subnet-1", "subnet-2"],
-        "securityGroups": ["sg-1"],
+        "securityGroups": ["sg-1", "sg-2"],
         "assignPublicIp": "DISABLED",
     }
     command = ["python", "-m", "deploy.smoke"]
