@@ -183,7 +183,7 @@ def _changed(cloudformation: Any, stack: Stack, release: Release) -> dict[str, s
 
 def _template(stack: Stack, release: Release) -> dict[str, str]:
     """The template itself, or where it lies if it is too large to be sent along."""
-    body = stack.template.read_text()
+    body = json.dumps(json.loads(stack.template.read_text()), separators=(",", ":"))
     if len(body.encode()) <= 51_200:
         return {"TemplateBody": body}
     bucket = release.told["DeploymentBucket"]

@@ -11,6 +11,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
@@ -78,7 +80,15 @@ class Orchestration(Part):
             type="String",
             description=f"Certificate of {environment.ui_url}, from ACM in this region.",
         )
-        self._tasks_group = self._group("tasks", "Dagster's tasks")
+        # As they are: CDK would change them, in stacks that know nothing of this one.
+        self._key = kms.Key.from_key_arn(self, "Key", foundation.data_key.key_arn)
+        self._log = logs.LogGroup.from_log_group_name(
+            self, "Log", names.log_group(environment, "dagster")
+        )
+        self._clients = ec2.SecurityGroup.from_security_group_id(
+            self, "Clients", network.clients.security_group_id, mutable=False
+        )
+        self._tasks_group = self._group("tasks", "Tasks of Dagster")
         self.database = self._database()
         self.cluster = ecs.Cluster(
             self,
@@ -121,9 +131,9 @@ class Orchestration(Part):
     # ----------------------------------------------------------------------------- the database
 
     def _database(self) -> rds.DatabaseInstance:
-        group = self._group("database", "Dagster's database")
+        group = self._group("database", "Database of Dagster")
         self._connect(self._tasks_group, group, DATABASE, "Dagster's storage")
-        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17)
+        engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9)
         guarded = self.settings.guarded
         database = rds.DatabaseInstance(
             self,
@@ -138,7 +148,7 @@ class Orchestration(Part):
             credentials=rds.Credentials.from_generated_secret(
                 "dagster",
                 secret_name=self.named("dagster-database"),
-                encryption_key=self._foundation.data_key,
+                encryption_key=self._key,
             ),
             parameter_group=rds.ParameterGroup(
                 self,
@@ -150,7 +160,7 @@ class Orchestration(Part):
             max_allocated_storage=200,
             storage_type=rds.StorageType.GP3,
             storage_encrypted=True,
-            storage_encryption_key=self._foundation.data_key,
+            storage_encryption_key=self._key,
             multi_az=guarded,
             backup_retention=cdk.Duration.days(self.settings.backup_days),
             copy_tags_to_snapshot=True,
@@ -162,7 +172,7 @@ class Orchestration(Part):
         )
         assert database.secret
         acknowledge(
-            database.secret,
+            database,
             "Tasks read it as they start: it is changed together with a new deployment.",
             "AwsSolutions-SMG4",
         )
@@ -210,8 +220,8 @@ class Orchestration(Part):
             [self._registry.images.repository_arn],
         )
         grant(role, ["secretsmanager:GetSecretValue"], [self.database.secret.secret_arn])
-        grant(role, ["kms:Decrypt"], [self._foundation.data_key.key_arn])
-        log = self._foundation.log_groups["dagster"].log_group_arn
+        grant(role, ["kms:Decrypt"], [self._key.key_arn])
+        log = self._log.log_group_arn
         grant(
             role,
             ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -249,7 +259,7 @@ class Orchestration(Part):
                 "DAGSTER_PG_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
             },
             logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=part, log_group=self._foundation.log_groups["dagster"]
+                stream_prefix=part, log_group=self._log
             ),
             linux_parameters=ecs.LinuxParameters(
                 self, f"Linux-{part}", init_process_enabled=True
@@ -291,7 +301,7 @@ class Orchestration(Part):
             "LAKEHOUSE_PROCESSED": f"s3://{foundation.processed.bucket_name}",
             "LAKEHOUSE_DEPLOYMENT": f"s3://{foundation.deployment.bucket_name}",
             "LAKEHOUSE_BUCKET_OWNER": self.account,
-            "LAKEHOUSE_KMS_KEY": foundation.data_key.key_arn,
+            "LAKEHOUSE_KMS_KEY": self._key.key_arn,
             "LAKEHOUSE_HOME": "/tmp/lakehouse",  # noqa: S108 - a volume of the task's own
             "LAKEHOUSE_RUNNER": "glue",
             "LAKEHOUSE_GLUE_JOB_PREFIX": names.glue_job_prefix(environment),
@@ -325,7 +335,7 @@ class Orchestration(Part):
             # By launch type, which dagster-aws's launcher hands on; it fails on the other kind.
             capacity_provider_strategies=None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
-            security_groups=[self._tasks_group, self._network.clients],
+            security_groups=[self._tasks_group, self._clients],
             vpc_subnets=self._network.subnets,
             assign_public_ip=False,
             enable_ecs_managed_tags=True,
@@ -353,18 +363,25 @@ class Orchestration(Part):
             self._let_on_objects(
                 role,
                 ["s3:GetObject", "s3:PutObject"] if part != "webserver" else ["s3:GetObject"],
-                self._foundation.deployment.arn_for_objects("dagster/logs/*"),
+                self._objects("deployment", "dagster/logs/*"),
             )
         self._let_launch()
         self._let_look()
         self._let_run()
 
     def _let_use_key(self, role: iam.Role) -> None:
-        keys = [self._foundation.data_key.key_arn]
+        keys = [self._key.key_arn]
         grant(role, ["kms:Decrypt", "kms:GenerateDataKey"], keys)
 
-    def _let_on_objects(self, role: iam.Role, actions: Sequence[str], *objects: str) -> None:
-        grant(role, actions, objects, _OBJECTS)
+    def _let_on_objects(self, role: iam.Role, actions: Sequence[str], objects: str) -> None:
+        grant(role, actions, [objects], _OBJECTS)
+
+    def _bucket(self, zone: str) -> str:
+        """A bucket's ARN, by its name: the policy check cannot follow another stack's."""
+        return f"arn:{self.partition}:s3:::{names.bucket(self.settings, zone, self.account)}"
+
+    def _objects(self, zone: str, keys: str) -> str:
+        return f"{self._bucket(zone)}/{keys}"
 
     def _let_launch(self) -> None:
         """The daemon starts and watches runs; the webserver ends them where a person says so."""
@@ -416,16 +433,16 @@ class Orchestration(Part):
         grant(
             daemon,
             ["logs:GetLogEvents"],
-            [self._foundation.log_groups["dagster"].log_group_arn],
+            [self._log.log_group_arn],
             "The last lines of a run's task that died; its stream is not known before.",
         )
 
     def _let_look(self) -> None:
         """The code location's sensors look at the lake, and tell."""
         code = self.roles["code"]
-        for bucket in (self._foundation.raw, self._foundation.processed):
-            grant(code, ["s3:GetBucketLocation", "s3:ListBucket"], [bucket.bucket_arn])
-            self._let_on_objects(code, ["s3:GetObject"], bucket.arn_for_objects("*"))
+        for zone in ("raw", "processed"):
+            grant(code, ["s3:GetBucketLocation", "s3:ListBucket"], [self._bucket(zone)])
+            self._let_on_objects(code, ["s3:GetObject"], self._objects(zone, "*"))
         grant(
             code,
             ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
@@ -444,19 +461,17 @@ class Orchestration(Part):
 
     def _let_run(self) -> None:
         """A run starts its tables' Glue jobs, keeps the ledger, archives, registers tables."""
-        run, foundation = self.roles["run"], self._foundation
-        for bucket in (foundation.raw, foundation.processed, foundation.deployment):
+        run = self.roles["run"]
+        for zone in names.ZONES:
             grant(
                 run,
                 ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"],
-                [bucket.bucket_arn],
+                [self._bucket(zone)],
             )
         whole = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"]
-        self._let_on_objects(
-            run, [*whole, "s3:DeleteObjectVersion"], foundation.raw.arn_for_objects("*")
-        )
-        self._let_on_objects(run, whole, foundation.processed.arn_for_objects("*"))
-        self._let_on_objects(run, whole, foundation.deployment.arn_for_objects("pipes/*"))
+        self._let_on_objects(run, [*whole, "s3:DeleteObjectVersion"], self._objects("raw", "*"))
+        self._let_on_objects(run, whole, self._objects("processed", "*"))
+        self._let_on_objects(run, whole, self._objects("deployment", "pipes/*"))
         prefix = names.glue_job_prefix(self.settings)
         jobs = [
             self.format_arn(
@@ -533,7 +548,7 @@ class Orchestration(Part):
 
     def _load_balancer(self, webserver: ecs.FargateService) -> None:
         """The UI, for who is in the VPC or connected to it; nothing of it is public."""
-        group = self._group("ui", "The UI's load balancer")
+        group = self._group("ui", "Load balancer of the UI")
         group.add_ingress_rule(
             ec2.Peer.ipv4(self.settings.cidr), ec2.Port.tcp(HTTPS), "People, from within"
         )
@@ -582,7 +597,7 @@ class Orchestration(Part):
         subnets = self._network.vpc.select_subnets(
             subnet_type=ec2.SubnetType.PRIVATE_ISOLATED
         ).subnet_ids
-        groups = [self._tasks_group, self._network.clients]
+        groups = [self._tasks_group, self._clients]
         self.output("Cluster", self.cluster.cluster_name, "ECS cluster of Dagster.")
         self.output("TaskSubnets", ",".join(subnets), "Subnets of its tasks.")
         self.output(
