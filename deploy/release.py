@@ -34,6 +34,8 @@ from deploy.cdk.config import ENVIRONMENTS
 
 PLACE: Final = "infrastructure"
 """Where releases lie in the deployment bucket."""
+BY_HAND: Final = "-access"
+"""Ends the name of the stack with the deploying roles, which they must not change themselves."""
 SMOKE: Final = ("python", "-m", "deploy.smoke")
 _CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _PAUSE_SECONDS: Final = 5.0
@@ -113,7 +115,9 @@ def stacks(templates: Path) -> list[Stack]:
     return found
 
 
-def make(folder: Path, templates: Path, glue: Path, name: str) -> Release:
+def make(
+    folder: Path, templates: Path, glue: Path, name: str, values: Mapping[str, str]
+) -> Release:
     """A release of what was built, for the account that this process belongs to."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(templates, folder / "templates")
@@ -123,7 +127,8 @@ def make(folder: Path, templates: Path, glue: Path, name: str) -> Release:
     environment = ENVIRONMENTS[templates.name]
     account = boto3.client("sts").get_caller_identity()["Account"]
     bucket = names.bucket(environment, "deployment", account)
-    told = {"Release": name, "DeploymentBucket": bucket}
+    role = f"arn:aws:iam::{account}:role/{names.of(environment, 'cloudformation')}"
+    told = {**values, "Release": name, "DeploymentBucket": bucket, "ExecutionRole": role}
     (folder / "release.json").write_text(json.dumps(told))
     return Release(folder)
 
@@ -138,6 +143,8 @@ def apply(release: Release, through: str | None = None) -> dict[str, str]:
     """
     outputs: dict[str, str] = {}
     for stack in release.stacks:
+        if stack.name.endswith(BY_HAND):
+            continue
         outputs |= _apply(stack, release)
         if through and stack.name.endswith(f"-{through}"):
             break
@@ -166,6 +173,7 @@ def _changed(cloudformation: Any, stack: Stack, release: Release) -> dict[str, s
         Capabilities=_CAPABILITIES,
         Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
         Parameters=_parameters(stack, release),
+        **({"RoleARN": role} if (role := release.told.get("ExecutionRole")) else {}),
         **_template(stack, release),
     )
     asked = {"StackName": stack.name, "ChangeSetName": change}
@@ -367,11 +375,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--templates", type=Path, help="with make: an environment's, by its name")
     parser.add_argument("--glue", type=Path, help="with make: the folder of what jobs run")
     parser.add_argument("--name", help="with make: the commit")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="with make"
+    )
     asked = parser.parse_args(arguments)
     release = Release(asked.folder)
     try:
         if asked.what == "make":
-            make(asked.folder, asked.templates, asked.glue, asked.name)
+            values = dict(word.split("=", 1) for word in asked.set)
+            make(asked.folder, asked.templates, asked.glue, asked.name, values)
         elif asked.what == "publish":
             publish(release)
         elif asked.what == "apply":

@@ -17,6 +17,7 @@ from typing import Final
 import aws_cdk as cdk
 import cdk_nag
 
+from deploy.cdk.access import Access
 from deploy.cdk.config import ENVIRONMENTS, Environment
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
@@ -39,6 +40,7 @@ _CONTEXT: Final = {
 class Stacks:
     """The stacks of an environment, in the order in which they are deployed."""
 
+    access: Access
     foundation: Foundation
     registry: Registry
     network: Network
@@ -53,7 +55,8 @@ def stacks(app: cdk.App, environment: Environment) -> Stacks:
     events = Events(app, environment, foundation)
     registry = Registry(app, environment, foundation)
     orchestration = Orchestration(app, environment, foundation, network, events, registry)
-    return Stacks(foundation, registry, network, events, orchestration)
+    access = Access(app, environment)
+    return Stacks(access, foundation, registry, network, events, orchestration)
 
 
 def synthesize(environment: Environment, out: Path) -> Path:
