@@ -162,6 +162,16 @@ def test_apply_can_end_early(account: None, tmp_path: Path) -> None:
         parameter("/value")
 
 
+def test_a_release_leaves_the_deploying_roles_alone(account: None, tmp_path: Path) -> None:
+    release = made(tmp_path, "r1", "works")
+    manifest = release.folder / "templates" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("shop-second", "shop-access"))
+    releases.apply(release)
+    assert parameter("/release") == "r1"
+    with pytest.raises(boto3.client("ssm").exceptions.ParameterNotFound):
+        parameter("/value")
+
+
 # ------------------------------------------------------------------- the smoke batch's own task
 
 _OUTPUTS = {
