@@ -59,8 +59,8 @@ def _stack(place: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str
             what = "comes" if name not in was else "**goes**" if name not in now else "changes"
             yield f"- {what}: `{name}` ({(now.get(name) or was[name])['Type']})"
     yield "\n```diff"
-    texts = [json.dumps(t, indent=1, sort_keys=True).splitlines() for t in (old, new)]
-    yield from difflib.unified_diff(*texts, "before", "after", lineterm="", n=2)
+    before, after = (json.dumps(t, indent=1, sort_keys=True).splitlines() for t in (old, new))
+    yield from difflib.unified_diff(before, after, "before", "after", lineterm="", n=2)
     yield "```"
 
 

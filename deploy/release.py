@@ -38,6 +38,8 @@ BY_HAND: Final = "-access"
 """Ends the name of the stack with the deploying roles, which they must not change themselves."""
 SMOKE: Final = ("python", "-m", "deploy.smoke")
 _CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
+_SENT_BYTES: Final = 51_200
+"""The largest template that CloudFormation takes along with a request."""
 _PAUSE_SECONDS: Final = 5.0
 
 
@@ -192,7 +194,7 @@ def _changed(cloudformation: Any, stack: Stack, release: Release) -> dict[str, s
 def _template(stack: Stack, release: Release) -> dict[str, str]:
     """The template itself, or where it lies if it is too large to be sent along."""
     body = json.dumps(json.loads(stack.template.read_text()), separators=(",", ":"))
-    if len(body.encode()) <= 51_200:
+    if len(body.encode()) <= _SENT_BYTES:
         return {"TemplateBody": body}
     bucket = release.told["DeploymentBucket"]
     key = f"{PLACE}/{release.name}/templates/{stack.template.name}"

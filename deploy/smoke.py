@@ -74,7 +74,8 @@ class Batch:
         """What the query engine says of the customer now. Raises QueryError."""
         sql = (
             "-- The customer of a smoke batch.\n"
-            f"SELECT orders, items, spend FROM gold.customer_insights WHERE user_id = -{self.number}"
+            "SELECT orders, items, spend FROM gold.customer_insights "
+            f"WHERE user_id = -{self.number}"
         )
         return query_engine(settings).answer_named(parse("smoke", sql))[1]
 

@@ -32,7 +32,7 @@ DATABASE_NAME: Final = "dagster"
 USER: Final = "10001"
 """The image's user."""
 COMMANDS: Final = {
-    "webserver": ["dagster-webserver", "--workspace", "workspace.yaml", "--host", "0.0.0.0",
+    "webserver": ["dagster-webserver", "--workspace", "workspace.yaml", "--host", "0.0.0.0",  # noqa: S104 - in a private subnet, behind security groups
                   "--port", str(WEB)],
     "daemon": ["dagster-daemon", "run", "--workspace", "workspace.yaml"],
     "code": None,  # the image's own command
@@ -258,12 +258,8 @@ class Orchestration(Part):
                 "DAGSTER_PG_USERNAME": ecs.Secret.from_secrets_manager(secret, "username"),
                 "DAGSTER_PG_PASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
             },
-            logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=part, log_group=self._log
-            ),
-            linux_parameters=ecs.LinuxParameters(
-                self, f"Linux-{part}", init_process_enabled=True
-            ),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=part, log_group=self._log),
+            linux_parameters=ecs.LinuxParameters(self, f"Linux-{part}", init_process_enabled=True),
         )
         container.add_mount_points(
             ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108
@@ -386,7 +382,9 @@ class Orchestration(Part):
     def _let_launch(self) -> None:
         """The daemon starts and watches runs; the webserver ends them where a person says so."""
         run = self.format_arn(
-            service="ecs", resource="task-definition", resource_name=f"{self.named('dagster-run')}:*"
+            service="ecs",
+            resource="task-definition",
+            resource_name=f"{self.named('dagster-run')}:*",
         )
         tasks = self.format_arn(
             service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*"
@@ -408,9 +406,7 @@ class Orchestration(Part):
                 here,
             )
         daemon = self.roles["daemon"]
-        grant(
-            daemon, ["ecs:RunTask"], [run], "Each deployment makes a new revision of it.", here
-        )
+        grant(daemon, ["ecs:RunTask"], [run], "Each deployment makes a new revision of it.", here)
         grant(
             daemon,
             ["ecs:TagResource"],

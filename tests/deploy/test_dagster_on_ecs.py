@@ -157,9 +157,7 @@ def test_every_table_has_a_pool_of_its_own(platform: Platform) -> None:
         storage = instance.event_log_storage
         for pool in pools:
             storage.initialize_concurrency_limit_to_default(pool)  # as a run's executor does
-            claims = [
-                storage.claim_concurrency_slot(pool, run, "step") for run in ("one", "other")
-            ]
+            claims = [storage.claim_concurrency_slot(pool, run, "step") for run in ("one", "other")]
             assert [claim.is_claimed for claim in claims] == [True, False]
             for run in ("one", "other"):
                 storage.free_concurrency_slots_for_run(run)

@@ -86,7 +86,11 @@ def test_what_somebody_changed_by_hand_is_named(
             "detect_stack_drift", {"StackDriftDetectionId": "d"}, {"StackName": "shop-lake"}
         )
         for answer in ("DETECTION_IN_PROGRESS", status):
-            told = {**of_one, "DetectionStatus": answer, "DetectionStatusReason": "no right to look"}
+            told = {
+                **of_one,
+                "DetectionStatus": answer,
+                "DetectionStatusReason": "no right to look",
+            }
             stub.add_response("describe_stack_drift_detection_status", told)
         drifted = [
             {

@@ -52,7 +52,9 @@ class Written:
         template = getattr(self, of)["Resources"]
         found: dict[str, list[dict[str, Any]]] = {}
         for policy in (r for r in template.values() if r["Type"] == "AWS::IAM::Policy"):
-            roles = [template[r["Ref"]]["Properties"]["RoleName"] for r in policy["Properties"]["Roles"]]
+            roles = [
+                template[r["Ref"]]["Properties"]["RoleName"] for r in policy["Properties"]["Roles"]
+            ]
             if roles == [f"lakehouse-{self.name}-{role}"]:
                 for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
                     actions = statement["Action"]
@@ -140,7 +142,8 @@ def test_what_the_instance_asks_for_is_there(written: Written) -> None:
         given = {v["Name"] for v in [*container["Environment"], *container["Secrets"]]}
         assert wanted <= given
     values = {
-        v["Name"]: v["Value"] for v in written.task("daemon")["ContainerDefinitions"][0]["Environment"]
+        v["Name"]: v["Value"]
+        for v in written.task("daemon")["ContainerDefinitions"][0]["Environment"]
     }
     assert values["DAGSTER_RUN_TASK_DEFINITION"] == written.task("run")["Family"]
 
@@ -177,7 +180,9 @@ def test_nothing_is_public(written: Written) -> None:
 
 def test_only_the_daemon_starts_runs_and_only_as_runs(written: Written) -> None:
     [start] = written.may("dagster-daemon")["ecs:RunTask"]
-    assert f"task-definition/lakehouse-{written.name}-dagster-run:*" in json.dumps(start["Resource"])
+    assert f"task-definition/lakehouse-{written.name}-dagster-run:*" in json.dumps(
+        start["Resource"]
+    )
     [handed_on] = written.may("dagster-daemon")["iam:PassRole"]
     assert handed_on["Condition"] == {
         "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
@@ -189,7 +194,9 @@ def test_only_the_daemon_starts_runs_and_only_as_runs(written: Written) -> None:
 
 def test_a_run_starts_the_jobs_of_the_tables_and_no_others(written: Written) -> None:
     [jobs] = written.may("dagster-run")["glue:StartJobRun"]
-    named = {json.dumps(resource).partition("job/")[2].rstrip('"]} ') for resource in jobs["Resource"]}
+    named = {
+        json.dumps(resource).partition("job/")[2].rstrip('"]} ') for resource in jobs["Resource"]
+    }
     prefix = f"lakehouse-{written.name}-"
     assert named == {prefix + table.replace(".", "-") for table in table_ids()}
     for part in ("webserver", "daemon", "code"):
@@ -234,7 +241,10 @@ def test_a_role_trusts_one_environment_of_one_repository(
     }
     workflows = PROJECT / ".github" / "workflows"
     if suffix:
-        assert "environment: ${{ matrix.environment }}-drift" in (workflows / "nightly.yml").read_text()
+        assert (
+            "environment: ${{ matrix.environment }}-drift"
+            in (workflows / "nightly.yml").read_text()
+        )
 
 
 def test_who_deploys_reaches_no_data(written: Written) -> None:
@@ -244,7 +254,9 @@ def test_who_deploys_reaches_no_data(written: Written) -> None:
             assert "-raw-" not in text
             assert "-processed-" not in text
     [handed_on, to_tasks] = written.may("deploy", "access")["iam:PassRole"]
-    services = [s["Condition"]["StringEquals"]["iam:PassedToService"] for s in (handed_on, to_tasks)]
+    services = [
+        s["Condition"]["StringEquals"]["iam:PassedToService"] for s in (handed_on, to_tasks)
+    ]
     assert services == ["cloudformation.amazonaws.com", "ecs-tasks.amazonaws.com"]
 
 
@@ -256,4 +268,6 @@ def test_every_star_has_its_reason(written: Written) -> None:
                 continue
             for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
                 actions = statement["Action"]
-                assert not any("*" in a for a in ([actions] if isinstance(actions, str) else actions)), name
+                assert not any(
+                    "*" in a for a in ([actions] if isinstance(actions, str) else actions)
+                ), name

@@ -149,7 +149,7 @@ def test_going_back_can_fail_and_says_so(account: None, tmp_path: Path) -> None:
     publish(good := made(tmp_path, "r1", "works"))
     deploy(good)
     boto3.client("s3").delete_object(Bucket=BUCKET, Key="infrastructure/r1/release.json")
-    with pytest.raises(ReleaseError, match="going back to r1 failed as well: .*no such release"):
+    with pytest.raises(ReleaseError, match=r"going back to r1 failed as well: .*no such release"):
         deploy(made(tmp_path, "r2", "fails"))
     assert validated(BUCKET) == "r1"
 
