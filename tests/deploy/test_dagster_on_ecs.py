@@ -218,6 +218,8 @@ def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Clust
     runs = {r["runId"]: r["status"] for r in answer["data"]["runsOrError"]["results"]}
     assert runs[tags["dagster/run_id"]] in {"SUCCESS", "FAILURE"}  # the sample has bad files
     assert list((platform.lake / "processed" / "gold").glob("*/_delta_log"))
+    # A task's root filesystem is read-only, and DAGSTER_HOME is on it.
+    assert {file.name for file in platform.home.iterdir()} == {"dagster.yaml", "workspace.yaml"}
 
 
 def _answers(url: str) -> bool:
