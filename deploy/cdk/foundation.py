@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -45,6 +46,7 @@ class Foundation(Part):
         raw: bucket of what lands, and of the archive.
         processed: bucket of the tables and the ledger.
         deployment: bucket of what jobs run, and of what they say.
+        glue_security: name of how Glue encrypts.
         access_logs: where S3 and the load balancer write who came.
         log_groups: by source: ``glue``, ``dagster``, ``network``, ``trail``.
     """
@@ -56,7 +58,9 @@ class Foundation(Part):
         self.logs_key = self._key("logs", "Encrypts logs and the audit trail.")
         self._let_services_use_keys()
         for key in (self.data_key, self.messages_key, self.logs_key):
-            explain(key, "In a key's own policy, * is the key; the account's roles decide the rest.")
+            explain(
+                key, "In a key's own policy, * is the key; the account's roles decide the rest."
+            )
         self.access_logs = self._access_logs()
         self.raw = self._bucket("raw", [self._cold("archive/")])
         self.processed = self._bucket(
@@ -66,6 +70,7 @@ class Foundation(Part):
         self.deployment = self._bucket("deployment", [_expire("pipes/", _LEAST_LIVE_DAYS)])
         self._announce_raw_files()
         self._replicate()
+        self.glue_security = self._secure_glue()
         self.log_groups = {
             source: self._log_group(source, days)
             for source, days in {
@@ -89,7 +94,7 @@ class Foundation(Part):
         )
 
     def _let_services_use_keys(self) -> None:
-        """Let services that act for nobody in particular encrypt: roles have policies of their own."""
+        """Let services encrypt that act for nobody in particular: roles have policies."""
         here = {"StringEquals": {"aws:SourceAccount": self.account}}
         for service in ("events", "cloudwatch", "sns", "s3"):
             self.messages_key.add_to_resource_policy(
@@ -139,16 +144,16 @@ class Foundation(Part):
         )
         bucket.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[
-                    iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")
-                ],
+                principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
                 actions=["s3:PutObject"],
                 resources=[
                     bucket.arn_for_objects(f"load-balancer/AWSLogs/{self.account}/*"),
                 ],
             )
         )
-        acknowledge(bucket, "It holds the access logs; its own would fill itself.", "AwsSolutions-S1")
+        acknowledge(
+            bucket, "It holds the access logs; its own would fill itself.", "AwsSolutions-S1"
+        )
         return bucket
 
     def _bucket(self, zone: str, lifecycle: Sequence[s3.LifecycleRule]) -> s3.Bucket:
@@ -268,9 +273,7 @@ class Foundation(Part):
             [b.arn_for_objects("*") for b in here],
             objects,
         )
-        grant(
-            role, ["s3:ReplicateObject", "s3:ReplicateTags"], [f"{a}/*" for a in there], objects
-        )
+        grant(role, ["s3:ReplicateObject", "s3:ReplicateTags"], [f"{a}/*" for a in there], objects)
         grant(role, ["kms:Decrypt"], [self.data_key.key_arn])
         grant(
             role,
@@ -279,6 +282,30 @@ class Foundation(Part):
             "The other region's key is made there, and known here by its alias: the condition.",
             {"StringEquals": {"kms:ResourceAliases": "alias/" + self.named("replica")}},
         )
+
+    def _secure_glue(self) -> str:
+        """How Glue encrypts what its jobs and crawlers write and log."""
+        of = glue.CfnSecurityConfiguration
+        name = self.named("glue")
+        data = self.data_key.key_arn
+        of(
+            self,
+            "Security",
+            name=name,
+            encryption_configuration=of.EncryptionConfigurationProperty(
+                cloud_watch_encryption=of.CloudWatchEncryptionProperty(
+                    cloud_watch_encryption_mode="SSE-KMS",
+                    kms_key_arn=self.logs_key.key_arn,
+                ),
+                job_bookmarks_encryption=of.JobBookmarksEncryptionProperty(
+                    job_bookmarks_encryption_mode="CSE-KMS", kms_key_arn=data
+                ),
+                s3_encryptions=[
+                    of.S3EncryptionProperty(s3_encryption_mode="SSE-KMS", kms_key_arn=data)
+                ],
+            ),
+        )
+        return name
 
     # ---------------------------------------------------------------------------- log groups
 

@@ -13,7 +13,6 @@ from constructs import Construct, IConstruct
 from deploy.cdk import names
 from deploy.cdk.config import Environment
 
-
 WILDCARDS: Final = "lakehouse:wildcards"
 """Metadata of a resource whose policy has a ``*``: why."""
 
@@ -54,6 +53,16 @@ def acknowledge(of: IConstruct, reason: str, *rules: str) -> None:
     """Say why findings of the policy check do not matter at a resource; ends up in the template."""
     for rule in rules:
         cdk.Validations.of(of).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
+
+
+def acknowledge_glue(of: IConstruct, *rules: str) -> None:
+    """Say that a job or crawler encrypts as the foundation's security configuration says."""
+    acknowledge(
+        of,
+        "It has the foundation's security configuration, which encrypts all that Glue can; the "
+        "check does not follow it into another stack, and a test does.",
+        *rules,
+    )
 
 
 def explain(of: Construct, reason: str) -> None:

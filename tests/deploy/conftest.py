@@ -8,6 +8,8 @@ import pytest
 from _ecs import Cluster
 from _postgres import Postgres, programs
 
+from deploy.cdk.config import ENVIRONMENTS
+from tests.deploy.templates import Templates, write
 from tests.torture._store import Store
 
 
@@ -29,3 +31,10 @@ def moto() -> Iterator[Store]:
 def cluster(moto: Store) -> Iterator[Cluster]:
     with Cluster(moto.environment(failing=False)) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Templates]:
+    """Every environment's templates by its name: written once, which takes half a minute."""
+    folder = write(tmp_path_factory.mktemp("templates"))
+    return {name: Templates(name, folder / name) for name in ENVIRONMENTS}

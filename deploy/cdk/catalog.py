@@ -1,0 +1,226 @@
+"""The Glue catalog from the contracts, and who may see what of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lakeformation as lakeformation
+from constructs import Construct
+
+from deploy.cdk import names
+from deploy.cdk.config import Environment
+from deploy.cdk.foundation import Foundation
+from deploy.cdk.stack import Part, acknowledge_glue, grant
+from lakehouse_assets.catalog import REGISTERED, database_inputs, entry_name, table_input
+from lakehouse_assets.contract import Table
+from lakehouse_assets.queries import VIEWS
+from lakehouse_assets.tables import DATASETS, queryable
+
+RESTRICTED: Final = frozenset({"user_id"})
+"""Columns that say who somebody is. Analysts see every table without them."""
+_CRAWLED_AT = "cron(0 1 ? * SUN *)"
+_RAW = "raw_files"
+
+
+class Catalog(Part):
+    """Databases and tables as the contracts have them; the raw zone's crawler; column permissions.
+
+    The run's own ``catalog`` asset registers the same entries: whichever comes first, the other
+    finds nothing to do but to note what it registered.
+
+    Attributes:
+        databases: by layer.
+        tables: by the name that queries know them by.
+        analysts: role of people who query; restricted columns are not for them.
+    """
+
+    def __init__(self, scope: Construct, environment: Environment, foundation: Foundation) -> None:
+        super().__init__(scope, environment, "catalog", "Glue databases and tables.")
+        self._prefix = names.catalog_prefix(environment)
+        wanted = database_inputs(queryable(), self._prefix)
+        self.databases = {layer: self._database(layer, told) for layer, told in wanted.items()}
+        self.databases[VIEWS] = self._database(
+            VIEWS, {"Name": f"{self._prefix}{VIEWS}", "Description": "Named queries as views."}
+        )
+        self.tables = {
+            name: self._table(name, table, foundation.processed.bucket_name)
+            for name, table in queryable().items()
+        }
+        self._crawl(foundation)
+        self.analysts = self._analysts()
+
+    def _database(self, layer: str, told: dict[str, Any]) -> glue.CfnDatabase:
+        return glue.CfnDatabase(
+            self,
+            f"Database-{layer}",
+            catalog_id=self.account,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=told["Name"],
+                description=told["Description"],
+                parameters=told.get("Parameters"),
+            ),
+        )
+
+    def _table(self, name: str, table: Table, bucket: str) -> glue.CfnTable:
+        told = table_input(name, table, f"s3://{bucket}/{table.layer}/{table.name}")
+        # A digest of the whole entry, which can be told only where the account is known.
+        del told["Parameters"][REGISTERED]
+        layer = name.split(".", maxsplit=1)[0]
+        entry = glue.CfnTable(
+            self,
+            f"Table-{name.replace('.', '-')}",
+            catalog_id=self.account,
+            database_name=f"{self._prefix}{layer}",
+            table_input=_camel(told),
+        )
+        entry.add_resource_dependency(self.databases[layer])
+        return entry
+
+    def _crawl(self, foundation: Foundation) -> None:
+        """What lies in the raw zone, for people who look for it; the tables are no crawler's."""
+        database = self._database(
+            _RAW,
+            {"Name": f"{self._prefix}{_RAW}", "Description": "Files as they landed, by a crawler."},
+        )
+        role = iam.Role(
+            self,
+            "Crawls",
+            role_name=self.named("crawler"),
+            assumed_by=iam.ServicePrincipal("glue.amazonaws.com"),
+            description="Looks at the raw files of each dataset.",
+        )
+        raw = f"arn:{self.partition}:s3:::{names.bucket(self.settings, 'raw', self.account)}"
+        grant(role, ["s3:GetBucketLocation", "s3:ListBucket"], [raw])
+        grant(
+            role,
+            ["s3:GetObject"],
+            [f"{raw}/{dataset}/*" for dataset in DATASETS],
+            "Which files there will be is not known; of the datasets' folders alone.",
+        )
+        grant(role, ["kms:Decrypt"], [foundation.data_key.key_arn])
+        grant(
+            role,
+            [
+                "glue:BatchCreatePartition",
+                "glue:BatchGetPartition",
+                "glue:CreateTable",
+                "glue:GetDatabase",
+                "glue:GetTable",
+                "glue:GetTables",
+                "glue:UpdateTable",
+            ],
+            [
+                self.format_arn(service="glue", resource="catalog"),
+                self._arn("database", f"{self._prefix}{_RAW}"),
+                self._arn("table", f"{self._prefix}{_RAW}/*"),
+            ],
+            "Of its own database alone; it finds out which tables there are.",
+        )
+        log = self.format_arn(
+            service="logs", resource="log-group", resource_name="/aws-glue/crawlers*"
+        ).replace("log-group/", "log-group:")
+        grant(
+            role,
+            [
+                "logs:AssociateKmsKey",
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+            ],
+            [log],
+            "Glue names the streams of a crawl.",
+        )
+        crawler = glue.CfnCrawler(
+            self,
+            "Crawler",
+            name=self.named("raw-files"),
+            description="Looks at the raw zone, and at nothing else.",
+            role=role.role_arn,
+            crawler_security_configuration=foundation.glue_security,
+            database_name=f"{self._prefix}{_RAW}",
+            targets=glue.CfnCrawler.TargetsProperty(
+                s3_targets=[
+                    glue.CfnCrawler.S3TargetProperty(
+                        path=f"s3://{foundation.raw.bucket_name}/{dataset}/"
+                    )
+                    for dataset in DATASETS
+                ]
+            ),
+            schedule=glue.CfnCrawler.ScheduleProperty(schedule_expression=_CRAWLED_AT),
+            schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
+                update_behavior="LOG", delete_behavior="LOG"
+            ),
+        )
+        crawler.add_resource_dependency(database)
+        acknowledge_glue(crawler, "AwsSolutions-GL1")
+
+    def _analysts(self) -> iam.Role:
+        """Who asks Athena: every table of silver and gold, without what says who somebody is."""
+        role = iam.Role(
+            self,
+            "Analysts",
+            role_name=self.named("analysts"),
+            description="Queries by Athena; restricted columns stay hidden.",
+            assumed_by=iam.AccountRootPrincipal(),
+        )
+        workgroup = self.format_arn(
+            service="athena",
+            resource="workgroup",
+            resource_name=names.of(self.settings, "lakehouse"),
+        )
+        grant(
+            role,
+            [
+                "athena:GetQueryExecution",
+                "athena:GetQueryResults",
+                "athena:StartQueryExecution",
+                "athena:StopQueryExecution",
+            ],
+            [workgroup],
+        )
+        grant(
+            role,
+            ["lakeformation:GetDataAccess"],
+            ["*"],
+            "Lake Formation knows no resource for this action; its permissions name them.",
+        )
+        for name, table in queryable().items():
+            if table.layer in {"silver", "gold"}:
+                self._let_see(role, name, table)
+        return role
+
+    def _let_see(self, role: iam.Role, name: str, table: Table) -> None:
+        hidden = sorted(RESTRICTED & {column.name for column in table.columns})
+        database, entry = f"{self._prefix}{table.layer}", entry_name(name)
+        of = lakeformation.CfnPrincipalPermissions
+        permission = of(
+            self,
+            f"Sees-{name.replace('.', '-')}",
+            principal=of.DataLakePrincipalProperty(data_lake_principal_identifier=role.role_arn),
+            permissions=["SELECT"],
+            permissions_with_grant_option=[],
+            resource=of.ResourceProperty(
+                table_with_columns=of.TableWithColumnsResourceProperty(
+                    catalog_id=self.account,
+                    database_name=database,
+                    name=entry,
+                    column_wildcard=of.ColumnWildcardProperty(excluded_column_names=hidden),
+                )
+            ),
+        )
+        permission.add_resource_dependency(self.tables[name])
+
+    def _arn(self, resource: str, name: str) -> str:
+        return self.format_arn(service="glue", resource=resource, resource_name=name)
+
+
+def _camel(told: Any) -> Any:
+    """Glue's own words as CDK wants them: ``TableType`` as ``tableType``, values as they are."""
+    if isinstance(told, dict):
+        return {
+            key[:1].lower() + key[1:]: value if key == "Parameters" else _camel(value)
+            for key, value in told.items()
+        }
+    return [_camel(value) for value in told] if isinstance(told, list) else told

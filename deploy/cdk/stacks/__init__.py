@@ -1,1 +1,0 @@
-"""The stacks, by lifetime: what outlives what. Each takes what it needs from those before it."""

@@ -1,0 +1,251 @@
+"""Alarms with the contracts' thresholds, and two dashboards: the pipeline, and its operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as watch
+from aws_cdk import aws_cloudwatch_actions as actions
+from constructs import Construct
+
+from deploy.cdk import names
+from deploy.cdk.config import Environment
+from deploy.cdk.events import Events
+from deploy.cdk.foundation import Foundation
+from deploy.cdk.stack import Part
+from lakehouse_assets.messages import Topic
+from lakehouse_assets.tables import DATASETS, GOLD
+
+_HOUR, _DAY = cdk.Duration.hours(1), cdk.Duration.days(1)
+
+
+class Watch(Part):
+    """Who is told when, and what there is to look at.
+
+    Attributes:
+        alarms: by name.
+    """
+
+    def __init__(
+        self, scope: Construct, environment: Environment, foundation: Foundation, events: Events
+    ) -> None:
+        super().__init__(scope, environment, "watch", "Alarms and dashboards.")
+        self._events = events
+        self.alarms: dict[str, watch.Alarm] = {}
+        for dataset in DATASETS.values():
+            share = dataset.hold.share
+            for layer in ("bronze", "silver"):
+                self._alarm(
+                    f"error-rate-{layer}-{dataset.name}",
+                    self._of_table(f"{layer}.{dataset.name}", "ErrorRate", "Maximum"),
+                    above=share,
+                    why=f"More than {share:.0%} of the rows that a run read are held or rejected.",
+                    topic=Topic.DATA_QUALITY,
+                )
+            self._alarm(
+                f"quality-silver-{dataset.name}",
+                self._of_table(f"silver.{dataset.name}", "DataQualityScore", "Minimum"),
+                below=1 - share,
+                why=f"Less than {1 - share:.0%} of the rows read are good.",
+                topic=Topic.DATA_QUALITY,
+            )
+        for queue, seconds in ((events.dead_letters, 0), (events.hints, 3600)):
+            dead = queue is events.dead_letters
+            metric = (
+                queue.metric_approximate_number_of_messages_visible(period=_HOUR)
+                if dead
+                else queue.metric_approximate_age_of_oldest_message(period=_HOUR)
+            )
+            self._alarm(
+                "hints-not-taken" if dead else "sensor-is-still",
+                metric,
+                above=seconds,
+                why="Messages went unread."
+                if dead
+                else "A message waits for an hour: the sensor, or Dagster's daemon, is still.",
+                topic=Topic.FAILURE,
+            )
+        for zone in ("raw", "processed"):
+            self._alarm(
+                f"replication-behind-{zone}",
+                watch.Metric(
+                    namespace="AWS/S3",
+                    metric_name="ReplicationLatency",
+                    dimensions_map={
+                        "SourceBucket": names.bucket(environment, zone, self.account),
+                        "DestinationBucket": names.bucket(
+                            environment, zone, self.account, replica=True
+                        ),
+                        "RuleId": "all" if zone == "raw" else "ledger",
+                    },
+                    statistic="Maximum",
+                    period=_HOUR,
+                ),
+                above=3600,
+                why="The copy in the other region is an hour behind.",
+                topic=Topic.FAILURE,
+            )
+        self._pipeline()
+        self._operation(foundation)
+
+    def _of_table(self, table: str, name: str, statistic: str) -> watch.Metric:
+        dimensions = {"Table": table, "Environment": self.settings.name}
+        return watch.Metric(
+            namespace=names.METRICS,
+            metric_name=name,
+            dimensions_map=dimensions,
+            statistic=statistic,
+            period=_HOUR,
+            label=f"{table} {name}",
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: watch.Metric,
+        *,
+        why: str,
+        topic: Topic,
+        above: float | None = None,
+        below: float | None = None,
+    ) -> None:
+        of = watch.ComparisonOperator
+        threshold = above if above is not None else below
+        assert threshold is not None
+        alarm = watch.Alarm(
+            self,
+            f"Alarm-{name}",
+            alarm_name=self.named(name),
+            alarm_description=why,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=of.LESS_THAN_THRESHOLD
+            if above is None
+            else of.GREATER_THAN_THRESHOLD,
+            # No figure is no run, which the delay's message is for.
+            treat_missing_data=watch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._events.topics[str(topic)]))
+        self.alarms[name] = alarm
+
+    def _pipeline(self) -> None:
+        board = watch.Dashboard(
+            self,
+            "Pipeline",
+            dashboard_name=self.named("pipeline"),
+            default_interval=cdk.Duration.days(7),
+        )
+        tables = [t.id for d in DATASETS.values() for t in (d.bronze, d.silver)]
+        tables += [g.table.id for g in GOLD.values()]
+        for title, name, statistic, of in (
+            ("Rows processed", "RecordsProcessed", "Sum", tables),
+            ("Seconds of work", "ProcessingTime", "Maximum", tables),
+            (
+                "Share of faulty rows",
+                "ErrorRate",
+                "Maximum",
+                [t for t in tables if "gold" not in t],
+            ),
+            ("Data quality", "DataQualityScore", "Minimum", [t for t in tables if "silver" in t]),
+        ):
+            board.add_widgets(
+                watch.GraphWidget(
+                    title=title,
+                    width=12,
+                    left=[self._of_table(table, name, statistic) for table in of],
+                )
+            )
+        board.add_widgets(
+            watch.AlarmStatusWidget(title="Alarms", width=24, alarms=[*self.alarms.values()])
+        )
+
+    def _operation(self, foundation: Foundation) -> None:
+        """Deployments, security findings, backups, and what all of it keeps."""
+        board = watch.Dashboard(
+            self,
+            "Operation",
+            dashboard_name=self.named("operation"),
+            default_interval=cdk.Duration.days(30),
+        )
+        board.add_widgets(
+            self._graph(
+                "Deployments: tasks that run",
+                "ECS/ContainerInsights",
+                ["RunningTaskCount", "PendingTaskCount"],
+                {"ClusterName": names.of(self.settings, "dagster")},
+            ),
+            watch.LogQueryWidget(
+                title="Deployments: who changed stacks",
+                width=12,
+                log_group_names=[foundation.log_groups["trail"].log_group_name],
+                query_string=(
+                    "fields @timestamp, userIdentity.arn, eventName, requestParameters.stackName\n"
+                    "| filter eventSource = 'cloudformation.amazonaws.com' and readOnly = 0\n"
+                    "| sort @timestamp desc | limit 20"
+                ),
+            ),
+        )
+        board.add_widgets(
+            watch.LogQueryWidget(
+                title="Security: what was refused",
+                width=12,
+                log_group_names=[foundation.log_groups["trail"].log_group_name],
+                query_string=(
+                    "fields @timestamp, userIdentity.arn, eventSource, eventName, errorCode\n"
+                    "| filter errorCode like /AccessDenied|Unauthorized/\n"
+                    "| sort @timestamp desc | limit 20"
+                ),
+            ),
+            self._graph(
+                "Security: findings told",
+                "AWS/Events",
+                ["MatchedEvents", "FailedInvocations"],
+                {"RuleName": self.named("findings")},
+            ),
+        )
+        board.add_widgets(
+            self._graph(
+                "Backups",
+                "AWS/Backup",
+                ["NumberOfBackupJobsCompleted", "NumberOfBackupJobsFailed"],
+                {"BackupVaultName": self.named("backups")},
+            ),
+            watch.GraphWidget(
+                title="Bytes in the buckets",
+                width=12,
+                left=[
+                    watch.Metric(
+                        namespace="AWS/S3",
+                        metric_name="BucketSizeBytes",
+                        dimensions_map={
+                            "BucketName": names.bucket(self.settings, zone, self.account),
+                            "StorageType": "StandardStorage",
+                        },
+                        statistic="Average",
+                        period=_DAY,
+                        label=zone,
+                    )
+                    for zone in names.ZONES
+                ],
+            ),
+        )
+
+    def _graph(
+        self, title: str, namespace: str, metrics: Sequence[str], dimensions: dict[str, str]
+    ) -> watch.GraphWidget:
+        return watch.GraphWidget(
+            title=title,
+            width=12,
+            left=[
+                watch.Metric(
+                    namespace=namespace,
+                    metric_name=name,
+                    dimensions_map=dimensions,
+                    statistic="Sum",
+                    period=_DAY,
+                )
+                for name in metrics
+            ],
+        )

@@ -1,0 +1,371 @@
+"""What the templates say, exactly; what linters say of them; and what one column changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cfnlint.api import lint_file
+
+from deploy.cdk.config import ENVIRONMENTS
+from deploy.cdk.stack import WILDCARDS
+from lakehouse_assets.catalog import REGISTERED, table_input
+from lakehouse_assets.queries import named_queries
+from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
+from tests.deploy.templates import Templates, text
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+
+PROJECT = Path(__file__).parents[2]
+CHECKOV = PROJECT / ".venv-checkov" / "bin" / "checkov"
+LINT_ACCEPTED = {
+    "W3005": "CDK says twice what comes before what.",
+    "W6001": "What a release's smoke batch must know is told by one stack, whosever it is.",
+}
+CHECKOV_ACCEPTED = {
+    ("CKV_AWS_18", "AWS::S3::Bucket.AccessLogs"): "Its own access log would fill itself.",
+    ("CKV_AWS_18", "AWS::S3::Bucket.Accesslogs"): "The same, in the other region.",
+    ("CKV_AWS_18", "AWS::S3::Bucket.Records"): "The trail records who reads it.",
+    ("CKV_AWS_157", "AWS::RDS::DBInstance.Database"): "Of dev alone: what is lost is made anew.",
+    ("CKV_AWS_118", "AWS::RDS::DBInstance.Database"): "Its figures each minute suffice.",
+    ("CKV_AWS_161", "AWS::RDS::DBInstance.Database"): "Dagster knows passwords only.",
+}
+
+every = pytest.mark.parametrize("name", ENVIRONMENTS)
+
+
+@pytest.fixture
+def found(written: dict[str, Templates], name: str) -> Templates:
+    return written[name]
+
+
+# ------------------------------------------------------------------------------------- linters
+
+
+@every
+def test_every_finding_of_the_policy_check_is_mended_or_acknowledged(found: Templates) -> None:
+    report = json.loads((found.folder / "validation-report.json").read_text())
+    assert report["pluginReports"] == []  # what is not acknowledged fails the writing
+    acknowledged = sum("cdk_nag" in r.get("Metadata", {}) for *_, r in found.resources())
+    assert acknowledged
+    told = Counter(resource["Type"] for *_, resource in found.resources())
+    print(
+        f"\n{found.name}: {sum(told.values())} resources of {len(told)} types, policy check clean"
+    )
+
+
+@every
+def test_the_templates_are_valid(found: Templates) -> None:
+    """By cfn-lint's schemas of every property."""
+    problems = [
+        str(match)
+        for stack in found.stacks
+        for match in lint_file(stack.template)
+        if match.rule.id not in LINT_ACCEPTED
+    ]
+    assert problems == []
+
+
+@every
+def test_checkov_finds_nothing_but_what_is_accepted(found: Templates) -> None:
+    done = subprocess.run(
+        [CHECKOV, "--framework", "cloudformation", "--compact", "--quiet", "-o", "json",
+         *(part for stack in found.stacks for part in ("-f", str(stack.template)))],
+        capture_output=True, text=True, check=False, env={**os.environ, "LOG_LEVEL": "CRITICAL"},
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert told["summary"]["parsing_errors"] == 0
+    assert told["summary"]["passed"] > 400
+    failed = {
+        (f["check_id"], re.sub(r"[0-9A-F]{8}$", "", f["resource"]))
+        for f in told["results"]["failed_checks"]
+    }
+    assert failed - {*CHECKOV_ACCEPTED} == set()
+    print(f"\n{found.name}: checkov {told['summary']['passed']} passed, {len(failed)} accepted")
+
+
+@every
+def test_no_wildcard_without_a_reason(found: Templates) -> None:
+    """In a role's policy the reason is an acknowledgement; elsewhere it is metadata."""
+    for part, logical, resource in found.resources():
+        properties = resource.get("Properties", {})
+        document = properties.get("PolicyDocument") or properties.get("KeyPolicy") or {}
+        for statement in document.get("Statement", ()):
+            allowed = statement["Effect"] == "Allow"
+            if not allowed or not any("*" in text(a) for a in _listed(statement["Action"])):
+                continue
+            reasons = json.dumps(resource.get("Metadata", {}))
+            assert WILDCARDS in reasons or "IAM5" in reasons, (part, logical, statement)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# ---------------------------------------------------------------------------------- exact words
+
+
+@every
+def test_buckets(found: Templates) -> None:
+    """Encrypted by their key, private, versioned, logged, copied, and cleaned up as reckoned."""
+    settings = ENVIRONMENTS[found.name]
+    for zone, rules, copied in (
+        ("raw", {"old-versions", "cold"}, True),
+        ("processed", {"old-versions", "expire-stage", "expire-athena_queries"}, True),
+        ("deployment", {"old-versions", "expire-pipes"}, True),
+    ):
+        name = f"lakehouse-{found.name}-{zone}-<AWS::AccountId>"
+        bucket = found.named("foundation", "AWS::S3::Bucket", "BucketName")[name]
+        [encryption] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert encryption["BucketKeyEnabled"]
+        assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["LoggingConfiguration"]["LogFilePrefix"] == f"s3/{zone}/"
+        lifecycle = {r["Id"]: r for r in bucket["LifecycleConfiguration"]["Rules"]}
+        assert set(lifecycle) == rules
+        kept = lifecycle["old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        assert kept == settings.old_version_days >= 30
+        rules_of_copies = bucket["ReplicationConfiguration"]["Rules"]
+        assert copied
+        assert {r["Status"] for r in rules_of_copies} == {"Enabled"}
+        assert {r["DeleteMarkerReplication"]["Status"] for r in rules_of_copies} == {"Disabled"}
+        targets = {text(r["Destination"]["Bucket"]) for r in rules_of_copies}
+        replica = f"lakehouse-{found.name}-{zone}-replica-<AWS::AccountId>"
+        assert targets == {f"arn:<AWS::Partition>:s3:::{replica}"}
+        assert replica in found.named("replica", "AWS::S3::Bucket", "BucketName")
+    raw = found.named("foundation", "AWS::S3::Bucket", "BucketName")[
+        f"lakehouse-{found.name}-raw-<AWS::AccountId>"
+    ]
+    told = raw["NotificationConfiguration"]["EventBridgeConfiguration"]
+    assert told == {"EventBridgeEnabled": True}
+    assert all(k["EnableKeyRotation"] for k in found.all("foundation", "AWS::KMS::Key"))
+
+
+@every
+def test_jobs_are_as_large_as_their_contracts_say(found: Templates) -> None:
+    jobs = found.named("processing", "AWS::Glue::Job", "Name")
+    tables = [t for d in DATASETS.values() for t in (d.bronze, d.silver)]
+    tables += [g.table for g in GOLD.values()]
+    prefix = f"lakehouse-{found.name}-"
+    assert set(jobs) == {prefix + name.replace(".", "-") for name in table_ids()}
+    for table in tables:
+        job = jobs[prefix + table.id.replace(".", "-")]
+        assert job["GlueVersion"] == "6.0"
+        assert job["WorkerType"] == table.capacity.worker_type
+        assert job["NumberOfWorkers"] == table.capacity.workers
+        assert job["Timeout"] == table.capacity.timeout_minutes
+        assert (job["ExecutionProperty"], job["MaxRetries"]) == ({"MaxConcurrentRuns": 1}, 0)
+        assert job["SecurityConfiguration"] == f"lakehouse-{found.name}-glue"
+        assert len(job["Connections"]["Connections"]) == ENVIRONMENTS[found.name].zones
+
+
+@every
+def test_jobs_write_their_own_tables_only(found: Templates) -> None:
+    policies = [
+        (text(policy["Roles"][0]), policy["PolicyDocument"]["Statement"])
+        for policy in found.all("processing", "AWS::IAM::Policy")
+    ]
+    assert len(policies) == len(table_ids())
+    for role, statements in policies:
+        written = {
+            re.sub(r".*:::[^/]+/", "", text(resource))
+            for statement in statements
+            if "s3:DeleteObject" in _listed(statement["Action"])
+            for resource in _listed(statement["Resource"])
+        }
+        own = {key for key in written if key.split("/")[0] in {"bronze", "silver", "gold"}}
+        assert len(own) == 1, role
+        assert {"ledger/*", "receipts/*"} < written
+        asked = {a for s in statements for a in _listed(s["Action"])}
+        assert not {a for a in asked if a.endswith("*")}, role
+
+
+@every
+def test_the_catalog_is_the_contracts(found: Templates) -> None:
+    """What CloudFormation makes is what the product registers, but for its note of that."""
+    tables = {
+        (t["DatabaseName"], t["TableInput"]["Name"]): t["TableInput"]
+        for t in found.all("catalog", "AWS::Glue::Table")
+    }
+    assert len(tables) == len(queryable())
+    for name, table in queryable().items():
+        wanted = table_input(name, table, "s3://bucket/folder")
+        del wanted["Parameters"][REGISTERED]
+        mine = tables[f"lakehouse_{found.name}_{table.layer}", wanted["Name"]]
+        descriptor = mine["StorageDescriptor"]
+        place = text(descriptor["Location"])
+        assert place.endswith(f"/{table.layer}/{table.name}")
+        assert text(descriptor["SerdeInfo"]["Parameters"]["path"]) == place
+        descriptor = {**descriptor, "Location": "s3://bucket/folder"}
+        info = descriptor["SerdeInfo"]
+        descriptor["SerdeInfo"] = {
+            **info, "Parameters": {**info["Parameters"], "path": "s3://bucket/folder"}
+        }  # fmt: skip
+        assert {**mine, "StorageDescriptor": descriptor} == wanted
+    [crawler] = found.all("catalog", "AWS::Glue::Crawler")
+    assert crawler["DatabaseName"] == f"lakehouse_{found.name}_raw_files"
+    assert crawler["SchemaChangePolicy"] == {"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+
+
+@every
+def test_analysts_see_no_restricted_column(found: Templates) -> None:
+    sees = found.all("catalog", "AWS::LakeFormation::PrincipalPermissions")
+    tables = {n: t for n, t in queryable().items() if t.layer in {"silver", "gold"}}
+    assert len(sees) == len(tables)
+    for permission in sees:
+        of = permission["Resource"]["TableWithColumns"]
+        layer = of["DatabaseName"].rsplit("_", 1)[1]
+        columns = set(tables[f"{layer}.{of['Name']}"].names)
+        hidden = set(of["ColumnWildcard"].get("ExcludedColumnNames", ()))
+        assert hidden == columns & {"user_id"}
+        assert permission["Permissions"] == ["SELECT"]
+
+
+def test_every_column_type_is_one_of_sparks(
+    written: dict[str, Templates], spark: SparkSession
+) -> None:
+    kinds = {
+        column["Type"]
+        for table in written["prod"].all("catalog", "AWS::Glue::Table")
+        for column in [
+            *table["TableInput"]["StorageDescriptor"]["Columns"],
+            *table["TableInput"].get("PartitionKeys", ()),
+        ]
+    }
+    assert len(kinds) > 5
+    for kind in kinds:
+        [field] = spark.createDataFrame([], f"c {kind}").schema.fields
+        assert field.dataType.simpleString() == kind
+
+
+@every
+def test_alarms_have_the_contracts_thresholds(found: Templates) -> None:
+    alarms = found.named("watch", "AWS::CloudWatch::Alarm", "AlarmName")
+    for dataset in DATASETS.values():
+        share = dataset.hold.share
+        name = f"lakehouse-{found.name}-error-rate-silver-{dataset.name}"
+        assert alarms[name]["Threshold"] == share
+        assert {d["Name"]: d["Value"] for d in alarms[name]["Dimensions"]} == {
+            "Table": f"silver.{dataset.name}",
+            "Environment": found.name,
+        }
+        quality = alarms[f"lakehouse-{found.name}-quality-silver-{dataset.name}"]
+        assert quality["Threshold"] == pytest.approx(1 - share)
+        assert quality["ComparisonOperator"] == "LessThanThreshold"
+    assert all(alarm["AlarmActions"] for alarm in alarms.values())
+    boards = found.all("watch", "AWS::CloudWatch::Dashboard")
+    assert len(boards) == 2
+
+
+@every
+def test_athena_asks_what_the_product_asks(found: Templates) -> None:
+    queries = found.named("query", "AWS::Athena::NamedQuery", "Name")
+    assert {n: q["Description"] for n, q in queries.items()} == {
+        n: q.purpose for n, q in named_queries().items()
+    }
+    [workgroup] = found.all("query", "AWS::Athena::WorkGroup")
+    told = workgroup["WorkGroupConfiguration"]
+    assert told["EnforceWorkGroupConfiguration"]
+    assert text(told["ResultConfiguration"]["OutputLocation"]).endswith("/athena_queries/")
+    encryption = told["ResultConfiguration"]["EncryptionConfiguration"]
+    assert encryption["EncryptionOption"] == "SSE_KMS"
+
+
+@every
+def test_protection(found: Templates) -> None:
+    """A trail of every object, the account's guards, and a backup each day."""
+    [trail] = found.all("protection", "AWS::CloudTrail::Trail")
+    [selector] = trail["EventSelectors"]
+    zones = {"raw", "processed", "deployment"}
+    objects = {text(v).split(f"lakehouse-{found.name}-")[1] for v in
+               selector["DataResources"][0]["Values"]}  # fmt: skip
+    assert objects == {f"{zone}-<AWS::AccountId>/" for zone in zones}
+    assert trail["IsMultiRegionTrail"]
+    assert trail["EnableLogFileValidation"]
+    for guard in ("GuardDuty::Detector", "SecurityHub::Hub", "Config::ConfigurationRecorder"):
+        assert len(found.all("protection", f"AWS::{guard}")) == 1
+    [plan] = found.all("protection", "AWS::Backup::BackupPlan")
+    [rule] = plan["BackupPlan"]["BackupPlanRule"]
+    days = ENVIRONMENTS[found.name].backup_days
+    assert rule["Lifecycle"] == {"DeleteAfterDays": days}
+    assert rule["ScheduleExpression"] == "cron(0 5 * * ? *)"
+
+
+@every
+def test_nothing_leads_to_the_internet(found: Templates) -> None:
+    kinds = {resource["Type"] for *_, resource in found.resources()}
+    assert not kinds & {"AWS::EC2::InternetGateway", "AWS::EC2::NatGateway"}
+    for endpoint in found.all("network", "AWS::EC2::VPCEndpoint"):
+        for statement in endpoint["PolicyDocument"]["Statement"]:
+            ours = statement.get("Condition", {}).get("StringEquals", {})
+            layers = "starport-layer-bucket" in text(statement["Resource"])
+            assert ours == {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}} or layers
+
+
+# ------------------------------------------------------------------------------------ one column
+
+_WITH_A_COLUMN = """
+import dataclasses, sys
+from pathlib import Path
+import aws_cdk as cdk
+from deploy.cdk.app import CONTEXT
+from deploy.cdk.catalog import Catalog
+from deploy.cdk.config import ENVIRONMENTS
+from deploy.cdk.foundation import Foundation
+from lakehouse_assets.contract import Column
+from lakehouse_assets.tables import DATASETS
+
+if sys.argv[2] == "more":
+    before = DATASETS["products"]
+    column = Column(name="colour", type="STRING", description="Its colour.")
+    DATASETS["products"] = dataclasses.replace(before, columns=(*before.columns, column))
+app = cdk.App(outdir=sys.argv[1], context=CONTEXT)
+dev = ENVIRONMENTS["dev"]
+Catalog(app, dev, Foundation(app, dev))
+app.synth()
+"""
+
+
+def test_one_column_is_one_edit(tmp_path: Path) -> None:
+    """A column in one contract adds itself to its tables' entries, and changes nothing else."""
+    columns = {}
+    for which in ("as it is", "more"):
+        out = tmp_path / which
+        program = [sys.executable, "-O", "-c", _WITH_A_COLUMN, str(out), which]
+        done = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        template = json.loads((out / "lakehouse-dev-catalog.template.json").read_text())
+        columns[which] = {
+            f"{r['Properties']['DatabaseName']}.{r['Properties']['TableInput']['Name']}": [
+                (c["Name"], c["Type"], c.get("Comment"))
+                for c in r["Properties"]["TableInput"]["StorageDescriptor"].pop("Columns")
+            ]
+            for r in template["Resources"].values()
+            if r["Type"] == "AWS::Glue::Table"
+        }
+        columns[f"{which}, rest"] = template
+    assert columns["as it is, rest"] == columns["more, rest"]
+    more = {
+        name: [c for c in found if c not in columns["as it is"][name]]
+        for name, found in columns["more"].items()
+    }
+    new = ("colour", "string", "Its colour.")
+    layers = ("bronze", "rejected", "silver", "superseded")
+    changed = {name: added for name, added in more.items() if added}
+    assert {n: [c[:2] for c in added] for n, added in changed.items()} == {
+        f"lakehouse_dev_{layer}.products": [new[:2]] for layer in layers
+    }
+    assert changed["lakehouse_dev_silver.products"] == [new]
+    print("\none column in one contract:", *(f"+ {name}: {new[0]} {new[1]}" for name in changed),
+          sep="\n  ")  # fmt: skip
