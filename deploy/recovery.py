@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from boto3.s3.transfer import TransferConfig
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.cli.console import fail, say, tell
@@ -21,12 +22,10 @@ from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
 from lakehouse_assets.ledger import FACTS, Ledger
 from lakehouse_assets.plan import missing
 from lakehouse_assets.tables import queryable
-from resources.aws import clear_errors, client
+from resources.aws import CONNECTIONS, clear_errors, client
 from resources.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-
-_AT_ONCE = 16
 
 
 @app.command()
@@ -67,14 +66,15 @@ def copy(
     (bucket, prefix), (to, below) = _split(source), _split(target)
     with clear_errors(f"{source} to {target}"):
         s3 = client("s3")
+        alone = TransferConfig(use_threads=False)  # this thread is one of many already
         there = {key.removeprefix(below) for key in _keys(s3, to, below)}
         wanted = [k for k in _keys(s3, bucket, prefix) if k.removeprefix(prefix) not in there]
 
         def one(key: str) -> None:
             new = below + key.removeprefix(prefix)
-            s3.copy({"Bucket": bucket, "Key": key}, to, new, SourceClient=s3)
+            s3.copy({"Bucket": bucket, "Key": key}, to, new, SourceClient=s3, Config=alone)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(one, wanted))
     tell(f"{target}: {len(wanted)} objects copied, {len(there)} were there")
 
