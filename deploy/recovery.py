@@ -20,7 +20,7 @@ from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
 from lakehouse_assets.ledger import FACTS, Ledger
-from lakehouse_assets.plan import missing
+from lakehouse_assets.plan import anew, missing
 from lakehouse_assets.tables import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
 from resources.settings import Settings
@@ -133,13 +133,15 @@ def _tables() -> dict[str, Table]:
 
 
 def _known(lake: Lake) -> dict[str, int]:
-    """The newest version of each table that the ledger tells of."""
+    """The newest version of each table, as it stands now, that the ledger tells of."""
     if _missing(lake, FACTS):
         return {}
     known: dict[str, int] = {}
     for name, taken in Ledger(lake).state().absorbed.items():
+        others = anew(lake, taken.made)  # lost and made anew since: they count from 0 again
         for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
-            known[table] = max(version, known.get(table, -1))
+            if table not in others:
+                known[table] = max(version, known.get(table, -1))
     return known
 
 
