@@ -19,7 +19,7 @@ from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.ledger import FACTS, Ledger
+from lakehouse_assets.ledger import FACTS, Absorbed, Ledger
 from lakehouse_assets.plan import anew, missing
 from lakehouse_assets.tables import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
@@ -138,11 +138,18 @@ def _known(lake: Lake) -> dict[str, int]:
         return {}
     known: dict[str, int] = {}
     for name, taken in Ledger(lake).state().absorbed.items():
-        others = anew(lake, taken.made)  # lost and made anew since: they count from 0 again
         for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
-            if table not in others:
+            if not _other(lake, table, taken):
                 known[table] = max(version, known.get(table, -1))
     return known
+
+
+def _other(lake: Lake, table: str, taken: Absorbed) -> bool:
+    """Whether another table stands there now: lost and made anew, it counts from 0 again."""
+    try:
+        return bool(anew(lake, {table: taken.made.get(table)}))
+    except (DeltaError, OSError):
+        return True  # one whose log cannot be read is wrong whatever its version
 
 
 def _wrong(lake: Lake, table: Table, known: Mapping[str, int]) -> str | None:
