@@ -6,26 +6,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from boto3.s3.transfer import TransferConfig
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.ledger import FACTS, Ledger
+from lakehouse_assets.ledger import FACTS, Absorbed, Ledger
+from lakehouse_assets.plan import anew, missing
 from lakehouse_assets.tables import queryable
-from resources.aws import clear_errors, client
+from resources.aws import CONNECTIONS, clear_errors, client
 from resources.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-
-_AT_ONCE = 16
 
 
 @app.command()
@@ -43,11 +43,18 @@ def undelete(
             {"Key": marker["Key"], "VersionId": marker["VersionId"]}
             for page in pages
             for marker in page.get("DeleteMarkers", ())
-            if marker["IsLatest"] and marker["LastModified"] >= moment
+            # Not only the latest: what was deleted twice since has two.
+            if marker["LastModified"] >= moment
         ]
         for at in range(0, len(markers), 1000):
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": markers[at : at + 1000]})
-    tell(f"{place}: {len(markers)} objects are back")
+            some = {"Objects": markers[at : at + 1000], "Quiet": True}
+            # Refusals of single objects come in an answer that is no error.
+            for refused in s3.delete_objects(Bucket=bucket, Delete=some).get("Errors", ()):
+                fail(
+                    f"s3://{bucket}/{refused['Key']}: {refused['Code']}: {refused['Message']}; "
+                    "allow s3:DeleteObjectVersion on it, then again"
+                )
+    tell(f"{place}: {len({marker['Key'] for marker in markers})} objects are back")
 
 
 @app.command()
@@ -59,23 +66,27 @@ def copy(
     (bucket, prefix), (to, below) = _split(source), _split(target)
     with clear_errors(f"{source} to {target}"):
         s3 = client("s3")
+        alone = TransferConfig(use_threads=False)  # this thread is one of many already
         there = {key.removeprefix(below) for key in _keys(s3, to, below)}
         wanted = [k for k in _keys(s3, bucket, prefix) if k.removeprefix(prefix) not in there]
 
         def one(key: str) -> None:
             new = below + key.removeprefix(prefix)
-            s3.copy({"Bucket": bucket, "Key": key}, to, new, SourceClient=s3)
+            s3.copy({"Bucket": bucket, "Key": key}, to, new, SourceClient=s3, Config=alone)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(one, wanted))
     tell(f"{target}: {len(wanted)} objects copied, {len(there)} were there")
 
 
 @app.command()
 def check() -> None:
-    """Say which tables are not whole: their logs name files that are not there."""
+    """Say which tables are not whole, or older than the ledger knows them."""
     lake = Settings.load().lake()
-    broken = [(name, what) for name, table in _tables().items() if (what := _missing(lake, table))]
+    known = _known(lake)
+    broken = [
+        (name, what) for name, table in _tables().items() if (what := _wrong(lake, table, known))
+    ]
     for name, what in broken:
         say(f"{name}: {what}; python -m deploy.recovery heal, then lakehouse run")
     if broken:
@@ -85,28 +96,85 @@ def check() -> None:
 
 @app.command()
 def heal() -> None:
-    """Take away what is not whole, so that the next run makes it anew; nothing else is touched.
+    """Take away what is not whole or set back, so that the next run makes it anew; nothing else.
 
     The ledger is cut where it breaks off, and with it go the receipts. What it then knows nothing
     of comes back from the archive into the raw zone, and lands again.
     """
-    lake = Settings.load().lake()
+    for line in healed(Settings.load().lake()):
+        tell(line)
+
+
+def healed(lake: Lake) -> Iterator[str]:
+    """What `heal` does, a line for each thing done."""
+    if what := _missing(lake, FACTS):
+        at = _cut(lake)
+        lake.storage.delete(lake.path(RECEIPTS))
+        yield f"ledger.facts: {what}; cut after version {at}"
+        lake = lake.anew()
+    known = _known(lake)
     for name, table in _tables().items():
-        what = _missing(lake, table)
-        if what and table is FACTS:
-            at = _cut(lake)
-            lake.storage.delete(lake.path(RECEIPTS))
-            tell(f"{name}: {what}; cut after version {at}")
+        what = _wrong(lake, table, known)
+        if what and (kept := _only_here(lake, table)):
+            yield (
+                f"{name}: {what}; left alone, for the bytes of {len(kept)} files are nowhere else, "
+                f"such as {kept[0]}; copy them into the raw zone or its archive, then heal again"
+            )
         elif what:
             lake.storage.delete(lake.path(table))
-            tell(f"{name}: {what}; removed")
+            yield f"{name}: {what}; removed"
     for path in _unarchived(lake.anew()):
-        tell(f"{path}: back from the archive")
+        yield f"{path}: back from the archive"
 
 
 def _tables() -> dict[str, Table]:
     """The ledger first: the rest follows from it."""
     return {"ledger.facts": FACTS, "ledger.receipts": RECEIPTS, **queryable()}
+
+
+def _known(lake: Lake) -> dict[str, int]:
+    """The newest version of each table, as it stands now, that the ledger tells of."""
+    if _missing(lake, FACTS):
+        return {}
+    known: dict[str, int] = {}
+    for name, taken in Ledger(lake).state().absorbed.items():
+        for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
+            if not _other(lake, table, taken):
+                known[table] = max(version, known.get(table, -1))
+    return known
+
+
+def _other(lake: Lake, table: str, taken: Absorbed) -> bool:
+    """Whether another table stands there now: lost and made anew, it counts from 0 again."""
+    try:
+        return bool(anew(lake, {table: taken.made.get(table)}))
+    except (DeltaError, OSError):
+        return True  # one whose log cannot be read is wrong whatever its version
+
+
+def _wrong(lake: Lake, table: Table, known: Mapping[str, int]) -> str | None:
+    """Why a table must be made anew, in words; None where it is good."""
+    if what := _missing(lake, table):
+        return what
+    version = lake.version(table)
+    then = known.get(table.id, -1)
+    # Its next version would pass for the one that is gone, in which something else may stand.
+    back = version is not None and version < then
+    return f"set back to version {version}, the ledger knows {then}" if back else None
+
+
+def _only_here(lake: Lake, table: Table) -> list[FilePath]:
+    """The files in force whose rows no bytes could bring back into a bronze table."""
+    if table.layer != "bronze":
+        return []
+    return [
+        path
+        for path, past in sorted(Ledger(lake).state().paths.items())
+        if path.dataset == table.name
+        and missing(past, ())
+        and not lake.raw.find(str(path))
+        and not lake.bytes_of(path, past.in_force or "")
+    ]
 
 
 def _missing(lake: Lake, table: Table) -> str | None:

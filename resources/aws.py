@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from lakehouse_assets.errors import LakehouseError
+
+CONNECTIONS: Final = 64
+"""How many requests a client can have under way at once."""
 
 
 class AwsError(LakehouseError):
@@ -32,7 +35,7 @@ def _client(
     import boto3  # noqa: PLC0415 - half a second that only who is on AWS pays
     from botocore.config import Config  # noqa: PLC0415
 
-    retries = Config(retries={"mode": "standard"})
+    retries = Config(retries={"mode": "standard"}, max_pool_connections=CONNECTIONS)
     at_once = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2})
     config = retries if patient else at_once
     return boto3.session.Session().client(service, region_name=region, config=config)
