@@ -1,0 +1,32 @@
+"""Maintenance leaves every version readable that a run may still have to compare."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.contract import Column, Layer, Table
+from lakehouse_assets.lake import Lake
+from lakehouse_assets.maintain import maintain_table
+from resources.storage import LocalStorage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+COLUMN = Column(name="number", type="BIGINT", description="A number.")
+
+
+def test_versions_before_a_checkpoint_can_be_read(spark: SparkSession, tmp_path: Path) -> None:
+    storage = LocalStorage(str(tmp_path))
+    lake = Lake(storage, storage, date(2025, 1, 1), date(2025, 1, 1), frozenset())
+    table = Table(layer=Layer.SILVER, name="t", description="Some.", columns=(COLUMN,))
+    lake.create(table)
+    for version in range(3):
+        assert lake.append(table, [{"number": version}], on=version or -1)
+    _, (before, after) = maintain_table(lake, table, None)
+    assert (before, after) == (3, 4)
+    reader = spark.read.format("delta")
+    for version in (3, 2, 1, 0, 4):
+        rows = reader.option("versionAsOf", version).load(lake.uri(table))
+        assert rows.count() == min(version, 3)
