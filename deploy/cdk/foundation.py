@@ -126,18 +126,10 @@ class Foundation(Part):
 
     def _access_logs(self) -> s3.Bucket:
         """Where S3 and load balancers say who came. Log delivery knows no KMS key."""
-        bucket = s3.Bucket(
-            self,
+        bucket = self.bucket(
             "AccessLogs",
-            bucket_name=names.bucket(self.settings, "access-logs", self.account),
-            encryption=s3.BucketEncryption.S3_MANAGED,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            lifecycle_rules=[
+            names.bucket(self.settings, "access-logs", self.account),
+            [
                 _old_versions(self.settings.old_version_days),
                 _expire("", self.settings.audit_days),
             ],
@@ -157,22 +149,13 @@ class Foundation(Part):
         return bucket
 
     def _bucket(self, zone: str, lifecycle: Sequence[s3.LifecycleRule]) -> s3.Bucket:
-        return s3.Bucket(
-            self,
+        return self.bucket(
             zone.capitalize(),
-            bucket_name=names.bucket(self.settings, zone, self.account),
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=self.data_key,
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            server_access_logs_bucket=self.access_logs,
-            server_access_logs_prefix=f"s3/{zone}/",
-            lifecycle_rules=[_old_versions(self.settings.old_version_days), *lifecycle],
+            names.bucket(self.settings, zone, self.account),
+            [_old_versions(self.settings.old_version_days), *lifecycle],
+            self.data_key,
+            self.access_logs,
+            f"s3/{zone}/",
         )
 
     def _cold(self, prefix: str) -> s3.LifecycleRule:

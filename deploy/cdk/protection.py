@@ -53,26 +53,17 @@ class Protection(Part):
 
     def _records(self) -> s3.Bucket:
         """The bucket of the trail and of Config's snapshots."""
-        bucket = s3.Bucket(
-            self,
+        bucket = self.bucket(
             "Records",
-            bucket_name=names.bucket(self.settings, _TRAIL_BUCKET, self.account),
-            encryption=s3.BucketEncryption.KMS,
-            encryption_key=kms.Key.from_key_arn(self, "Key", self._foundation.logs_key.key_arn),
-            bucket_key_enabled=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            lifecycle_rules=[
+            names.bucket(self.settings, _TRAIL_BUCKET, self.account),
+            [
                 s3.LifecycleRule(
                     id="expire",
                     expiration=cdk.Duration.days(self.settings.audit_days),
                     noncurrent_version_expiration=cdk.Duration.days(30),
                 )
             ],
+            kms.Key.from_key_arn(self, "Key", self._foundation.logs_key.key_arn),
         )
         acknowledge(
             bucket,
@@ -306,28 +297,19 @@ class Replica(Part):
 
     def _bucket(self, zone: str, key: kms.Key | None, logs: s3.Bucket | None) -> s3.Bucket:
         """Log delivery knows no KMS key, so the bucket of access logs has none."""
-        bucket = s3.Bucket(
-            self,
+        bucket = self.bucket(
             zone.capitalize(),
-            bucket_name=names.bucket(self.settings, zone, self.account, replica=True),
-            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
-            encryption_key=key,
-            bucket_key_enabled=True if key else None,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            server_access_logs_bucket=logs,
-            server_access_logs_prefix=f"s3/{zone}/" if logs else None,
-            lifecycle_rules=[
+            names.bucket(self.settings, zone, self.account, replica=True),
+            [
                 s3.LifecycleRule(
                     id="old-versions",
                     noncurrent_version_expiration=cdk.Duration.days(self.settings.old_version_days),
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
                 )
             ],
+            key,
+            logs,
+            f"s3/{zone}/" if logs else None,
         )
         if logs is None:
             acknowledge(

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
 from deploy.cdk import names
@@ -43,6 +45,37 @@ class Part(cdk.Stack):
     def named(self, thing: str) -> str:
         """The name of a thing that is there once in the environment."""
         return names.of(self.settings, thing)
+
+    def bucket(
+        self,
+        logical: str,
+        name: str,
+        lifecycle: Sequence[s3.LifecycleRule],
+        key: kms.IKey | None = None,
+        logs: s3.IBucket | None = None,
+        logs_prefix: str | None = None,
+    ) -> s3.Bucket:
+        """A bucket as all of them are: private, versioned, by TLS only, and never deleted.
+
+        Encrypted by ``key``; by S3's own where there is none, for log delivery knows no other.
+        """
+        return s3.Bucket(
+            self,
+            logical,
+            bucket_name=name,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            bucket_key_enabled=True if key else None,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            server_access_logs_bucket=logs,
+            server_access_logs_prefix=logs_prefix,
+            lifecycle_rules=[*lifecycle],
+        )
 
     def output(self, name: str, value: str, about: str) -> None:
         """What people and workflows read from the deployed stack."""
