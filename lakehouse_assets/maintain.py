@@ -49,6 +49,18 @@ Rewrite = Callable[[Lake, Table, Partition, int], int]
 """Brings a partition's files to a size in bytes, in the contract's order; returns how many went."""
 
 
+def by_delta_rs(lake: Lake, table: Table, partition: Partition, target_bytes: int) -> int:
+    """Rewrite a partition's files in this process; see `Rewrite`."""
+    opened = lake.delta(table)
+    assert opened is not None  # maintained is what exists
+    options: dict[str, Any] = {"partition_filters": partition, "target_size": target_bytes}
+    if table.zorder_by:
+        told = opened.optimize.z_order(list(table.zorder_by), **options)
+    else:
+        told = opened.optimize.compact(**options)
+    return int(told["numFilesRemoved"])
+
+
 def maintain(
     lake: Lake, run_id: str, alone: Callable[[str], AbstractContextManager[None]]
 ) -> list[Maintained]:
@@ -69,7 +81,7 @@ def written_by(lake: Lake, job: str) -> list[Table]:
 
 
 def maintain_tables_of(
-    lake: Lake, job: str, run_id: str, rewrite: Rewrite | None = None
+    lake: Lake, job: str, run_id: str, rewrite: Rewrite = by_delta_rs
 ) -> list[Maintained]:
     """Maintain the tables that a table's job writes; nobody else may write them meanwhile."""
     ledger = Ledger(lake)
@@ -79,7 +91,7 @@ def maintain_tables_of(
         if state.rewinding:
             break
         last = state.maintained.get(table.id)
-        found, move = maintain_table(lake, table, last, rewrite=rewrite or by_delta_rs)
+        found, move = maintain_table(lake, table, last, rewrite=rewrite)
         _record(ledger, table, move, run_id)
         done.append(found)
     return done
@@ -122,18 +134,6 @@ def _record(ledger: Ledger, table: Table, move: tuple[int, int], run_id: str) ->
             yield Fact(Kind.MAINTAINED, detail=detail, run_id=run_id)
 
     ledger.decide(lambda state: list(facts(state)))
-
-
-def by_delta_rs(lake: Lake, table: Table, partition: Partition, target_bytes: int) -> int:
-    """Rewrite a partition's files in this process; see `Rewrite`."""
-    opened = lake.delta(table)
-    assert opened is not None  # maintained is what exists
-    options: dict[str, Any] = {"partition_filters": partition, "target_size": target_bytes}
-    if table.zorder_by:
-        told = opened.optimize.z_order(list(table.zorder_by), **options)
-    else:
-        told = opened.optimize.compact(**options)
-    return int(told["numFilesRemoved"])
 
 
 @dataclass(frozen=True)
