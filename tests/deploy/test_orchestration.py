@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import yaml
 from deploy.cdk.config import ENVIRONMENTS
 from lakehouse_assets.tables import table_ids
 from resources.settings import Settings
+from tests.deploy.templates import Templates
 
 PROJECT = Path(__file__).parents[2]
 GUARDED = {"dev": False, "staging": True, "prod": True}
@@ -22,20 +21,11 @@ pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]
 
 
 class Written:
-    """An environment's templates, as `make templates` writes them; it fails on a finding."""
+    """The two templates of an environment that are looked at here."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        # -O: CDK asks typeguard to check each argument, by rules that the newest one reads anew.
-        program = [sys.executable, "-O", "-m", "deploy.cdk.app", "--environment", name]
-        done = subprocess.run(
-            [*program, "--out", str(folder)], cwd=PROJECT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        self.dagster, self.access = (
-            json.loads((folder / name / f"lakehouse-{name}-{part}.template.json").read_text())
-            for part in ("orchestration", "access")
-        )
+    def __init__(self, templates: Templates) -> None:
+        self.name = templates.name
+        self.dagster, self.access = templates.part("orchestration"), templates.part("access")
 
     def all(self, kind: str, of: str = "dagster") -> list[dict[str, Any]]:
         """The properties of every resource of a type."""
@@ -64,9 +54,9 @@ class Written:
         return found
 
 
-@pytest.fixture(scope="module", params=sorted(GUARDED))
-def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return Written(request.param, tmp_path_factory.mktemp("templates"))
+@pytest.fixture(params=sorted(GUARDED))
+def written(request: pytest.FixtureRequest, written: dict[str, Templates]) -> Written:
+    return Written(written[request.param])
 
 
 def test_there_are_never_two_daemons(written: Written) -> None:
