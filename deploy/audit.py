@@ -36,7 +36,7 @@ def main(program: str) -> int:
     for lock in locks():
         sys.stdout.write(f"{lock.relative_to(PROJECT)}\n")
         sys.stdout.flush()
-        found |= subprocess.run(command(program, lock), check=False).returncode  # noqa: S603
+        found |= subprocess.run(command(program, lock), check=False).returncode  # noqa: S603 - programs of ours
     for name, reason in EXPLAINED.items():
         sys.stdout.write(f"{name} stays: {reason}\n")
     return int(found != 0)

@@ -287,10 +287,14 @@ class World:
                     self.events.append(event)
                     self._apply(event)
 
-    def _lose(self, table: Table) -> None:
-        self.lake.storage.delete(self.lake.path(table))
+    def reopen(self) -> None:
+        """Forget what was seen of the tables: somebody else has changed them."""
         self.lake = self.lake.anew()
         self.ledger = Ledger(self.lake)
+
+    def _lose(self, table: Table) -> None:
+        self.lake.storage.delete(self.lake.path(table))
+        self.reopen()
         self._gold = None
         self._points.clear()  # no run before this can be gone back to
 

@@ -8,6 +8,8 @@ from typing import Final
 from deploy.cdk.config import Environment
 
 PRODUCT: Final = "lakehouse"
+WILDCARDS: Final = "lakehouse:wildcards"
+"""Metadata of a resource whose policy has a ``*``: why."""
 METRICS: Final = "Lakehouse"
 """CloudWatch namespace of the figures of runs."""
 ZONES: Final = ("raw", "processed", "deployment")

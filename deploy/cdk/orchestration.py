@@ -262,7 +262,7 @@ class Orchestration(Part):
             linux_parameters=ecs.LinuxParameters(self, f"Linux-{part}", init_process_enabled=True),
         )
         container.add_mount_points(
-            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108
+            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - its own
         )
         port = {"webserver": WEB, "code": CODE}.get(part)
         if port:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -14,9 +14,6 @@ from constructs import Construct, IConstruct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
-
-WILDCARDS: Final = "lakehouse:wildcards"
-"""Metadata of a resource whose policy has a ``*``: why."""
 
 
 class Part(cdk.Stack):
@@ -102,7 +99,7 @@ def explain(of: Construct, reason: str) -> None:
     """Say why a policy at a resource has a ``*``; a test asks for it wherever there is one."""
     found = of.node.default_child or of
     assert isinstance(found, cdk.CfnResource)
-    found.add_metadata(WILDCARDS, reason)
+    found.add_metadata(names.WILDCARDS, reason)
 
 
 def grant(

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 from harness import World
-from oracle import COLUMNS, Land, Run, Withdraw
+from oracle import Land, Run, Withdraw
+from test_lost_tables import DAY, NEXT, ROWS, content
 
 from deploy.recovery import healed
-from lakehouse_assets.ledger import FACTS, Ledger
+from lakehouse_assets.ledger import FACTS
 from lakehouse_assets.tables import queryable
 
 pytestmark = pytest.mark.deploy
-
-DAY, NEXT = date(2025, 4, 1), date(2025, 4, 2)
-ROWS = {
-    "products": ["1,1,Toys,Kite", "2,1,Toys,Ball", "3,1,Toys,"],
-    "orders": ["1,1,7,2025-04-01T10:00:00,5.00", "2,2,8,2025-04-01T11:00:00,6.00"],
-    "order_items": [
-        "1,1,7,1,1,0,2025-04-01T10:00:00,1,5",
-        "2,2,8,1,2,0,2025-04-01T11:00:00,1,5",
-        "3,9,8,1,2,0,2025-04-01T11:00:00,1,5",
-    ],
-}
-
-
-def content(dataset: str, *rows: str) -> bytes:
-    columns = COLUMNS[dataset]
-    filled = [",".join([*row.split(","), *[""] * len(columns)][: len(columns)]) for row in rows]
-    return "\n".join([",".join(columns), *filled, ""]).encode()
 
 
 @pytest.fixture
@@ -58,12 +40,7 @@ def lose_newest(shop: World, name: str, part: str) -> None:
     }
     for path in lost[part]:
         shop.lake.storage.delete(path)
-    reopen(shop)
-
-
-def reopen(shop: World) -> None:
-    shop.lake = shop.lake.anew()
-    shop.ledger = Ledger(shop.lake)
+    shop.reopen()
 
 
 @pytest.mark.parametrize("part", ["entry", "entry, not its checksum", "data file"])
@@ -77,7 +54,7 @@ def test_what_is_half_there_is_made_whole(shop: World, name: str, part: str) -> 
     # The ledger itself knows no newer one (and has no checksums): what it lacks lands again.
     whole = name == "ledger.facts" and part != "data file"
     assert any(line.startswith(f"{name}: ") for line in told) != whole, told
-    reopen(shop)
+    shop.reopen()
     news = content("orders", "4,1,8,2025-04-01T13:00:00,9.00")
     shop.apply(Land("orders", NEXT, "news.csv", news), Run())
     shop.check()
