@@ -248,6 +248,10 @@ class Lake:
         found = self._open.get((self.uri(table), None)) or self.delta(table)
         return None if found is None else (found.version(), str(found.metadata().id))
 
+    def forget_checkpoint_hint(self, table: Table) -> None:
+        """Remove the file that names the log's last checkpoint: readers find it without that."""
+        self.storage.delete(f"{self.path(table)}/_delta_log/_last_checkpoint")
+
     def create(self, table: Table) -> int:
         """Make sure that the table exists, with exactly its contract's columns.
 

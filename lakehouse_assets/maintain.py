@@ -178,9 +178,6 @@ def maintain_table(
     removed = opened.vacuum(retention_hours=_KEPT_HOURS, dry_run=False)
     opened.create_checkpoint()
     opened.cleanup_metadata()
-    # Sail 0.7.2 cannot read a version older than the checkpoint that this names, as a run must that
-    # takes in what came before; every reader finds checkpoints without it.
-    lake.storage.delete(f"{lake.path(table)}/_delta_log/_last_checkpoint")
     after = lake.create(table)
     here = len(lake.files(table, after))
     return Maintained(table.id, len(files), here, rewritten, len(removed)), (before, after)

@@ -202,7 +202,7 @@ def table_reasons(
     """The derived tables that must absorb something, each with why."""
     asked = [
         *(
-            (d.silver.id, silver_inputs(lake, d, datasets), d.rules_digest)
+            (d.silver.id, silver_inputs(lake, state, d, datasets), d.rules_digest)
             for d in datasets.values()
         ),
         *((g.table.id, gold_inputs(lake, g, datasets), g.digest) for g in gold.values()),
@@ -317,11 +317,20 @@ def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> S
     return Source(Zone.RAW, str(path)) if at_path == digest else lake.bytes_of(path, digest)
 
 
-def silver_inputs(lake: Lake, dataset: Dataset, datasets: Mapping[str, Dataset]) -> dict[str, int]:
-    """The present versions of what a silver table is made of; -1 before the first."""
-    tables = [dataset.bronze]
-    tables += [datasets[c.references].silver for c in dataset.foreign_keys if c.references]
-    return {t.id: _version(lake.version(t)) for t in tables}
+def silver_inputs(
+    lake: Lake, state: State, dataset: Dataset, datasets: Mapping[str, Dataset]
+) -> dict[str, int]:
+    """The versions of what a silver table is made of, to be taken in now; -1 before the first.
+
+    Of bronze no more than the ledger tells of: its rows come before the facts about them.
+    """
+    bronze = dataset.bronze.id
+    told = state.absorbed[bronze].version if bronze in state.absorbed else 0
+    parents = [datasets[c.references].silver for c in dataset.foreign_keys if c.references]
+    return {
+        bronze: min(told, _version(lake.version(dataset.bronze))),
+        **{t.id: _version(lake.version(t)) for t in parents},
+    }
 
 
 def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dict[str, int]:

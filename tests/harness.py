@@ -18,7 +18,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -110,12 +110,14 @@ class Crashing:
     """A run that dies at its nth write (from 0) or at a named one; what happens next; it again.
 
     To the oracle it is one run after all of that. `then` must not be about bytes put or taken by
-    hand: what the run that died has read of them differs with where it died.
+    hand: what the run that died has read of them differs with where it died. Before that, another
+    run brings `others` up to date, tables behind bronze, as one that meets it would.
     """
 
     dates: frozenset[date] | None
     write: int | str
     then: tuple[oracle.Event, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def crash_at(write: int | str) -> Iterator[None]:
         if write in {count - 1, name}:
             raise CrashError(name)
 
-    commit, write = publish.commit, Lake.append
+    commit, append = publish.commit, Lake.append
 
     def dying_commit(work: Any, table: Any, *args: Any) -> None:
         die(table.id)
@@ -202,7 +204,7 @@ def crash_at(write: int | str) -> Iterator[None]:
         detail = json.loads(rows[-1].get("detail", "{}"))
         kind = rows[-1].get("kind", "receipts")
         die(f"{kind} {detail.get('table', '')}".strip())
-        return write(self, table, rows, on)
+        return append(self, table, rows, on)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "commit", dying_commit)
@@ -258,11 +260,17 @@ class World:
                     # With only some up to date, silver's tables may contradict each other.
                     self._run_tables(tables, dates, proven=False)
                     self._note_point()
-                case Crashing(dates, write, then):
+                case Crashing(dates, write, then, others):
                     self._gold = None
                     points = list(self._points)
-                    with suppress(CrashError), crash_at(write):
-                        self.run(dates)
+                    dead = False
+                    try:
+                        with crash_at(write):
+                            self.run(dates)
+                    except CrashError:
+                        dead = True
+                    assert dead or isinstance(write, int), f"no write is named {write!r}"
+                    self._run_tables(others, dates or [LAST], proven=False)
                     self._points = points  # to the oracle that run is not there
                     self.apply(*then, oracle.Run(dates))
                 case Repair(dataset, day, file, mended):

@@ -153,7 +153,12 @@ _RUNS = st.one_of(
     st.builds(
         SomeTables, _DAYS, st.lists(st.sampled_from(_DERIVED), unique=True, max_size=4).map(tuple)
     ),
-    st.builds(Crashing, st.one_of(st.none(), _DAYS), st.integers(0, 40)),
+    st.builds(
+        Crashing,
+        st.one_of(st.none(), _DAYS),
+        st.integers(0, 40),
+        others=st.lists(st.sampled_from(_DERIVED), unique=True, max_size=3).map(tuple),
+    ),
 )
 _BETWEEN = st.one_of(
     st.builds(Back, st.integers(0, 2)),
@@ -425,6 +430,15 @@ def test_what_a_dead_run_published_goes_when_its_file_does(lake: World, table: s
     """The table was written, the ledger does not say so, and then the file is withdrawn."""
     withdrawal = Withdraw(_LATE.dataset, _LATE.batch_date, _LATE.file)
     lake.apply(*_EARLY, _LATE, Crashing(None, f"absorbed {table}", (withdrawal,)))
+    lake.settle()
+
+
+def test_silver_takes_in_no_more_of_bronze_than_the_ledger_tells(lake: World) -> None:
+    """A file's rows are in bronze and nothing is known of them yet, when another run comes."""
+    path = ("products", D1, "p.csv")
+    first, second = (_text("products", f"1,1,Toys,{n}") for n in ("Kite", "Ball"))
+    dies = Crashing(None, "absorbed bronze.products", others=("silver.products",))
+    lake.apply(Land(*path, first), Run(), Land(*path, second), dies)
     lake.settle()
 
 

@@ -36,7 +36,7 @@ def run(
     state = ledger.followed()
     for table in (dataset.bronze, dataset.silver, dataset.rejected, dataset.superseded):
         lake.create(table)
-    inputs = silver_inputs(lake, dataset, DATASETS)
+    inputs = silver_inputs(lake, state, dataset, DATASETS)
     result = Result(dataset.silver.id)
     reason = table_reason(lake, state, dataset.silver.id, inputs, dataset.rules_digest)
     if replay:
