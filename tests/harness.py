@@ -232,6 +232,7 @@ class World:
         self.lake = Lake(raw, processed, FIRST, LAST, frozenset(DATASETS))
         self.ledger = Ledger(self.lake)
         self.results: list[job.Result] = []
+        self.deaths = 0  # runs that a crash has ended
         self._original = dict(DATASETS)
         self._gold: dict[str, dict[object, oracle.Record]] | None = None  # what gold is known to be
         self._points: list[tuple[int, str]] = []  # index of a Run, and the run recorded by then
@@ -263,13 +264,14 @@ class World:
                 case Crashing(dates, write, then, others):
                     self._gold = None
                     points = list(self._points)
-                    dead = False
+                    deaths = self.deaths
                     try:
                         with crash_at(write):
                             self.run(dates)
                     except CrashError:
-                        dead = True
-                    assert dead or isinstance(write, int), f"no write is named {write!r}"
+                        self.deaths += 1
+                    died = self.deaths > deaths
+                    assert died or isinstance(write, int), f"no write is named {write!r}"
                     self._run_tables(others, dates or [LAST], proven=False)
                     self._points = points  # to the oracle that run is not there
                     self.apply(*then, oracle.Run(dates))

@@ -231,8 +231,11 @@ def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int)
     check()
 
 
-def play(spark: SparkSession, history: Sequence[Step]) -> None:
-    """Let a history happen in an empty lake; compare after each run of all tables."""
+def play(spark: SparkSession, history: Sequence[Step]) -> int:
+    """Let a history happen in an empty lake; compare after each run of all tables.
+
+    Returns how many runs died.
+    """
     with tempfile.TemporaryDirectory() as folder, World(Path(folder), spark, NORMAL) as world:
         whole = True  # not while a run of some tables only has left others behind
         for step in history:
@@ -246,6 +249,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
             world.apply(Resume())
         world.settle()
         world.run_again()
+        return world.deaths
 
 
 # ------------------------------------------------------------------------------- generated shops

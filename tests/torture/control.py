@@ -74,6 +74,12 @@ MUTANTS = (
         'content = rows.where(where or "true")',
     ),
     Mutant(
+        "silver takes in no more of bronze than the ledger tells of",
+        "lakehouse_assets/plan.py",
+        "bronze: min(told, _version(lake.version(dataset.bronze))),",
+        "bronze: _version(lake.version(dataset.bronze)),",
+    ),
+    Mutant(
         "version order: batch date before file name",
         "lakehouse_assets/resolve.py",
         'VERSION_ORDER = ("_batch_date", "_file", "_sheet_no", "_row")',

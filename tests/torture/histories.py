@@ -54,7 +54,8 @@ def main() -> None:
                     future.cancel()
                 break
     _print(counts, len(faults), time.perf_counter() - started)
-    sys.exit(bool(faults) or counts["history"] < options.count)
+    dead = counts["Crashing"] == 0 or counts["Crashing, and died"] > 0
+    sys.exit(bool(faults) or counts["history"] < options.count or not dead)
 
 
 def explore(number: int, examples: int) -> tuple[Counter[str], str]:
@@ -77,8 +78,9 @@ def explore(number: int, examples: int) -> tuple[Counter[str], str]:
         phases=[Phase.generate],
     )
     def check(history: list[histories.Step]) -> None:
-        histories.play(spark, history)
+        deaths = histories.play(spark, history)
         counts.update(["history", *(type(step).__name__ for step in history)])
+        counts["Crashing, and died"] += deaths
 
     try:
         check()
