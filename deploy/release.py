@@ -198,7 +198,8 @@ def _template(stack: Stack, release: Release) -> dict[str, str]:
         return {"TemplateBody": body}
     bucket = release.told["DeploymentBucket"]
     key = f"{PLACE}/{release.name}/templates/{stack.template.name}"
-    return {"TemplateURL": f"https://{bucket}.s3.{release.stacks[0].region}.amazonaws.com/{key}"}
+    region = boto3.client("s3").meta.region_name  # the bucket's; the stack's may be another
+    return {"TemplateURL": f"https://s3.{region}.amazonaws.com/{bucket}/{key}"}
 
 
 def _parameters(stack: Stack, release: Release) -> list[dict[str, str]]:
@@ -292,12 +293,12 @@ def fetched(bucket: str, name: str, folder: Path) -> Release:
 # --------------------------------------------------------------------------------- the smoke batch
 
 
-def smoke(outputs: Mapping[str, str], region: str) -> None:
+def smoke(outputs: Mapping[str, str]) -> None:
     """Send a smoke batch through, from a task of the deployed image with a run's own rights.
 
     Raises ReleaseError where it does not come through. Who deploys needs no right on the data.
     """
-    ecs = boto3.client("ecs", region_name=region)
+    ecs = boto3.client("ecs")
     placed = {
         "subnets": outputs["TaskSubnets"].split(","),
         "securityGroups": outputs["TaskSecurityGroups"].split(","),
@@ -340,7 +341,7 @@ def deploy(release: Release) -> None:
     bucket = release.told["DeploymentBucket"]
     before = validated(bucket)
     try:
-        smoke(apply(release), release.stacks[0].region)
+        smoke(apply(release))
     except ReleaseError as error:
         raise ReleaseError(f"{release.name}: {error}; {_back(bucket, before)}") from error
     key = f"{PLACE}/validated"
@@ -356,7 +357,7 @@ def _back(bucket: str, before: str | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             earlier = fetched(bucket, before, Path(folder))
-            smoke(apply(earlier), earlier.stacks[0].region)
+            smoke(apply(earlier))
         except ReleaseError as error:
             return f"going back to {before} failed as well: {error}"
     return f"{before} is at work again"

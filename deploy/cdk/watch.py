@@ -97,7 +97,6 @@ class Watch(Part):
             dimensions_map=dimensions,
             statistic=statistic,
             period=_HOUR,
-            label=f"{table} {name}",
         )
 
     def _alarm(
@@ -154,7 +153,10 @@ class Watch(Part):
                 watch.GraphWidget(
                     title=title,
                     width=12,
-                    left=[self._of_table(table, name, statistic) for table in of],
+                    left=[
+                        self._of_table(table, name, statistic).with_(label=f"{table} {name}")
+                        for table in of
+                    ],
                 )
             )
         board.add_widgets(

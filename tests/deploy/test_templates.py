@@ -257,10 +257,9 @@ def test_alarms_have_the_contracts_thresholds(found: Templates) -> None:
         share = dataset.hold.share
         name = f"lakehouse-{found.name}-error-rate-silver-{dataset.name}"
         assert alarms[name]["Threshold"] == share
-        [query] = alarms[name]["Metrics"]
-        metric = query["MetricStat"]["Metric"]
-        assert (metric["Namespace"], metric["MetricName"]) == ("Lakehouse", "ErrorRate")
-        assert {d["Name"]: d["Value"] for d in metric["Dimensions"]} == {
+        alarm = alarms[name]
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("Lakehouse", "ErrorRate")
+        assert {d["Name"]: d["Value"] for d in alarm["Dimensions"]} == {
             "Table": f"silver.{dataset.name}",
             "Environment": found.name,
         }
