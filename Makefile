@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-long test-athena test-deploy templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
+.PHONY: help install demo ui test coverage test-slow test-long test-athena test-deploy templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: install  ## Run every test but the long ones
 coverage: install  ## Run the same tests and show which lines none of them reaches
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
+test-slow: install  ## Compare Spark, and Glue's jobs, with the embedded engine (needs Java 17)
+	@$(BIN)/python -m pytest -n 2 -m slow
+
 test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
 	@$(BIN)/python -m pytest -m long
 
@@ -55,7 +58,7 @@ $(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
 	@touch $@
 
 test-deploy: $(VENV)/.installed-deploy .venv-checkov/.installed .venv-ministack/.installed  ## Check the infrastructure, and deploy it to an AWS on this machine (needs Node 20)
-	@$(BIN)/python -m pytest -m deploy tests/deploy
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m deploy tests/deploy
 
 templates: $(VENV)/.installed-deploy  ## Write the CloudFormation templates of every environment to build/templates (needs Node 20)
 	@$(BIN)/python -O -m deploy.cdk.app

@@ -89,19 +89,17 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
         for d in DATASETS.values()
         if d.name in inputs(table)
     }
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for column in table.columns:
-        try:
-            node = lineage(column.name, table.sql, schema=schema, dialect="spark")
-        except SqlglotError as error:
-            raise ValueError(
-                f"{table.table.id}: {error}; the columns are those of "
-                f"{', '.join(f'silver.{n}' for n in schema)}"
-            ) from None
-        # What counts rows names none of their columns: it comes from which rows there are.
-        keys = tuple((name, DATASETS[name].key) for name in schema)
-        found[column.name] = tuple(sorted(_leaves(node))) or keys
-    return found
+    try:
+        nodes = lineage(None, table.sql, schema=schema, dialect="spark")
+    except SqlglotError as error:
+        raise ValueError(
+            f"{table.table.id}: {error}; the columns are those of "
+            f"{', '.join(f'silver.{n}' for n in schema)}"
+        ) from None
+    # What counts rows names none of their columns: it comes from which rows there are.
+    keys = tuple((name, DATASETS[name].key) for name in schema)
+    # sqlglot writes names small, as Spark compares them.
+    return {name: tuple(sorted(_leaves(nodes[name.lower()]))) or keys for name in wanted}
 
 
 def names(expression: str) -> tuple[str, ...]:

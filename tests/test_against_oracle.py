@@ -146,6 +146,12 @@ _LOSABLE = _DERIVED + [
 ]
 _DAYS = st.frozensets(st.sampled_from(DATES), min_size=1)
 _SEEDS = st.integers(0, 2**32)
+_CRASHES = st.builds(
+    Crashing,
+    st.one_of(st.none(), _DAYS),
+    st.one_of(st.integers(0, 8), st.integers(0, 40)),  # a small run has few writes
+    others=st.lists(st.sampled_from(_DERIVED), unique=True, max_size=3).map(tuple),
+)
 _RUNS = st.one_of(
     st.just(Run()),
     st.just(Run()),
@@ -153,12 +159,8 @@ _RUNS = st.one_of(
     st.builds(
         SomeTables, _DAYS, st.lists(st.sampled_from(_DERIVED), unique=True, max_size=4).map(tuple)
     ),
-    st.builds(
-        Crashing,
-        st.one_of(st.none(), _DAYS),
-        st.integers(0, 40),
-        others=st.lists(st.sampled_from(_DERIVED), unique=True, max_size=3).map(tuple),
-    ),
+    _CRASHES,
+    _CRASHES,
 )
 _BETWEEN = st.one_of(
     st.builds(Back, st.integers(0, 2)),

@@ -128,6 +128,7 @@ def test_every_text_means_the_same(spark: SparkSession, tmp_path: Path) -> None:
         assert mine == other, text
 
 
+@pytest.mark.slow
 def test_a_messy_shop_ends_the_same(tmp_path: Path) -> None:
     """The sample, with late rows, corrections, orphans, broken lines and repairs: equal tables."""
     sample = PROJECT / "data" / "sample"
@@ -210,6 +211,7 @@ Path(sys.argv[2]).write_text(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_maintenance_by_spark_does_what_delta_rs_does(tmp_path: Path) -> None:
     """Files per partition and rows, after small files were brought together, ordered or not."""
     told = tmp_path / "told.json"

@@ -110,6 +110,7 @@ def both(
     return told
 
 
+@pytest.mark.slow
 def test_a_dataset_comes_out_the_same(
     glue: LocalGlue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,12 @@ def job(*body: str) -> str:
     return JOB.format(body="\n".join(body))
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster waits ten seconds for words of a job that did not close; here they come at once."""
+    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 1)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a run of the one asset here.

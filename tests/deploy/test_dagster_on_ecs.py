@@ -34,7 +34,7 @@ PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy" / "dagster"
 SAMPLE = PROJECT / "data" / "sample"
 
-pytestmark = [needs_postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, needs_postgres, pytest.mark.timeout(600)]
 
 
 class Platform:

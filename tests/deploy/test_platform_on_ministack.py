@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -288,3 +290,28 @@ def test_the_same_release_changes_nothing(
     told = capsys.readouterr().out.splitlines()
     assert told
     assert all(line.endswith(": nothing changes") for line in told), told
+
+
+# ----------------------------------------------------------------------------------- the page
+
+
+def test_the_page_says_how_far_each_type_was_tried(written: dict[str, Templates]) -> None:
+    """Every type of every environment, with how many prod has, and what was done with it."""
+    here = Path(__file__)
+    exact = "".join(
+        here.with_name(name).read_text() for name in ("test_templates.py", "test_orchestration.py")
+    )
+    prod = Counter(resource["Type"] for *_, resource in written["prod"].resources())
+    for templates in written.values():
+        assert {resource["Type"] for *_, resource in templates.resources()} <= set(prod)
+    wanted = {
+        kind.removeprefix("AWS::"): (
+            str(count),
+            "yes" if f'"{kind}"' in exact else "",
+            "" if kind in UNKNOWN else "yes",
+        )
+        for kind, count in prod.items()
+    }
+    page = (here.parents[2] / "docs" / "deployment.md").read_text()
+    rows = re.findall(r"^\| `(\w+::\w+)` \| (\d+) \| (\w*) ?\| (\w*) ?\|$", page, re.MULTILINE)
+    assert {kind: tuple(told) for kind, *told in rows} == wanted

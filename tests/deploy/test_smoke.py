@@ -20,7 +20,7 @@ from tests.torture._store import BUCKET, Store
 
 PROJECT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.aws, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.deploy, pytest.mark.aws, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

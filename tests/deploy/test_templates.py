@@ -296,8 +296,21 @@ def test_protection(found: Templates) -> None:
     assert objects == {f"{zone}-<AWS::AccountId>/" for zone in zones}
     assert trail["IsMultiRegionTrail"]
     assert trail["EnableLogFileValidation"]
-    for guard in ("GuardDuty::Detector", "SecurityHub::Hub", "Config::ConfigurationRecorder"):
-        assert len(found.all("protection", f"AWS::{guard}")) == 1
+    for guard in (
+        "AWS::GuardDuty::Detector",
+        "AWS::SecurityHub::Hub",
+        "AWS::Config::ConfigurationRecorder",
+        "AWS::Config::DeliveryChannel",
+    ):
+        assert len(found.all("protection", guard)) == 1
+    [vault] = found.all("protection", "AWS::Backup::BackupVault")
+    assert "key" in text(vault["EncryptionKeyArn"]).lower()
+    [denied] = vault["AccessPolicy"]["Statement"]
+    assert denied["Effect"] == "Deny"
+    assert "backup:DeleteRecoveryPoint" in denied["Action"]
+    [selection] = found.all("protection", "AWS::Backup::BackupSelection")
+    kept = {text(it) for it in selection["BackupSelection"]["Resources"]}
+    assert len(kept) == 3  # the database, and the two buckets that nothing else brings back
     [plan] = found.all("protection", "AWS::Backup::BackupPlan")
     [rule] = plan["BackupPlan"]["BackupPlanRule"]
     days = ENVIRONMENTS[found.name].backup_days
@@ -314,6 +327,67 @@ def test_nothing_leads_to_the_internet(found: Templates) -> None:
             ours = statement.get("Condition", {}).get("StringEquals", {})
             layers = "starport-layer-bucket" in text(statement["Resource"])
             assert ours == {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}} or layers
+
+    for rule in found.all("network", "AWS::EC2::SecurityGroupIngress"):
+        assert "SourceSecurityGroupId" in rule
+    for rule in found.all("network", "AWS::EC2::SecurityGroupEgress"):
+        assert "DestinationSecurityGroupId" in rule or "DestinationPrefixListId" in rule
+    subnets = found.all("network", "AWS::EC2::Subnet")
+    assert len(subnets) == ENVIRONMENTS[found.name].zones
+    assert not any(subnet["MapPublicIpOnLaunch"] for subnet in subnets)
+    [flows] = found.all("network", "AWS::EC2::FlowLog")
+    assert (flows["ResourceType"], flows["TrafficType"]) == ("VPC", "ALL")
+
+
+@every
+def test_messages_are_encrypted_and_none_is_lost(found: Templates) -> None:
+    """What the queue cannot deliver is kept, and everybody who is to know is told."""
+    queues = found.named("events", "AWS::SQS::Queue", "QueueName")
+    dead = queues.pop(f"lakehouse-{found.name}-hints-dead-letters")
+    assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600
+    [hints] = queues.values()
+    assert "deadLetterTargetArn" in hints["RedrivePolicy"]
+    topics = found.named("events", "AWS::SNS::Topic", "TopicName")
+    assert {name.removeprefix(f"lakehouse-{found.name}-") for name in topics} == {
+        "success", "failure", "data-quality", "delay"
+    }  # fmt: skip
+    assert all(it["KmsMasterKeyId"] for it in (dead, hints, *topics.values()))
+    people = found.all("events", "AWS::SNS::Subscription")
+    assert {it["Endpoint"] for it in people} == set(ENVIRONMENTS[found.name].people)
+    assert len(people) == len(topics) * len(ENVIRONMENTS[found.name].people)
+    [landed] = [
+        rule
+        for rule in found.all("events", "AWS::Events::Rule")
+        if rule["EventPattern"]["source"] == ["aws.s3"]
+    ]
+    keys = landed["EventPattern"]["detail"]["object"]["key"]
+    assert {it["prefix"] for it in keys} == {f"{dataset}/" for dataset in DATASETS}
+    [target] = landed["Targets"]
+    assert target["DeadLetterConfig"]
+
+
+@every
+def test_nothing_is_written_in_the_clear(found: Templates) -> None:
+    """Logs, what jobs write, images; and no bucket answers without TLS."""
+    for part in ("foundation", "replica"):
+        policies = found.all(part, "AWS::S3::BucketPolicy")
+        assert len(policies) == len(found.all(part, "AWS::S3::Bucket"))
+        for policy in policies:
+            conditions = [it.get("Condition") for it in policy["PolicyDocument"]["Statement"]]
+            assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+    days = ENVIRONMENTS[found.name].log_days
+    for group in found.all("foundation", "AWS::Logs::LogGroup"):
+        assert group["KmsKeyId"]
+        assert group["RetentionInDays"] == days
+    [glue] = found.all("foundation", "AWS::Glue::SecurityConfiguration")
+    told = glue["EncryptionConfiguration"]
+    assert told["CloudWatchEncryption"]["CloudWatchEncryptionMode"] == "SSE-KMS"
+    assert told["JobBookmarksEncryption"]["JobBookmarksEncryptionMode"] == "CSE-KMS"
+    assert [it["S3EncryptionMode"] for it in told["S3Encryptions"]] == ["SSE-KMS"]
+    [images] = found.all("registry", "AWS::ECR::Repository")
+    assert images["ImageTagMutability"] == "IMMUTABLE"
+    assert images["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    assert images["EncryptionConfiguration"]["EncryptionType"] == "KMS"
 
 
 # ------------------------------------------------------------------------------------ one column
