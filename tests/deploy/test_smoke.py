@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +88,22 @@ def test_what_is_not_all_there_is_not_enough(
     monkeypatch.setattr(Batch, "ask", lambda self, settings: [(1, 0, Batch.expected)])
     with pytest.raises(SmokeError, match=r"says \[\(1, 0"):
         smoke(settings, Batch(18, datetime.now(UTC).date()), seconds=0.1, pause=0.1)
+
+
+def test_the_views_are_made_once_the_tables_are_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(19, datetime.now(UTC).date())
+    asked: list[str] = []
+
+    class Engine:
+        def answer_named(self, _: object) -> tuple[list[str], list[Any]]:
+            asked.append("answer")
+            return [], batch.expected if "views" not in asked else []
+
+        def create_views(self) -> None:
+            asked.append("views")
+
+    monkeypatch.setattr("deploy.smoke.query_engine", lambda _: Engine())
+    smoke(settings, batch, seconds=1, pause=0.1)
+    assert asked == ["answer", "views", "answer"]
