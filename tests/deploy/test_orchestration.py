@@ -55,12 +55,12 @@ class Written:
 
 
 @pytest.fixture(params=sorted(GUARDED))
-def written(request: pytest.FixtureRequest, written: dict[str, Templates]) -> Written:
+def stack(request: pytest.FixtureRequest, written: dict[str, Templates]) -> Written:
     return Written(written[request.param])
 
 
-def test_there_are_never_two_daemons(written: Written) -> None:
-    services = {s["ServiceName"]: s for s in written.all("AWS::ECS::Service")}
+def test_there_are_never_two_daemons(stack: Written) -> None:
+    services = {s["ServiceName"]: s for s in stack.all("AWS::ECS::Service")}
     assert set(services) == {"code", "daemon", "webserver"}
     daemon = services["daemon"]
     assert daemon["DesiredCount"] == 1
@@ -74,14 +74,14 @@ def test_there_are_never_two_daemons(written: Written) -> None:
         assert network["AssignPublicIp"] == "DISABLED"
         breaker = service["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
         assert breaker == {"Enable": True, "Rollback": True}
-    assert services["webserver"]["DesiredCount"] == (2 if GUARDED[written.name] else 1)
+    assert services["webserver"]["DesiredCount"] == (2 if GUARDED[stack.name] else 1)
 
 
 @pytest.mark.parametrize("part", ["webserver", "daemon", "code", "run"])
 def test_a_task_is_of_the_release_and_writes_nowhere_but_its_volume(
-    written: Written, part: str
+    stack: Written, part: str
 ) -> None:
-    [container] = written.task(part)["ContainerDefinitions"]
+    [container] = stack.task(part)["ContainerDefinitions"]
     assert container["ReadonlyRootFilesystem"] is True
     assert container["User"] == "10001"
     assert [m["ContainerPath"] for m in container["MountPoints"]] == ["/tmp"]
@@ -93,10 +93,10 @@ def test_a_task_is_of_the_release_and_writes_nowhere_but_its_volume(
     assert container["LogConfiguration"]["LogDriver"] == "awslogs"
 
 
-def test_every_setting_is_one(written: Written) -> None:
+def test_every_setting_is_one(stack: Written) -> None:
     """A misspelt variable would be passed over, and its default taken."""
     variables = {
-        e["Name"]: e["Value"] for e in written.task("run")["ContainerDefinitions"][0]["Environment"]
+        e["Name"]: e["Value"] for e in stack.task("run")["ContainerDefinitions"][0]["Environment"]
     }
     mine = {name for name in variables if name.startswith("LAKEHOUSE_")}
     known = {f"LAKEHOUSE_{name.upper()}" for name in Settings.model_fields}
@@ -105,13 +105,13 @@ def test_every_setting_is_one(written: Written) -> None:
     # Each value is one that the product takes; what only AWS knows is in the place of a name.
     plain = {n.removeprefix("LAKEHOUSE_").lower(): v for n, v in variables.items() if n in mine}
     topics = plain.pop("sns_topics")
-    assert f"lakehouse-{written.name}" in json.dumps(topics)
+    assert f"lakehouse-{stack.name}" in json.dumps(topics)
     made = Settings(**{n: v if isinstance(v, str) else "x" for n, v in plain.items()})
     assert made.runner == "glue"
     assert made.archive is True
 
 
-def test_what_the_instance_asks_for_is_there(written: Written) -> None:
+def test_what_the_instance_asks_for_is_there(stack: Written) -> None:
     """Each variable of dagster.yaml and workspace.yaml is in every task."""
 
     def asked(value: Any) -> set[str]:
@@ -128,80 +128,78 @@ def test_what_the_instance_asks_for_is_there(written: Written) -> None:
     for name in ("dagster.yaml", "workspace.yaml"):
         wanted |= asked(yaml.safe_load((PROJECT / "deploy" / "dagster" / name).read_text()))
     for part in ("webserver", "daemon", "code", "run"):
-        [container] = written.task(part)["ContainerDefinitions"]
+        [container] = stack.task(part)["ContainerDefinitions"]
         given = {v["Name"] for v in [*container["Environment"], *container["Secrets"]]}
         assert wanted <= given
     values = {
         v["Name"]: v["Value"]
-        for v in written.task("daemon")["ContainerDefinitions"][0]["Environment"]
+        for v in stack.task("daemon")["ContainerDefinitions"][0]["Environment"]
     }
-    assert values["DAGSTER_RUN_TASK_DEFINITION"] == written.task("run")["Family"]
+    assert values["DAGSTER_RUN_TASK_DEFINITION"] == stack.task("run")["Family"]
 
 
-def test_the_database_is_guarded(written: Written) -> None:
-    [database] = written.all("AWS::RDS::DBInstance")
+def test_the_database_is_guarded(stack: Written) -> None:
+    [database] = stack.all("AWS::RDS::DBInstance")
     assert database["StorageEncrypted"] is True
     assert database["PubliclyAccessible"] is False
-    assert database["MultiAZ"] is GUARDED[written.name]
-    assert database["DeletionProtection"] is GUARDED[written.name]
-    assert database["BackupRetentionPeriod"] == ENVIRONMENTS[written.name].backup_days
-    [parameters] = written.all("AWS::RDS::DBParameterGroup")
+    assert database["MultiAZ"] is GUARDED[stack.name]
+    assert database["DeletionProtection"] is GUARDED[stack.name]
+    assert database["BackupRetentionPeriod"] == ENVIRONMENTS[stack.name].backup_days
+    [parameters] = stack.all("AWS::RDS::DBParameterGroup")
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
     [resource] = [
-        r for r in written.dagster["Resources"].values() if r["Type"] == "AWS::RDS::DBInstance"
+        r for r in stack.dagster["Resources"].values() if r["Type"] == "AWS::RDS::DBInstance"
     ]
     assert resource["DeletionPolicy"] == "Snapshot"
 
 
-def test_nothing_is_public(written: Written) -> None:
-    [balancer] = written.all("AWS::ElasticLoadBalancingV2::LoadBalancer")
+def test_nothing_is_public(stack: Written) -> None:
+    [balancer] = stack.all("AWS::ElasticLoadBalancingV2::LoadBalancer")
     assert balancer["Scheme"] == "internal"
     attributes = {a["Key"]: a["Value"] for a in balancer["LoadBalancerAttributes"]}
     assert attributes["access_logs.s3.enabled"] == "true"
     assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
-    [listener] = written.all("AWS::ElasticLoadBalancingV2::Listener")
+    [listener] = stack.all("AWS::ElasticLoadBalancingV2::Listener")
     assert listener["Protocol"] == "HTTPS"
     assert "TLS13" in listener["SslPolicy"]
     assert listener["Certificates"] == [{"CertificateArn": {"Ref": "CertificateArn"}}]
-    for group in written.all("AWS::EC2::SecurityGroup"):
+    for group in stack.all("AWS::EC2::SecurityGroup"):
         for rule in group.get("SecurityGroupIngress", ()):
-            assert rule["CidrIp"] == ENVIRONMENTS[written.name].cidr
+            assert rule["CidrIp"] == ENVIRONMENTS[stack.name].cidr
 
 
-def test_only_the_daemon_starts_runs_and_only_as_runs(written: Written) -> None:
-    [start] = written.may("dagster-daemon")["ecs:RunTask"]
-    assert f"task-definition/lakehouse-{written.name}-dagster-run:*" in json.dumps(
-        start["Resource"]
-    )
-    [handed_on] = written.may("dagster-daemon")["iam:PassRole"]
+def test_only_the_daemon_starts_runs_and_only_as_runs(stack: Written) -> None:
+    [start] = stack.may("dagster-daemon")["ecs:RunTask"]
+    assert f"task-definition/lakehouse-{stack.name}-dagster-run:*" in json.dumps(start["Resource"])
+    [handed_on] = stack.may("dagster-daemon")["iam:PassRole"]
     assert handed_on["Condition"] == {
         "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
     }
     assert len(handed_on["Resource"]) == 2
     for other in ("webserver", "code", "run"):
-        assert not {"ecs:RunTask", "iam:PassRole"} & set(written.may(f"dagster-{other}"))
+        assert not {"ecs:RunTask", "iam:PassRole"} & set(stack.may(f"dagster-{other}"))
 
 
-def test_a_run_starts_the_jobs_of_the_tables_and_no_others(written: Written) -> None:
-    [jobs] = written.may("dagster-run")["glue:StartJobRun"]
+def test_a_run_starts_the_jobs_of_the_tables_and_no_others(stack: Written) -> None:
+    [jobs] = stack.may("dagster-run")["glue:StartJobRun"]
     named = {
         json.dumps(resource).partition("job/")[2].rstrip('"]} ') for resource in jobs["Resource"]
     }
-    prefix = f"lakehouse-{written.name}-"
+    prefix = f"lakehouse-{stack.name}-"
     assert named == {prefix + table.replace(".", "-") for table in table_ids()}
     for part in ("webserver", "daemon", "code"):
-        assert "glue:StartJobRun" not in written.may(f"dagster-{part}")
+        assert "glue:StartJobRun" not in stack.may(f"dagster-{part}")
 
 
-def test_only_a_run_changes_the_lake(written: Written) -> None:
+def test_only_a_run_changes_the_lake(stack: Written) -> None:
     for part in ("webserver", "daemon", "code"):
-        writes = written.may(f"dagster-{part}").get("s3:PutObject", [])
+        writes = stack.may(f"dagster-{part}").get("s3:PutObject", [])
         assert all("dagster/logs/*" in json.dumps(s["Resource"]) for s in writes)
-        assert "s3:DeleteObject" not in written.may(f"dagster-{part}")
+        assert "s3:DeleteObject" not in stack.may(f"dagster-{part}")
 
 
-def test_the_smoke_batch_finds_what_it_needs(written: Written) -> None:
-    assert set(written.dagster["Outputs"]) >= {
+def test_the_smoke_batch_finds_what_it_needs(stack: Written) -> None:
+    assert set(stack.dagster["Outputs"]) >= {
         "Cluster",
         "RunTaskDefinition",
         "TaskSecurityGroups",
@@ -211,10 +209,10 @@ def test_the_smoke_batch_finds_what_it_needs(written: Written) -> None:
 
 @pytest.mark.parametrize(("role", "suffix"), [("deploy", ""), ("drift", "-drift")])
 def test_a_role_trusts_one_environment_of_one_repository(
-    written: Written, role: str, suffix: str
+    stack: Written, role: str, suffix: str
 ) -> None:
-    name = f"lakehouse-{written.name}-{role}"
-    [found] = [r for r in written.all("AWS::IAM::Role", "access") if r["RoleName"] == name]
+    name = f"lakehouse-{stack.name}-{role}"
+    [found] = [r for r in stack.all("AWS::IAM::Role", "access") if r["RoleName"] == name]
     [trust] = found["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     issuer = "token.actions.githubusercontent.com"
@@ -224,7 +222,7 @@ def test_a_role_trusts_one_environment_of_one_repository(
             f"{issuer}:sub": {
                 "Fn::Join": [
                     "",
-                    ["repo:", {"Ref": "Repository"}, f":environment:{written.name}{suffix}"],
+                    ["repo:", {"Ref": "Repository"}, f":environment:{stack.name}{suffix}"],
                 ]
             },
         }
@@ -237,22 +235,22 @@ def test_a_role_trusts_one_environment_of_one_repository(
         )
 
 
-def test_who_deploys_reaches_no_data(written: Written) -> None:
+def test_who_deploys_reaches_no_data(stack: Written) -> None:
     for role in ("deploy", "drift"):
-        for statements in written.may(role, "access").values():
+        for statements in stack.may(role, "access").values():
             text = json.dumps(statements)
             assert "-raw-" not in text
             assert "-processed-" not in text
-    [handed_on, to_tasks] = written.may("deploy", "access")["iam:PassRole"]
+    [handed_on, to_tasks] = stack.may("deploy", "access")["iam:PassRole"]
     services = [
         s["Condition"]["StringEquals"]["iam:PassedToService"] for s in (handed_on, to_tasks)
     ]
     assert services == ["cloudformation.amazonaws.com", "ecs-tasks.amazonaws.com"]
 
 
-def test_every_star_has_its_reason(written: Written) -> None:
+def test_every_star_has_its_reason(stack: Written) -> None:
     """What the policy check was told: no acknowledgement without words."""
-    for template in (written.dagster, written.access):
+    for template in (stack.dagster, stack.access):
         for name, resource in template["Resources"].items():
             if resource["Type"] != "AWS::IAM::Policy":
                 continue
