@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-slow test-long test-athena test-deploy templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
+.PHONY: help install demo ui test coverage test-slow test-long test-athena test-deploy test-recovery templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -59,6 +59,9 @@ $(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
 
 test-deploy: $(VENV)/.installed-deploy .venv-checkov/.installed .venv-ministack/.installed  ## Check the infrastructure, and deploy it to an AWS on this machine (needs Node 20)
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m deploy tests/deploy
+
+test-recovery: install  ## Rehearse the runbook on an AWS of this machine, and count rows
+	@$(BIN)/python -m pytest -m recovery tests/deploy
 
 templates: $(VENV)/.installed-deploy  ## Write the CloudFormation templates of every environment to build/templates (needs Node 20)
 	@$(BIN)/python -O -m deploy.cdk.app

@@ -28,7 +28,7 @@ from lakehouse_assets.tables import queryable
 from resources.settings import Settings
 from tests.torture._store import Store
 
-pytestmark = [pytest.mark.deploy, pytest.mark.aws, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.recovery, pytest.mark.aws, pytest.mark.timeout(1200)]
 
 PROJECT = Path(__file__).parents[2]
 SAMPLE = PROJECT / "data" / "sample"
