@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import Schema
+from deltalake.schema import Field, Schema
 
 from lakehouse_assets.contract import Table, delta_schema
 from lakehouse_assets.errors import LakehouseError
@@ -37,6 +37,9 @@ TABLE_PROPERTIES: Final = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 30 days",
 }
+
+LATER: Final = "lakehouse.later"
+"""Marks a table's column that some of its rows were written without."""
 
 _HIDDEN: Final = (".", "_")
 _HALF_WRITTEN: Final = (".tmp", ".part", ".crdownload", "~")
@@ -84,6 +87,10 @@ class Misplaced:
 
 class UnreachableError(LakehouseError):
     """A table's place that cannot be read."""
+
+
+class MisfitError(LakehouseError):
+    """A table that cannot take the form that its contract has now."""
 
 
 def content_id(path: FilePath, digest: str) -> str:
@@ -253,13 +260,17 @@ class Lake:
         self.storage.delete(f"{self.path(table)}/_delta_log/_last_checkpoint")
 
     def create(self, table: Table) -> int:
-        """Make sure that the table exists, with exactly its contract's columns.
+        """Make sure that the table exists, with its contract's columns.
 
-        Returns its newest version.
+        Returns its newest version. Raises MisfitError where a column's type or the partitions
+        are others now.
+
+        A column that the contract has no longer stays, and is null in rows written since: to take
+        it away would need a feature of Delta that not every reader knows.
         """
-        found = self.delta(table)
-        if found is not None:
-            return found.version()
+        while (found := self.delta(table)) is not None:
+            if self._fits(found, table):
+                return found.version()
         try:
             return DeltaTable.create(
                 self.uri(table),
@@ -275,6 +286,40 @@ class Lake:
             if found is None:
                 raise
             return found.version()
+
+    def _fits(self, found: DeltaTable, table: Table) -> bool:
+        """Whether nothing had to be done to a table's columns, or another was faster to do it."""
+        there = {f.name: f for f in found.schema().fields}
+        wanted = {f.name: f for f in Schema.from_json(delta_schema(table)).fields}
+        other = [n for n in wanted if n in there and there[n].type != wanted[n].type]
+        if other or found.metadata().partition_columns != list(table.partition_by):
+            what = f"column {other[0]!r} has another type" if other else "other partitions"
+            raise MisfitError(
+                f"{table.id}: {what} in its contract than in {self.uri(table)}; give the column "
+                "another name, or remove the table's folder: the next run makes it anew"
+            )
+        come = [field for name, field in wanted.items() if name not in there]
+        gone = [f for n, f in there.items() if n not in wanted and LATER not in f.metadata]
+        try:
+            if come:
+                found.alter.add_columns(
+                    [Field(f.name, f.type, metadata={**f.metadata, LATER: "true"}) for f in come]
+                )
+            for field in gone:
+                found.alter.set_column_metadata(field.name, {**field.metadata, LATER: "true"})
+        except (DeltaError, OSError):
+            # Another process was faster, or the storage wrote it and failed to say so.
+            self._open.pop((self.uri(table), None))
+            now = self.delta(table)
+            if now is None or now.version() == found.version():
+                raise
+        return not come and not gone
+
+    def shape(self, table: Table, version: int | None = None) -> dict[str, bool]:
+        """A version's columns in their order; each with whether it came, or went, later."""
+        found = self.delta(table, version)
+        fields = [] if found is None else found.schema().fields
+        return {field.name: LATER in field.metadata for field in fields}
 
     def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
         """The data files of a version: ``path``, ``size_bytes``, ``num_records``, partition values.

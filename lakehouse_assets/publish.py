@@ -88,10 +88,22 @@ def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
     An empty ``where`` replaces the whole table. The rows must lie within it: Sail would
     accept others.
     """
-    writer = rows.select(*table.names).write.format("delta").mode("overwrite")
+    writer = rows.selectExpr(*_as_stored(work, table)).write.format("delta").mode("overwrite")
     if table.partition_by:
         writer = writer.partitionBy(*table.partition_by).option("replaceWhere", where)
     writer.option("userMetadata", work.run_id).save(work.lake.uri(table))
+
+
+def _as_stored(work: Workspace, table: Table) -> list[str]:
+    """The table's columns in its own order; those that the contract has no longer are null."""
+    there = work.lake.shape(table)
+    if there.keys() <= set(table.names):
+        return [f"`{name}`" for name in there]
+    types = dict(work.spark.read.format("delta").load(work.lake.uri(table)).dtypes)
+    return [
+        f"`{name}`" if name in table.names else f"CAST(NULL AS {types[name]}) AS `{name}`"
+        for name in there
+    ]
 
 
 def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> int:

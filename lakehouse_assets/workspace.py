@@ -7,12 +7,12 @@ carries is used anywhere.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Self
 
-from lakehouse_assets.contract import Table
+from lakehouse_assets.contract import Column, Layer, Table
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -54,14 +54,22 @@ class Workspace:
         self.lake.storage.delete(self._folder)
 
     def read(self, table: Table, version: int | None) -> DataFrame:
-        """A table's rows at a version; no rows where there is no version."""
+        """A table's rows at a version, by its contract's columns; none where there is no version.
+
+        A column that the contract has had since then is null there; in bronze it has the text
+        that the file had under that header, which was unexpected when the file was read.
+        """
         if version is None or version < 0:
             columns = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
             return self.spark.createDataFrame([], columns)
         if self._is_connect and version < (self.lake.version(table) or 0):
             self.lake.forget_checkpoint_hint(table)
         reader = self.spark.read.format("delta").option("versionAsOf", version)
-        return reader.load(self.lake.uri(table))
+        rows = reader.load(self.lake.uri(table))
+        there = self.lake.shape(table, version)
+        if not any(there.values()) and there.keys() == set(table.names):
+            return rows
+        return rows.selectExpr(*(_column(c, there, table) for c in table.columns))
 
     @property
     def _is_connect(self) -> bool:
@@ -89,6 +97,16 @@ class Workspace:
         rows.write.parquet(uri)
         # The schema is told, because no rows may leave no file to read it from.
         return self.spark.read.schema(rows.schema).parquet(uri)
+
+
+def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:
+    """SQL for a contract's column in a table that may have been without it."""
+    name = f"`{column.name}`"
+    value = name if column.name in there else f"CAST(NULL AS {column.type})"
+    late = there.get(column.name, True)
+    if late and table.layer is Layer.BRONZE and not column.name.startswith("_"):
+        value = f"coalesce({value}, element_at(`_extra`, {literal(column.name)}))"
+    return f"{value} AS {name}"
 
 
 def literal(value: object) -> str:
