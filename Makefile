@@ -31,13 +31,13 @@ demo: install  ## Land the sample, run raw to gold, show what came of it
 ui: install  ## Open the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/lakehouse ui
 
-test: install  ## Run every test but the long ones
+test: install  ## Run every test but the slow and the long ones
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 coverage: install  ## Run the same tests and show which lines none of them reaches
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-test-slow: install  ## Compare Spark, and Glue's jobs, with the embedded engine (needs Java 17)
+test-slow: install  ## Run what takes about a minute each: the UI, whole stories, Spark and Glue compared (needs Java 17)
 	@$(BIN)/python -m pytest -n 2 -m slow
 
 test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway

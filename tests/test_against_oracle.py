@@ -284,6 +284,7 @@ def _children_first(files: Sequence[LandedFile]) -> list[list[LandedFile]]:
     return [[f for f in files if f.dataset == d] for d in ("order_items", "orders", "products")]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_shops_files_in_any_order_are_the_same_tables(
     tmp_path: Path, spark: SparkSession

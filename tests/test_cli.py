@@ -87,6 +87,7 @@ def test_files_dropped_by_hand_count_just_the_same(house: Lakehouse) -> None:
     assert house.value("SELECT count(*) FROM silver.order_items") == 3
 
 
+@pytest.mark.slow
 def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
     """Each broken file is named in one line, the run ends non-zero, every good row is there."""
     for name, content in GOOD.items():

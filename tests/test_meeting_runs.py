@@ -41,6 +41,7 @@ def house(tmp_path: Path) -> Lakehouse:
     return house
 
 
+@pytest.mark.slow
 def test_two_runs_at_the_same_time(house: Lakehouse) -> None:
     """The same work, and other dates: each ends well, and the tables are what the files say."""
     day = ("--date", "2025-04-16")

@@ -50,6 +50,7 @@ def test_a_held_file_is_let_in(house: Lakehouse) -> None:
     assert (again.code, "not held" in again.err) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_file_is_withdrawn_and_brought_back(house: Lakehouse) -> None:
     """Its rows go with the next run, what they hid returns; reinstated, all is as before."""
     before = house.hashes()
@@ -95,6 +96,7 @@ def test_what_cannot_be_decided(
     assert house.versions() == before
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_exported_mended_and_landed(house: Lakehouse, tmp_path: Path) -> None:
     """They take their origin's place, once, however often they land; the order in between wins."""
     faulty = ORDERS.splitlines()[0] + "\n1,20,7,2025-04-01T10:00:00,oops,=2+2\n1,21,7,x,1.00,\n"

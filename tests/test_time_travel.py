@@ -69,6 +69,7 @@ def test_restore_and_resume(two_runs: Lakehouse) -> None:
     assert (again.code, again.err.count("\n")) == (1, 1)
 
 
+@pytest.mark.slow
 def test_replay_and_maintenance_leave_the_same_tables(two_runs: Lakehouse) -> None:
     """Derived anew, compacted and ordered: the same rows, and nothing pending afterwards."""
     before = two_runs.hashes()

@@ -231,6 +231,7 @@ def true_fates() -> Counter[tuple[str, str, str]]:
         return Counter((r["dataset"], r["batch_date"], r["fate"]) for r in csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_ui_runs_backfills_and_shows_every_date(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

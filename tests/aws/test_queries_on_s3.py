@@ -19,6 +19,7 @@ pytestmark = pytest.mark.aws
 PRODUCTS = b"product_id,department_id,department,product_name\n1,1,Toys,It's a kite\n"
 
 
+@pytest.mark.slow
 def test_tables_and_named_queries_on_s3(aws: Aws, tmp_path: Path) -> None:
     house = Lakehouse(tmp_path, **aws.environment)
     land_and_run(house, tmp_path)
@@ -43,6 +44,7 @@ def test_no_credentials_is_one_clear_line(aws: Aws, monkeypatch: pytest.MonkeyPa
         query(Settings.load().lake(), "SELECT 1")
 
 
+@pytest.mark.slow
 def test_everything_is_written_with_the_key(aws: Aws, tmp_path: Path) -> None:
     """By boto3, delta-rs and Sail alike, in a process that is told of it by its settings."""
     key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
