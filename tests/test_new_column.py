@@ -10,6 +10,7 @@ import pytest
 from harness import World
 from oracle import Land
 
+from lakehouse_assets import rewind
 from lakehouse_assets.contract import Column
 from lakehouse_assets.lake import MisfitError
 from lakehouse_assets.tables import DATASETS, GOLD
@@ -116,3 +117,17 @@ def test_another_type_is_one_clear_line(shop: World) -> None:
     with pytest.raises(MisfitError, match=r"column 'brand' has another type in its contract") as e:
         shop.run()
     assert "\n" not in str(e.value)
+
+
+def test_tables_go_back_to_before_it_came_and_forth_again(shop: World) -> None:
+    before = shop.ledger.state().published[-1].run_id or ""
+    come()
+    shop.run()
+    rewind.restore(shop.ledger, before, "a test")
+    names = shop.lake.rows(DATASETS["products"].silver, "SELECT product_name FROM t")
+    assert {row["product_name"] for row in names} == {"Kite", "Top"}
+    shop.run()
+    rewind.resume(shop.ledger, "a test")
+    shop.run()
+    assert brands(shop) == {"1": "Acme", "3": None}
+    assert not shop.plan()
