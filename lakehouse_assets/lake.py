@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -133,23 +133,23 @@ class Lake:
         With ``dates``, only what lies in those dates' folders.
         """
         if dates is None:
-            for stored in self.raw.list("", without=ARCHIVE):
-                yield from self.raw_file(stored)
+            yield from self.what_are(self.raw.list("", without=ARCHIVE))
             return
         for dataset in sorted(self.datasets):
             for day in dates:
-                for stored in self.raw.list(f"{dataset}/{day}"):
-                    yield from self.raw_file(stored)
+                yield from self.what_are(self.raw.list(f"{dataset}/{day}"))
 
-    def raw_file(self, stored: StoredObject) -> Iterator[RawFile | Misplaced]:
-        """What an object of the raw zone is: a file, something out of place, or nothing."""
-        found = self.placed(stored.path)
-        if isinstance(found, FilePath) and not stored.readable:
-            yield Misplaced(str(found), "cannot be opened; make it a file that can be")
-        elif isinstance(found, FilePath):
-            yield RawFile(found, stored)
-        elif found:
-            yield found
+    def what_are(self, objects: Iterable[StoredObject]) -> Iterator[RawFile | Misplaced]:
+        """What objects of the raw zone are: files, or out of place; the rest is passed over."""
+        for stored in objects:
+            found = self.placed(stored.path)
+            if not isinstance(found, FilePath):
+                if found:
+                    yield found
+            elif stored.readable:
+                yield RawFile(found, stored)
+            else:
+                yield Misplaced(str(found), "cannot be opened; make it a file that can be")
 
     def placed(self, path: str) -> FilePath | Misplaced | None:
         """Which file lies at a path of the raw zone; None for a name that is passed over."""

@@ -157,7 +157,7 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
         work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
         for path, reason in _reasons(lake, state, dataset, work):
             if path not in plan.files:
-                plan.files[path] = _pending(reason, state.at(path), raw.get(path))
+                plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
         plan.notices += work.notices
     plan.tables = table_reasons(lake, state, datasets, gold)
     plan.grounds = _grounds(lake, state, datasets, gold)
@@ -175,8 +175,8 @@ def _reasons(
     yield from ((path, "its receipt is due") for path in behind(lake, state, dataset))
 
 
-def _pending(reason: str, past: PathState, raw: RawFile | None) -> Pending:
-    fact = past.newest
+def _pending(reason: str, past: PathState | None, raw: RawFile | None) -> Pending:
+    fact = past.newest if past else None
     told = fact.recorded_at.timestamp() if fact and fact.recorded_at else None
     arrived = None
     if reason in (_NEW, _CHANGED):

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse_assets.contract import Dataset
@@ -120,7 +119,7 @@ def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:
             "SELECT number FROM listed ANTI JOIN resting USING (number) ORDER BY number"
         )
         numbers: Any = awake.fetchnumpy()["number"]
-        files = chain.from_iterable(lake.raw_file(stored[n]) for n in numbers.tolist())
+        files = lake.what_are([stored[n] for n in numbers.tolist()])
         present: dict[str, dict[str, date]] = {name: {} for name in datasets}
         for row in query.execute(
             "SELECT dataset, _content, _batch_date FROM bronze ANTI JOIN resting USING (_content)"

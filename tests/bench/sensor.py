@@ -66,8 +66,11 @@ class Lister:
 
     def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
         """Every key, in order."""
+        modified, folder, place = MODIFIED.timestamp(), None, ""
         for path, etag in _keys(self.keys):
-            yield StoredObject(str(path), 1000, etag, MODIFIED.timestamp())
+            if folder != path.batch_date:
+                folder, place = path.batch_date, f"{path.dataset}/{path.batch_date}/"
+            yield StoredObject(place + path.file, 1000, etag, modified)
 
     def find(self, path: str) -> StoredObject | None:
         """Nothing: no look asks for one."""
