@@ -77,6 +77,7 @@ class Judgement:
 
     ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
     name, each with its problem. ``repairs`` counts the rows that name the row they mend.
+    ``headers`` are those that the contract asked for.
     """
 
     kind: Kind
@@ -87,6 +88,7 @@ class Judgement:
     rules: str = ""
     unexpected: tuple[str, ...] = ()
     repairs: int = 0
+    headers: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
@@ -136,6 +138,7 @@ class PathState:
                     rules=fact.detail["rules"],
                     unexpected=tuple(fact.detail["unexpected"]),
                     repairs=fact.detail.get("repairs", 0),
+                    headers=tuple(fact.detail.get("headers", ())),
                 )
                 if fact.kind is Kind.ADMITTED:
                     self.admitted.add(digest)

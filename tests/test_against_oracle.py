@@ -433,6 +433,32 @@ def test_silver_takes_in_no_more_of_bronze_than_the_ledger_tells(lake: World) ->
     lake.settle()
 
 
+def test_a_changed_product_reaches_the_days_on_which_it_was_sold(lake: World) -> None:
+    lake.apply(*_EARLY, Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
+    lake.settle()
+
+
+_FAULTY = Land("products", D1, "a.csv", _text("products", "1,1,,Kite"))
+
+
+def test_a_repair_takes_the_place_of_the_row_that_it_mends(lake: World) -> None:
+    """A file between the two of them is newer than the repair."""
+    repair = Repair("products", D2, "r.csv", (("1", "1", "Toys", "Kite"),))
+    between = Land("products", D1, "b.csv", _text("products", "1,1,Toys,Ball"))
+    lake.apply(_FAULTY, Run(), repair, Run(), between, Run())
+    lake.settle()
+
+
+def test_a_mended_row_is_retired_whatever_its_key(lake: World) -> None:
+    """And its repair goes back to quarantine when the file of the mended row goes."""
+    lake.apply(
+        _FAULTY, Run(), Repair("products", D2, "r.csv", (("2", "1", "Toys", "Kite"),)), Run()
+    )
+    lake.settle()
+    lake.apply(Withdraw("products", D1, "a.csv"), Run())
+    lake.settle()
+
+
 def test_bytes_put_back_by_hand_are_read_once(lake: World) -> None:
     """They landed before, and were overwritten before a run came."""
     path = ("products", D1, "p.csv")

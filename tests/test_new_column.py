@@ -10,9 +10,9 @@ import pytest
 from harness import World
 from oracle import Land
 
-from lakehouse_assets import rewind
+from lakehouse_assets import decisions, rewind
 from lakehouse_assets.contract import Column
-from lakehouse_assets.lake import MisfitError
+from lakehouse_assets.lake import FilePath, MisfitError
 from lakehouse_assets.tables import DATASETS, GOLD
 
 DAY, NEXT, LAST = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
@@ -77,6 +77,25 @@ def test_files_read_before_have_what_was_unexpected_then(shop: World) -> None:
     shop._apply(Land("products", NEXT, "d.csv", text(WITH, "1,1,Toys,Kite,Other")))
     shop.run()
     assert brands(shop)["1"] == "Other"
+
+
+def test_files_read_before_may_be_without_it_when_they_are_read_again(shop: World) -> None:
+    """Brought back into force, or because bronze is lost: what was admitted stays so."""
+    come()
+    shop.run()
+    path = FilePath("products", DAY, "b.csv")
+    decisions.withdraw(shop.ledger, path)
+    shop.run()
+    assert brands(shop) == {"1": "Acme"}
+    decisions.reinstate(shop.ledger, path)
+    shop.run()
+    assert brands(shop) == {"1": "Acme", "3": None}
+    shop._lose(DATASETS["products"].bronze)
+    shop.run()
+    assert brands(shop) == {"1": "Acme", "3": None}
+    assert brands(shop, "rejected") == {"2": "Bell"}
+    assert not shop.plan().waiting
+    assert not shop.plan()
 
 
 def test_a_release_that_added_it_is_taken_back_and_comes_again(shop: World) -> None:

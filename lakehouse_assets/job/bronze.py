@@ -15,7 +15,7 @@ from lakehouse_assets import receipts
 from lakehouse_assets.contract import Dataset
 from lakehouse_assets.job.result import Check, Result, Severity
 from lakehouse_assets.lake import ASIDE, FilePath, Lake, RawFile, Source, Zone, content_id
-from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, State, absorbed
+from lakehouse_assets.ledger import Fact, Judgement, Kind, Ledger, PathState, State, absorbed
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.plan import (
     BronzeWork,
@@ -119,7 +119,7 @@ def _take_in(
     lengths: dict[str, int] = {}
     if pending.read:
         staged = work.stage(
-            _parsed(work, dataset, pending.read, limits or Limits()), with_maps=True
+            _parsed(work, dataset, state, pending.read, limits or Limits()), with_maps=True
         )
         found = _summaries(staged)
         lengths = {content_id(path, s["digest"]): s["read"] for path, s in found}
@@ -160,13 +160,30 @@ def _landed_meanwhile(now: State, fact: Fact) -> bool:
 # ------------------------------------------------------------------------------------ reading
 
 
+def _may_lack(dataset: Dataset, past: PathState, digest: str | None) -> list[str]:
+    """The headers that have come into the contract since a content was admitted."""
+    judged = past.judgements.get(digest or "")
+    if judged is None or digest not in past.admitted or not judged.headers:
+        return []
+    return [header for header in dataset.headers if header not in judged.headers]
+
+
 def _parsed(
-    work: Workspace, dataset: Dataset, items: Sequence[ToRead], limits: Limits
+    work: Workspace, dataset: Dataset, state: State, items: Sequence[ToRead], limits: Limits
 ) -> DataFrame:
     """Every row of the files, and one row a file with its summary as JSON in ``_summary``."""
     listed = work.spark.createDataFrame(
-        [(i.path.dataset, i.path.batch_date, i.path.file, *i.source) for i in items],
-        "dataset string, batch_date date, file string, zone string, source string",
+        [
+            (
+                item.path.dataset,
+                item.path.batch_date,
+                item.path.file,
+                *item.source,
+                json.dumps(_may_lack(dataset, state.at(item.path), item.digest)),
+            )
+            for item in items
+        ],
+        "dataset string, batch_date date, file string, zone string, source string, lacking string",
     ).repartition(min(len(items), 64))
     columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
     reader = _reader(work.lake.zones, dataset.headers, dataset.bronze.names, limits)
@@ -181,7 +198,9 @@ def _reader(
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
                 source = Source(Zone(row["zone"]), row["source"])
-                yield from _read_file(zones[source.zone], path, source, headers, names, limits)
+                lacking = json.loads(row["lacking"])
+                zone = zones[source.zone]
+                yield from _read_file(zone, path, source, headers, lacking, names, limits)
 
     return read
 
@@ -191,6 +210,7 @@ def _read_file(
     path: FilePath,
     source: Source,
     headers: tuple[str, ...],
+    lacking: list[str],
     names: tuple[str, ...],
     limits: Limits,
 ) -> Iterator[pa.RecordBatch]:
@@ -206,7 +226,7 @@ def _read_file(
         return  # it went after the listing: it never landed
     summary["digest"] = hashlib.sha256(data).hexdigest()
     try:
-        parsed = parse(path.file, data, headers, limits)
+        parsed = parse(path.file, data, headers, limits, lacking)
     except Unreadable as error:
         summary |= {"read": 0, "error": str(error), "sheets": [], "unexpected": [], "repairs": 0}
         rows = None
@@ -293,6 +313,7 @@ def _judge(
             "rules": verdict.rules,
             "unexpected": verdict.unexpected,
             "repairs": verdict.repairs,
+            "headers": verdict.headers,
         }
         verdicts.append(Fact(verdict.kind, path, digest, found_out, work.run_id))
     return landed + verdicts
@@ -318,6 +339,7 @@ def _verdict(dataset: Dataset, summary: dict[str, Any], faulty: int) -> Judgemen
         rules=dataset.rules_digest,
         unexpected=tuple(summary["unexpected"]),
         repairs=summary["repairs"],
+        headers=dataset.headers,
     )
 
 

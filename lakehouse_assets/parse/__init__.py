@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.parse.model import EMPTY, Limits, Parsed, SheetProblem, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import pyarrow as pa
 
@@ -22,11 +22,18 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
-def parse(name: str, data: bytes, columns: Sequence[str], limits: Limits | None = None) -> Parsed:
+def parse(
+    name: str,
+    data: bytes,
+    columns: Sequence[str],
+    limits: Limits | None = None,
+    optional: Collection[str] = (),
+) -> Parsed:
     """Read one landed file.
 
     `name` is the file's name: only its ending counts, in any case. `columns` are the names that the
-    dataset's contract asks for, trimmed and in lower case; the header must have each of them once.
+    dataset's contract asks for, trimmed and in lower case; the header must have each of them once,
+    but for those that are `optional`, which are null where it has not.
 
     Raises `Unreadable`, and nothing else, for whatever the bytes may be.
     """
@@ -47,14 +54,14 @@ def parse(name: str, data: bytes, columns: Sequence[str], limits: Limits | None 
     from lakehouse_assets.parse import delimited, workbook  # noqa: PLC0415
 
     if ending.endswith(".xlsx"):
-        return workbook.read(data, columns, limits)
+        return workbook.read(data, columns, optional, limits)
     if ending.endswith(".csv.gz"):
         data = delimited.gunzip(data, limits)
     elif data.startswith(_GZIP_MAGIC):
         raise Unreadable("compressed with gzip, but not named so; name it .csv.gz")
     elif data.startswith(_ZIP_MAGIC):
         raise Unreadable("a zip or a workbook, not text; save it as CSV, or name a workbook .xlsx")
-    return delimited.read(data, columns, limits)
+    return delimited.read(data, columns, optional, limits)
 
 
 def schema(columns: Sequence[str]) -> pa.Schema:

@@ -25,7 +25,7 @@ from lakehouse_assets.parse.model import BLANKS, EMPTY, Limits, Parsed, Unreadab
 from lakehouse_assets.parse.rows import Header, header_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _CHUNK = 2**20
 _BLOCK = 4 * _CHUNK
@@ -66,7 +66,7 @@ def gunzip(data: bytes, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
-def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
+def read(data: bytes, columns: Sequence[str], optional: Collection[str], limits: Limits) -> Parsed:
     """Read the bytes of a CSV file; raises `Unreadable` where the whole file is."""
     if not data:
         raise Unreadable(EMPTY)
@@ -83,9 +83,10 @@ def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
     first = _header_record(split, columns)
     # No more fields than show that there are too many.
     fields = _fields(split.raw(first).decode(), limits.max_columns + 1)
-    if not set(columns) <= set(header_names(fields)) and (likelier := _explained(split, columns)):
+    lacking = set(columns) - set(optional) - set(header_names(fields))
+    if lacking and (likelier := _explained(split, columns)):
         raise likelier
-    header = Header(fields, columns, limits)
+    header = Header(fields, columns, optional, limits)
     tables = _converted(split, first, header)
     if split.unsplittable:
         tables.append(header.faulty(split.unsplittable, "unsplittable"))

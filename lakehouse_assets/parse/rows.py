@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lakehouse_assets.parse.model import BLANKS, ORIGIN, Limits, Unreadable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _HAS_VALUE = r"[^ \t\r\n\x{A0}]"
 _ESCAPED = r"\A'[=+\-@'\t\r]"
@@ -57,11 +57,16 @@ def header_names(fields: Iterable[str | None]) -> list[str]:
 class Header:
     """The named columns of one file or sheet, checked against the contract.
 
-    Raises `Unreadable` for a contract column that is missing, a name twice, too many columns.
+    Raises `Unreadable` for a contract column that is missing and not optional, a name twice, too
+    many columns.
     """
 
     def __init__(
-        self, fields: Iterable[str | None], columns: Sequence[str], limits: Limits
+        self,
+        fields: Iterable[str | None],
+        columns: Sequence[str],
+        optional: Collection[str],
+        limits: Limits,
     ) -> None:
         self.names = header_names(fields)
         self.columns = tuple(columns)
@@ -73,7 +78,7 @@ class Header:
                 "remove those that are not needed or raise max_columns"
             )
         named = [name for name in self.names if name]
-        if missing := [name for name in self.columns if name not in named]:
+        if missing := [n for n in self.columns if n not in named and n not in optional]:
             raise Unreadable(
                 f"missing column(s) {quoted(missing)}; "
                 f"name them in the header, which now has: {quoted(self.names)}"
@@ -103,7 +108,8 @@ class Header:
             self.repairs += int(repaired.sum())
             fields = _unescaped(fields, repaired)
         place = {name: at for at, name in enumerate(self.names) if name}
-        values = [fields[place[name]] for name in self.columns]
+        nothing = pa.nulls(len(row), pa.string())
+        values = [fields[place[n]] if n in place else nothing for n in self.columns]
         extra, none = self._extra(fields, len(row)), pa.nulls(len(row), pa.string())
         return self._table(values, row, sheet, sheet_no, (extra, none, none))
 

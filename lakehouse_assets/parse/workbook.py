@@ -17,7 +17,7 @@ from lakehouse_assets.parse.model import BLANKS, Limits, Parsed, SheetProblem, U
 from lakehouse_assets.parse.rows import Header, Int64s, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _START = (
@@ -30,7 +30,7 @@ workbooks to read (0.3 s)."""
 _SHOWN_PROBLEMS = 3
 
 
-def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
+def read(data: bytes, columns: Sequence[str], optional: Collection[str], limits: Limits) -> Parsed:
     """Read the bytes of a workbook; raises `Unreadable` if no sheet of it can be."""
     _check_kind(data)
     problems: list[SheetProblem] = []
@@ -40,7 +40,7 @@ def read(data: bytes, columns: Sequence[str], limits: Limits) -> Parsed:
     parts = _parts(_reader_output(data, limits))
     for (_, name), sheet in groupby(parts, key=lambda part: (part.number, part.sheet)):
         try:
-            rows, header = _sheet(list(sheet), columns, limits)
+            rows, header = _sheet(list(sheet), columns, optional, limits)
         except Unreadable as problem:
             problems.append(SheetProblem(name, str(problem)))
         else:
@@ -121,7 +121,7 @@ def _parts(output: bytes) -> Iterator[_Part]:
 
 
 def _sheet(
-    parts: list[_Part], columns: Sequence[str], limits: Limits
+    parts: list[_Part], columns: Sequence[str], optional: Collection[str], limits: Limits
 ) -> tuple[list[pa.Table], Header | None]:
     """A sheet's rows, no table at all if it holds nothing, and its header."""
     header: Header | None = None
@@ -136,7 +136,7 @@ def _sheet(
             at = next((at for at, it in enumerate(cells) if _valued(it.as_py())), None)
             if at is None:
                 continue
-            header = Header(_valued(cells[at].as_py()), columns, limits)
+            header = Header(_valued(cells[at].as_py()), columns, optional, limits)
             row, cells = row[at + 1 :], cells.slice(at + 1)
         width = len(header.names)
         beyond = _beyond(cells, width)

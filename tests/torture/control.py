@@ -152,6 +152,14 @@ MUTANTS = (
         "lakehouse_assets/job/bronze.py",
         "        if digest in past.admitted:",
         "        if False:",
+        "tests/test_new_column.py",
+    ),
+    Mutant(
+        "what was admitted may be without the columns that came later",
+        "lakehouse_assets/job/bronze.py",
+        "    return [header for header in dataset.headers if header not in judged.headers]",
+        "    return []",
+        "tests/test_new_column.py",
     ),
     Mutant(
         "a withdrawal covers what landed before it, and no more",
