@@ -459,6 +459,15 @@ def test_a_mended_row_is_retired_whatever_its_key(lake: World) -> None:
     lake.settle()
 
 
+def test_other_rules_judge_every_row_anew(lake: World) -> None:
+    """And the old ones once more."""
+    cheap = Land("orders", D1, "o.csv", _text("orders", "1,1,7,2025-04-01T10:00:00,5,"))
+    lake.apply(cheap, Run(), STRICT, Run())
+    lake.settle()
+    lake.apply(NORMAL, Run())
+    lake.settle()
+
+
 def test_bytes_put_back_by_hand_are_read_once(lake: World) -> None:
     """They landed before, and were overwritten before a run came."""
     path = ("products", D1, "p.csv")
