@@ -468,6 +468,18 @@ def test_other_rules_judge_every_row_anew(lake: World) -> None:
     lake.settle()
 
 
+def test_a_restore_holds_until_its_end(lake: World) -> None:
+    """What landed since waits; then it is taken in, and nothing else is done again."""
+    lake.apply(*_EARLY, _LATE, Run(), Back(1))
+    lake.check(listings=False)
+    lake.apply(Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
+    lake.check(listings=False)
+    lake.apply(Resume())
+    lake.check(listings=False)
+    lake.apply(Run())
+    lake.settle()
+
+
 def test_bytes_put_back_by_hand_are_read_once(lake: World) -> None:
     """They landed before, and were overwritten before a run came."""
     path = ("products", D1, "p.csv")
