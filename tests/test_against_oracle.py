@@ -40,6 +40,10 @@ from oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
 from test_parity import TEXTS, verdicts
 
 from data.generate import Fate, LandedFile, Shop, Size
+from lakehouse_assets.contract import Table
+from lakehouse_assets.lake import Lake
+from lakehouse_assets.maintain import maintain_tables_of
+from lakehouse_assets.tables import table_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -477,6 +481,23 @@ def test_a_restore_holds_until_its_end(lake: World) -> None:
     lake.apply(Resume())
     lake.check(listings=False)
     lake.apply(Run())
+    lake.settle()
+
+
+def test_maintenance_is_no_change(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every table gets a new version with the same rows, and nothing is pending for that."""
+
+    def rewrite(lake: Lake, table: Table, *_: object) -> int:
+        found = lake.delta(table)
+        assert found
+        found.alter.set_table_description("the same")
+        return 0
+
+    lake.apply(*_EARLY, _LATE, Run())
+    monkeypatch.setattr("lakehouse_assets.maintain._worth_it", lambda *_: [None])
+    for job in table_ids():
+        maintain_tables_of(lake.lake, job, "a test", rewrite)
+    assert not lake.plan()
     lake.settle()
 
 
