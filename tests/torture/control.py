@@ -333,7 +333,18 @@ def _tested(suite: str, mutate: Callable[[Path], object]) -> tuple[bool, str, fl
                 shutil.copy2(source, copy / name)
         mutate(copy)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *suite.split(), "-x", "-q", "-m", "not long"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                *suite.split(),
+                "-x",
+                "-q",
+                "-m",
+                "not long",
+                "-p",
+                "no:randomly",
+            ],
             cwd=copy,
             env={**os.environ, "PYTHONPATH": str(copy)},
             capture_output=True,
