@@ -484,6 +484,13 @@ def test_a_restore_holds_until_its_end(lake: World) -> None:
     lake.settle()
 
 
+def test_there_and_back_again_leaves_nothing_to_do(lake: World) -> None:
+    """The tables have new versions, and have taken in what they had."""
+    lake.apply(*_EARLY, _LATE, Run(), Back(1), Resume())
+    assert not lake.plan()
+    lake.settle()
+
+
 def test_maintenance_is_no_change(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every table gets a new version with the same rows, and nothing is pending for that."""
 
