@@ -108,9 +108,8 @@ class Header:
             self.repairs += int(repaired.sum())
             fields = _unescaped(fields, repaired)
         place = {name: at for at, name in enumerate(self.names) if name}
-        nothing = pa.nulls(len(row), pa.string())
-        values = [fields[place[n]] if n in place else nothing for n in self.columns]
         extra, none = self._extra(fields, len(row)), pa.nulls(len(row), pa.string())
+        values = [fields[place[n]] if n in place else none for n in self.columns]
         return self._table(values, row, sheet, sheet_no, (extra, none, none))
 
     def faulty(
