@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import Field, Schema
+from deltalake.schema import Schema
 
+from lakehouse_assets import form
 from lakehouse_assets.contract import Table, delta_schema
 from lakehouse_assets.errors import LakehouseError
 from resources.storage import Storage, StoredObject
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
 ARCHIVE: Final = "archive"
 """Folder of the raw zone that holds what has been processed; no run looks for news there."""
 ASIDE: Final = "aside"
-
-# Everyone can read what these allow: no deletion vectors, no column mapping, classic
-# checkpoints. Thirty days of history serve time travel and restore.
-TABLE_PROPERTIES: Final = {
-    "delta.checkpointInterval": "20",
-    "delta.logRetentionDuration": "interval 30 days",
-    "delta.deletedFileRetentionDuration": "interval 30 days",
-}
-
-LATER: Final = "lakehouse.later"
-"""Marks a table's column that some of its rows were written without."""
 
 _HIDDEN: Final = (".", "_")
 _HALF_WRITTEN: Final = (".tmp", ".part", ".crdownload", "~")
@@ -87,10 +77,6 @@ class Misplaced:
 
 class UnreachableError(LakehouseError):
     """A table's place that cannot be read."""
-
-
-class MisfitError(LakehouseError):
-    """A table that cannot take the form that its contract has now."""
 
 
 def content_id(path: FilePath, digest: str) -> str:
@@ -269,57 +255,28 @@ class Lake:
         it away would need a feature of Delta that not every reader knows.
         """
         while (found := self.delta(table)) is not None:
-            if self._fits(found, table):
-                return found.version()
+            try:
+                if form.fit(found, table):
+                    return found.version()
+            except (DeltaError, OSError):
+                # Another process was faster, or the storage wrote it and failed to say so.
+                self._open.pop((self.uri(table), None))
+                now = self.delta(table)
+                if now is None or now.version() == found.version():
+                    raise
         try:
-            return DeltaTable.create(
-                self.uri(table),
-                schema=Schema.from_json(delta_schema(table)),
-                partition_by=list(table.partition_by),
-                configuration=dict(TABLE_PROPERTIES),
-                description=table.description[:4000],
-                name=table.id,
-            ).version()
+            return form.create(self.uri(table), table).version()
         except (DeltaError, OSError):
-            # Another process was faster, or the storage wrote it and failed to say so.
+            # The same here.
             found = self.delta(table)
             if found is None:
                 raise
             return found.version()
 
-    def _fits(self, found: DeltaTable, table: Table) -> bool:
-        """Whether nothing had to be done to a table's columns, or another was faster to do it."""
-        there = {f.name: f for f in found.schema().fields}
-        wanted = {f.name: f for f in Schema.from_json(delta_schema(table)).fields}
-        other = [n for n in wanted if n in there and there[n].type != wanted[n].type]
-        if other or found.metadata().partition_columns != list(table.partition_by):
-            what = f"column {other[0]!r} has another type" if other else "other partitions"
-            raise MisfitError(
-                f"{table.id}: {what} in its contract than in {self.uri(table)}; give the column "
-                "another name, or remove the table's folder: the next run makes it anew"
-            )
-        come = [field for name, field in wanted.items() if name not in there]
-        gone = [f for n, f in there.items() if n not in wanted and LATER not in f.metadata]
-        try:
-            if come:
-                found.alter.add_columns(
-                    [Field(f.name, f.type, metadata={**f.metadata, LATER: "true"}) for f in come]
-                )
-            for field in gone:
-                found.alter.set_column_metadata(field.name, {**field.metadata, LATER: "true"})
-        except (DeltaError, OSError):
-            # Another process was faster, or the storage wrote it and failed to say so.
-            self._open.pop((self.uri(table), None))
-            now = self.delta(table)
-            if now is None or now.version() == found.version():
-                raise
-        return not come and not gone
-
     def shape(self, table: Table, version: int | None = None) -> dict[str, bool]:
         """A version's columns in their order; each with whether it came, or went, later."""
         found = self.delta(table, version)
-        fields = [] if found is None else found.schema().fields
-        return {field.name: LATER in field.metadata for field in fields}
+        return {} if found is None else form.shape(found)
 
     def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
         """The data files of a version: ``path``, ``size_bytes``, ``num_records``, partition values.
@@ -330,6 +287,10 @@ class Lake:
         found = self.file_table(table, version)
         rows: list[dict[str, Any]] = [] if found is None else found.to_pylist()
         return rows
+
+    def contents(self, bronze: Table, version: int | None) -> dict[str, date]:
+        """The contents that a version of a bronze table has rows of, each with its batch date."""
+        return {f["_content"]: f["_batch_date"] for f in self.files(bronze, version)}
 
     def file_table(self, table: Table, version: int | None) -> pa.Table | None:
         """The same as `files` in columns; None where there is no version."""

@@ -139,8 +139,7 @@ def in_tables(
             rejected=fates.get(Fate.REJECTED, 0),
         )
 
-    bronze = work.lake.files(dataset.bronze, versions[dataset.bronze.id])
-    present = {f["_content"] for f in bronze}
+    present = work.lake.contents(dataset.bronze, versions[dataset.bronze.id])
     left = _said_in_tables(work.lake, dataset, dates)
 
     def standing(past: PathState, digest: str) -> str | None:

@@ -86,10 +86,8 @@ def whole(lake: Lake, state: State, datasets: Mapping[str, Dataset]) -> Look:
 
 def contents(lake: Lake, dataset: Dataset, dates: Sequence[date] | None = None) -> dict[str, date]:
     """The contents that bronze holds rows of (for those dates), each with its batch date."""
-    files = lake.files(dataset.bronze, lake.version(dataset.bronze))
-    return {
-        f["_content"]: f["_batch_date"] for f in files if dates is None or f["_batch_date"] in dates
-    }
+    found = lake.contents(dataset.bronze, lake.version(dataset.bronze))
+    return {c: day for c, day in found.items() if dates is None or day in dates}
 
 
 def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:

@@ -12,7 +12,8 @@ from oracle import Land
 
 from lakehouse_assets import decisions, rewind
 from lakehouse_assets.contract import Column
-from lakehouse_assets.lake import FilePath, MisfitError
+from lakehouse_assets.form import MisfitError
+from lakehouse_assets.lake import FilePath
 from lakehouse_assets.tables import DATASETS, GOLD
 
 DAY, NEXT, LAST = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)

@@ -52,9 +52,9 @@ def touched(
     old, new = before.get(bronze.id, -1), after[bronze.id]
     partitions = touched_partitions(work, bronze, old, new)
     uploads, days = {content for _, content in partitions}, {day for day, _ in partitions}
-    days_here = {f["_content"]: f["_batch_date"] for f in work.lake.files(bronze, new)}
+    days_here = work.lake.contents(bronze, new)
     here = set(days_here)
-    there = {f["_content"] for f in work.lake.files(bronze, old if old >= 0 else None)}
+    there = set(work.lake.contents(bronze, old if old >= 0 else None))
     come, gone = (here - there) & uploads, (there - here) & uploads
     come |= {content for content in here if days_here[content] in again}
     name = f"{subject_in_bronze(dataset)} AS _subject"

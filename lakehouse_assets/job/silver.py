@@ -81,7 +81,7 @@ def _absorb(
             affected = None  # too long ago to tell what changed: resolve everything
     if affected is None:
         bronze = work.read(dataset.bronze, inputs[dataset.bronze.id])
-        here = {f["_content"] for f in work.lake.files(dataset.bronze, inputs[dataset.bronze.id])}
+        here = work.lake.contents(dataset.bronze, inputs[dataset.bronze.id])
         days = {s.path.batch_date for s in state.of(dataset.name)}
         affected = Affected(None, bronze, days, bool(state.repairing(dataset.name, here)))
     resolved = resolve(work, dataset, affected.rows, parents, repairs=affected.repairs)
