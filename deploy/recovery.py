@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.ledger import FACTS, Absorbed, Ledger
+from lakehouse_assets.ledger import FACTS, Absorbed, Kind, Ledger, State
 from lakehouse_assets.plan import anew, missing
 from lakehouse_assets.tables import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
@@ -83,9 +84,9 @@ def copy(
 def check() -> None:
     """Say which tables are not whole, or older than the ledger knows them."""
     lake = Settings.load().lake()
-    known = _known(lake)
+    told = _told(lake)
     broken = [
-        (name, what) for name, table in _tables().items() if (what := _wrong(lake, table, known))
+        (name, what) for name, table in _tables().items() if (what := _wrong(lake, table, told))
     ]
     for name, what in broken:
         say(f"{name}: {what}; python -m deploy.recovery heal, then lakehouse run")
@@ -112,9 +113,9 @@ def healed(lake: Lake) -> Iterator[str]:
         lake.storage.delete(lake.path(RECEIPTS))
         yield f"ledger.facts: {what}; cut after version {at}"
         lake = lake.anew()
-    known = _known(lake)
+    told = _told(lake)
     for name, table in _tables().items():
-        what = _wrong(lake, table, known)
+        what = _wrong(lake, table, told)
         if what and (kept := _only_here(lake, table)):
             yield (
                 f"{name}: {what}; left alone, for the bytes of {len(kept)} files are nowhere else, "
@@ -132,16 +133,39 @@ def _tables() -> dict[str, Table]:
     return {"ledger.facts": FACTS, "ledger.receipts": RECEIPTS, **queryable()}
 
 
-def _known(lake: Lake) -> dict[str, int]:
-    """The newest version of each table, as it stands now, that the ledger tells of."""
+@dataclass(frozen=True)
+class _Told:
+    """What the ledger tells of the tables as they stand now.
+
+    ``newest`` is each table's newest version, ``written`` when who writes a table first told of
+    a version, ``heard`` when a run was first heard of; both as ``seq``.
+    """
+
+    newest: dict[str, int] = field(default_factory=dict)
+    written: dict[tuple[str, int], int] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
+
+
+def _told(lake: Lake) -> _Told:
+    told = _Told()
     if _missing(lake, FACTS):
-        return {}
-    known: dict[str, int] = {}
-    for name, taken in Ledger(lake).state().absorbed.items():
+        return told
+    state = State()
+    for fact in Ledger(lake).facts():
+        state.take(fact)
+        if fact.run_id:
+            told.heard.setdefault(fact.run_id, fact.seq)
+        if fact.kind is Kind.ABSORBED:
+            name = fact.detail["table"]
+            taken = state.absorbed[name]
+            for table, version in {name: taken.version, **taken.beside}.items():
+                if not _other(lake, table, taken):
+                    told.written.setdefault((table, version), fact.seq)
+    for name, taken in state.absorbed.items():
         for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
             if not _other(lake, table, taken):
-                known[table] = max(version, known.get(table, -1))
-    return known
+                told.newest[table] = max(version, told.newest.get(table, -1))
+    return told
 
 
 def _other(lake: Lake, table: str, taken: Absorbed) -> bool:
@@ -152,15 +176,22 @@ def _other(lake: Lake, table: str, taken: Absorbed) -> bool:
         return True  # one whose log cannot be read is wrong whatever its version
 
 
-def _wrong(lake: Lake, table: Table, known: Mapping[str, int]) -> str | None:
+def _wrong(lake: Lake, table: Table, told: _Told) -> str | None:
     """Why a table must be made anew, in words; None where it is good."""
     if what := _missing(lake, table):
         return what
-    version = lake.version(table)
-    then = known.get(table.id, -1)
+    found = lake.delta(table)
+    if found is None:
+        return None
+    then = told.newest.get(table.id, -1)
     # Its next version would pass for the one that is gone, in which something else may stand.
-    back = version is not None and version < then
-    return f"set back to version {version}, the ledger knows {then}" if back else None
+    if found.version() < then:
+        return f"set back to version {found.version()}, the ledger knows {then}"
+    for commit in found.history():
+        heard = told.heard.get(commit.get("userMetadata", ""))
+        if heard and heard > told.written.get((table.id, commit["version"]), heard):
+            return f"set back, and a run has written another version {commit['version']} since"
+    return None
 
 
 def _only_here(lake: Lake, table: Table) -> list[FilePath]:
