@@ -25,7 +25,8 @@ from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import FilePath, Lake
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.queries import parse
-from resources.queries import QueryError, query_engine
+from resources.answers import QueryError
+from resources.queries import query_engine
 from resources.settings import Settings
 
 DAY: Final = "1970-01-02"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -15,10 +14,8 @@ from rich.console import Console
 
 from lakehouse_assets.assets import REPLAY_TAG
 from lakehouse_assets.reports import cause
-from lakehouse_assets.starts import stretches
-from resources.instance import open_instance
-from resources.locks import forget, is_alive
-from resources.settings import RunnerName
+from lakehouse_assets.starts import range_tags, stretches
+from resources.instance import bury_dead_runs, open_instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from resources.settings import Settings
 
 _BY, _COMMAND_LINE = "lakehouse/started_by", "command line"
-_GRACE_SECONDS = 5.0
-"""How long a run without a sign of life may be about to give one, or to end."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -68,37 +63,6 @@ def materialize(
             )
         failures += [line for line in [_cause(result)] if line]
     return failures[0] if failures else None
-
-
-def range_tags(days: Sequence[date]) -> dict[str, str]:
-    """What tells a run its batch dates; none for a single one, which is its partition."""
-    if len(days) == 1:
-        return {}
-    return {
-        "dagster/asset_partition_range_start": days[0].isoformat(),
-        "dagster/asset_partition_range_end": days[-1].isoformat(),
-    }
-
-
-def bury_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Report runs of this machine as failed whose process has died without a word.
-
-    They would stand as running for ever, and take a place from others. What runs elsewhere shows
-    no sign of life here, and is watched by who launched it there.
-    """
-    if settings.runner is not RunnerName.LOCAL:
-        return
-    if instance.run_launcher.supports_check_run_worker_health:
-        return
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    silent = [r for r in instance.get_runs(started) if not is_alive(settings, r.run_id)]
-    if silent:
-        time.sleep(_GRACE_SECONDS)
-    for run in silent:
-        now = instance.get_run_by_id(run.run_id)
-        if now and now.status is run.status and not is_alive(settings, run.run_id):
-            instance.report_run_failed(now, "its process has died; run again")
-            forget(settings, run.run_id)
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from lakehouse_assets import plan as planning
-from lakehouse_assets.execution import bury_dead_runs, range_tags
 from lakehouse_assets.ledger import Ledger
 from lakehouse_assets.starts import (
     AT_ONCE,
@@ -20,9 +19,11 @@ from lakehouse_assets.starts import (
     Manners,
     Start,
     decide,
+    range_tags,
     seconds_to_look,
 )
 from lakehouse_assets.tables import DATASETS, GOLD
+from resources.instance import bury_dead_runs
 from resources.messages import Queue
 from resources.settings import Settings
 

@@ -138,6 +138,16 @@ def stretches(dates: Sequence[date]) -> list[list[date]]:
     return found
 
 
+def range_tags(days: Sequence[date]) -> dict[str, str]:
+    """What tells a run its batch dates; none for a single one, which is its partition."""
+    if len(days) == 1:
+        return {}
+    return {
+        "dagster/asset_partition_range_start": days[0].isoformat(),
+        "dagster/asset_partition_range_end": days[-1].isoformat(),
+    }
+
+
 def _waits(
     decision: Decision,
     day: date,

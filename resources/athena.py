@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from lakehouse_assets.queries import VIEWS, NamedQuery, views
+from resources.answers import Answer, QueryError
 from resources.aws import clear_errors, client
-from resources.queries import Answer, QueryError
 
 _ASK_EVERY_SECONDS: Final = 0.5
 _VALUES: Final[Mapping[str, Callable[[str], Any]]] = {

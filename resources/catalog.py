@@ -20,9 +20,9 @@ from lakehouse_assets.catalog import (
 )
 from lakehouse_assets.contract import Table
 from lakehouse_assets.lake import Lake
+from lakehouse_assets.queries import tables
 from lakehouse_assets.registration import Catalog
 from resources.aws import AwsError, clear_errors, client
-from resources.queries import tables
 from resources.settings import CatalogName, Settings
 
 

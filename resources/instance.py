@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+
+from resources.locks import forget, is_alive
+from resources.settings import RunnerName
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 
 _PROJECT = Path(__file__).parent.parent
 _CONFIG = _PROJECT / "deploy" / "local" / "dagster.yaml"
+
+_GRACE_SECONDS = 5.0
+"""How long a run without a sign of life may be about to give one, or to end."""
 
 
 def home(settings: Settings) -> Path:
@@ -39,6 +46,29 @@ def open_instance(settings: Settings) -> DagsterInstance:
     # Two processes that both make its databases trip over each other.
     with FileLock(folder / ".open.lock"):
         return dg.DagsterInstance.get()
+
+
+def bury_dead_runs(instance: DagsterInstance, settings: Settings) -> None:
+    """Report runs of this machine as failed whose process has died without a word.
+
+    They would stand as running for ever, and take a place from others. What runs elsewhere shows
+    no sign of life here, and is watched by who launched it there.
+    """
+    import dagster as dg  # noqa: PLC0415 - takes long to import
+
+    if settings.runner is not RunnerName.LOCAL:
+        return
+    if instance.run_launcher.supports_check_run_worker_health:
+        return
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    silent = [r for r in instance.get_runs(started) if not is_alive(settings, r.run_id)]
+    if silent:
+        time.sleep(_GRACE_SECONDS)
+    for run in silent:
+        now = instance.get_run_by_id(run.run_id)
+        if now and now.status is run.status and not is_alive(settings, run.run_id):
+            instance.report_run_failed(now, "its process has died; run again")
+            forget(settings, run.run_id)
 
 
 def serve(settings: Settings, port: int) -> None:

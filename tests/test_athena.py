@@ -14,11 +14,12 @@ from test_cli import put
 from trino_server import Trino, running
 
 from lakehouse_assets.lake import Lake
-from lakehouse_assets.queries import NamedQuery, named_queries, parse, views
+from lakehouse_assets.queries import NamedQuery, named_queries, parse, tables, views
 from lakehouse_assets.queries.lint import ALLOWED, lint
+from resources.answers import Answer
 from resources.athena import view_statements
 from resources.catalog import GlueCatalog
-from resources.queries import Answer, DuckDBQueries, tables
+from resources.duckdb_queries import DuckDBQueries
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store
 

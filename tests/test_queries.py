@@ -16,7 +16,7 @@ from test_cli import put
 from lakehouse_assets.lake import Lake
 from lakehouse_assets.queries import NamedQuery, named_queries, parse
 from lakehouse_assets.queries.lint import lint
-from resources.queries import DuckDBQueries
+from resources.duckdb_queries import DuckDBQueries
 from resources.settings import Settings
 
 ITEMS_HEADER = SOME_ITEMS.splitlines()[0]

@@ -13,9 +13,11 @@ from commands import Lakehouse
 from test_cli import GOOD, put
 
 from lakehouse_assets.queries import NamedQuery, named_queries
+from resources.answers import Answer
 from resources.athena import AthenaQueries
 from resources.aws import AwsError
-from resources.queries import Answer, DuckDBQueries, query_engine
+from resources.duckdb_queries import DuckDBQueries
+from resources.queries import query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 
 PREFIX = "shop_"

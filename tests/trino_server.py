@@ -19,8 +19,8 @@ from typing import Final
 import pytest
 
 from lakehouse_assets.queries import NamedQuery
+from resources.answers import Answer
 from resources.athena import in_catalog
-from resources.queries import Answer
 from tests.torture._store import _free_port
 
 CATALOG: Final = "awsdatacatalog"

@@ -156,7 +156,7 @@ def rejected_command(
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
-    from resources.queries import query  # noqa: PLC0415 - imports DuckDB
+    from resources.duckdb_queries import query  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
     where = f"WHERE _batch_date = DATE '{day.date()}'" if day else ""

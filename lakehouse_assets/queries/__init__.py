@@ -15,7 +15,10 @@ from datetime import date
 from importlib.resources import files
 from typing import Final
 
+from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.ledger import FACTS
+from lakehouse_assets.tables import queryable
 
 VIEWS: Final = "views"
 """The schema of the views."""
@@ -98,3 +101,8 @@ def named(name: str) -> NamedQuery:
     if name not in queries:
         raise NamedQueryError(f"no query is named {name!r}; `lakehouse query --list` lists them")
     return queries[name]
+
+
+def tables() -> dict[str, Table]:
+    """Every table that a query can name, by its name there."""
+    return {**queryable(), "ledger.receipts": RECEIPTS, "ledger.facts": FACTS}

@@ -13,12 +13,12 @@ from _aws import Aws, refusing
 
 from lakehouse_assets.catalog import Registered, differences, table_input
 from lakehouse_assets.contract import Column, Table
+from lakehouse_assets.queries import tables
 from lakehouse_assets.registration import catalog_asset
 from lakehouse_assets.tables import GOLD
 from resources import catalog as catalogs
 from resources.aws import AwsError
 from resources.catalog import GlueCatalog, NoCatalog
-from resources.queries import tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -220,7 +220,7 @@ def _peak_kib() -> int:
 
 def _hashes(root: Path) -> dict[str, str]:
     """Content of every published table, by the contracts' columns."""
-    from resources.queries import connect
+    from resources.duckdb_queries import connect
 
     connection = connect()
     found = {}

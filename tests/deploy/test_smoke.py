@@ -15,7 +15,7 @@ import pytest
 
 from deploy.smoke import Batch, SmokeError, smoke
 from lakehouse_assets.ledger import Ledger
-from resources.queries import query
+from resources.duckdb_queries import query
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store
 
