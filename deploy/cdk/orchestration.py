@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import aws_cdk as cdk
@@ -23,9 +23,8 @@ from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import HTTPS, Network
 from deploy.cdk.registry import Registry
+from deploy.cdk.rights import Rights
 from deploy.cdk.stack import Part, acknowledge, grant
-from lakehouse_assets.contract import Layer
-from lakehouse_assets.tables import table_ids
 
 WEB, CODE, DATABASE = 3000, 4000, 5432
 DATABASE_NAME: Final = "dagster"
@@ -47,7 +46,6 @@ _SIZES: Final = {
 """CPU units and MiB."""
 _SERVICE_KEEPS: Final = {"daemon": (0, 100)}
 """Least and most percent of a service's tasks while it is deployed: never two daemons."""
-_OBJECTS = "Which objects there will be is not known; it is this prefix of this bucket alone."
 
 
 class Orchestration(Part):
@@ -103,7 +101,16 @@ class Orchestration(Part):
         self.roles = {part: self._role(part) for part in COMMANDS}
         self._execution = self._execution_role()
         self._definitions = {part: self._definition(part) for part in COMMANDS}
-        self._let_tasks_work()
+        self._tasks_group.add_ingress_rule(
+            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
+        )
+        self._tasks_group.add_egress_rule(
+            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
+        )
+        rights = Rights(
+            self, foundation, events, self._key, self._log, self.cluster, self._execution
+        )
+        rights.give(self.roles)
         services = {part: self._service(part) for part in ("code", "webserver", "daemon")}
         for part in ("webserver", "daemon"):
             services[part].node.add_dependency(services["code"])
@@ -343,201 +350,6 @@ class Orchestration(Part):
             )
             if part == "code"
             else None,
-        )
-
-    # --------------------------------------------------------------------- what the tasks may do
-
-    def _let_tasks_work(self) -> None:
-        self._tasks_group.add_ingress_rule(
-            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
-        )
-        self._tasks_group.add_egress_rule(
-            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
-        )
-        for part, role in self.roles.items():
-            self._let_use_key(role)
-            self._let_on_objects(
-                role,
-                ["s3:GetObject", "s3:PutObject"] if part != "webserver" else ["s3:GetObject"],
-                self._objects("deployment", "dagster/logs/*"),
-            )
-        self._let_launch()
-        self._let_look()
-        self._let_run()
-
-    def _let_use_key(self, role: iam.Role) -> None:
-        keys = [self._key.key_arn]
-        grant(role, ["kms:Decrypt", "kms:GenerateDataKey"], keys)
-
-    def _let_on_objects(self, role: iam.Role, actions: Sequence[str], objects: str) -> None:
-        grant(role, actions, [objects], _OBJECTS)
-
-    def _bucket(self, zone: str) -> str:
-        """A bucket's ARN, by its name: the policy check cannot follow another stack's."""
-        return f"arn:{self.partition}:s3:::{names.bucket(self.settings, zone, self.account)}"
-
-    def _objects(self, zone: str, keys: str) -> str:
-        return f"{self._bucket(zone)}/{keys}"
-
-    def _let_launch(self) -> None:
-        """The daemon starts and watches runs; the webserver ends them where a person says so."""
-        run = self.format_arn(
-            service="ecs",
-            resource="task-definition",
-            resource_name=f"{self.named('dagster-run')}:*",
-        )
-        tasks = self.format_arn(
-            service="ecs", resource="task", resource_name=f"{self.cluster.cluster_name}/*"
-        )
-        here = {"ArnEquals": {"ecs:cluster": self.cluster.cluster_arn}}
-        for part in ("daemon", "webserver"):
-            role = self.roles[part]
-            grant(
-                role,
-                ["ecs:DescribeTaskDefinition"],
-                ["*"],
-                "ECS knows no resource for this action; it reads, and nothing secret is in one.",
-            )
-            grant(
-                role,
-                ["ecs:DescribeTasks", "ecs:StopTask"],
-                [tasks],
-                "A run is a task, whose number is not known before; of this cluster alone.",
-                here,
-            )
-        daemon = self.roles["daemon"]
-        grant(daemon, ["ecs:RunTask"], [run], "Each deployment makes a new revision of it.", here)
-        grant(
-            daemon,
-            ["ecs:TagResource"],
-            [tasks],
-            "Only as it starts a task: the run's number.",
-            {"StringEquals": {"ecs:CreateAction": "RunTask"}},
-        )
-        grant(
-            daemon,
-            ["iam:PassRole"],
-            [self.roles["run"].role_arn, self._execution.role_arn],
-            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-        )
-        grant(
-            daemon,
-            ["ec2:DescribeNetworkInterfaces"],
-            ["*"],
-            "EC2 knows no resource for this action; the launcher asks where it is itself.",
-        )
-        grant(
-            daemon,
-            ["logs:GetLogEvents"],
-            [self._log.log_group_arn],
-            "The last lines of a run's task that died; its stream is not known before.",
-        )
-
-    def _let_look(self) -> None:
-        """The code location's sensors look at the lake, and tell."""
-        code = self.roles["code"]
-        for zone in ("raw", "processed"):
-            grant(code, ["s3:GetBucketLocation", "s3:ListBucket"], [self._bucket(zone)])
-            self._let_on_objects(code, ["s3:GetObject"], self._objects(zone, "*"))
-        grant(
-            code,
-            ["sqs:DeleteMessage", "sqs:ReceiveMessage"],
-            [self._events.hints.queue_arn],
-        )
-        grant(code, ["sns:Publish"], [topic.topic_arn for topic in self._events.topics.values()])
-        messages = [self._foundation.messages_key.key_arn]
-        grant(code, ["kms:Decrypt", "kms:GenerateDataKey"], messages)
-        grant(
-            code,
-            ["cloudwatch:PutMetricData"],
-            ["*"],
-            "CloudWatch knows no resource for this action; the condition names the namespace.",
-            {"StringEquals": {"cloudwatch:namespace": names.METRICS}},
-        )
-
-    def _let_run(self) -> None:
-        """A run starts its tables' Glue jobs, keeps the ledger, archives, registers tables."""
-        run = self.roles["run"]
-        for zone in names.ZONES:
-            grant(
-                run,
-                ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"],
-                [self._bucket(zone)],
-            )
-        whole = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"]
-        self._let_on_objects(run, [*whole, "s3:DeleteObjectVersion"], self._objects("raw", "*"))
-        self._let_on_objects(run, whole, self._objects("processed", "*"))
-        self._let_on_objects(run, whole, self._objects("deployment", "pipes/*"))
-        prefix = names.glue_job_prefix(self.settings)
-        jobs = [
-            self.format_arn(
-                service="glue", resource="job", resource_name=prefix + table.replace(".", "-")
-            )
-            for table in table_ids()
-        ]
-        grant(
-            run,
-            ["glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:StartJobRun"],
-            jobs,
-        )
-        grant(
-            run,
-            ["logs:GetLogEvents"],
-            [
-                self.format_arn(
-                    service="logs",
-                    resource="log-group",
-                    resource_name="/aws-glue/jobs/*",
-                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                )
-            ],
-            "Each job run has streams of its own.",
-        )
-        self._let_catalog(run)
-        self._let_query(run)
-
-    def _let_catalog(self, run: iam.Role) -> None:
-        databases = [names.catalog_prefix(self.settings) + str(layer) for layer in Layer]
-        databases.append(names.catalog_prefix(self.settings) + "views")
-        found = [self.format_arn(service="glue", resource="catalog")]
-        for database in databases:
-            found.append(
-                self.format_arn(service="glue", resource="database", resource_name=database)
-            )
-            found.append(
-                self.format_arn(service="glue", resource="table", resource_name=f"{database}/*")
-            )
-        grant(
-            run,
-            [
-                "glue:CreateDatabase",
-                "glue:CreateTable",
-                "glue:DeleteTable",
-                "glue:GetDatabase",
-                "glue:GetDatabases",
-                "glue:GetTable",
-                "glue:GetTables",
-                "glue:UpdateTable",
-            ],
-            found,
-            "Of these databases every table: which there are is for the contracts to say.",
-        )
-
-    def _let_query(self, run: iam.Role) -> None:
-        """A smoke batch asks for its own rows, as a run's task."""
-        workgroup = self.format_arn(
-            service="athena",
-            resource="workgroup",
-            resource_name=names.of(self.settings, "lakehouse"),
-        )
-        grant(
-            run,
-            [
-                "athena:GetQueryExecution",
-                "athena:GetQueryResults",
-                "athena:StartQueryExecution",
-            ],
-            [workgroup],
         )
 
     # ------------------------------------------------------------------------ the load balancer
