@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from _ecs import Cluster
@@ -11,6 +11,25 @@ from _postgres import Postgres, programs
 from deploy.cdk.config import ENVIRONMENTS
 from tests.deploy.templates import Templates, write
 from tests.torture._store import Store
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes a line about what a test has counted; all of them stand at the end of the session."""
+    return lambda line: record_property("counted", line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shown whoever ran the tests, in this process or in workers'."""
+    lines = [
+        str(line)
+        for report in terminalreporter.getreports("passed")
+        for name, line in report.user_properties
+        if name == "counted"
+    ]
+    if lines:
+        terminalreporter.section("counted")
+        terminalreporter.write("\n".join(sorted(lines)) + "\n")
 
 
 @pytest.fixture(scope="session")

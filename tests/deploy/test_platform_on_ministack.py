@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -135,14 +135,14 @@ def test_what_ministack_does_not_know_is_told(deployed: Deployed) -> None:
     assert set(re.findall(r"AWS::\w+::\w+", str(refused.value))) == UNKNOWN
 
 
-def test_every_stack_comes_up(deployed: Deployed) -> None:
+def test_every_stack_comes_up(deployed: Deployed, counted: Callable[[str], None]) -> None:
     for stack in deployed.templates.stacks:
         cloudformation = boto3.client("cloudformation", region_name=stack.region)
         if stack.name.endswith(BY_HAND):
             continue
         [found] = cloudformation.describe_stacks(StackName=stack.name)["Stacks"]
         assert found["StackStatus"] == "CREATE_COMPLETE", stack.name
-    print(f"\n{sum(deployed.made.values())} resources of {len(deployed.made)} types on MiniStack")
+    counted(f"{sum(deployed.made.values())} resources of {len(deployed.made)} types on MiniStack")
 
 
 # ---------------------------------------------------------------------------------- read back

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -45,18 +44,13 @@ def commands(title: str) -> list[str]:
     return re.findall(r"```bash\n(.*?)```", part, re.DOTALL)
 
 
-Row = tuple[str, int, int, int, int, float]
-"""Disaster, commands, rows before, destroyed and after, seconds."""
-
-
 @dataclass
 class Account:
-    """Four buckets, and a lake in two of them; what was rehearsed is noted as it comes."""
+    """Four buckets, and a lake in two of them."""
 
     environment: dict[str, str]
     folder: Path
     names: dict[str, str]
-    table: list[Row] = field(default_factory=list)
     ran: int = 0
 
     def __post_init__(self) -> None:
@@ -163,9 +157,7 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def before(
-    store: Store, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Account]:
+def before(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Two days, each taken in by a run; and copies of the buckets as replication makes them."""
     environment = store.environment(failing=False)
     with pytest.MonkeyPatch.context() as patch:
@@ -191,7 +183,6 @@ def before(
                 {"Bucket": account.names["raw"], "Key": key}, account.names["replica-raw"], key
             )
         yield account
-        _print(account.table, request.config)
 
 
 @pytest.fixture
@@ -199,7 +190,7 @@ def shop(before: Account, tmp_path: Path, request: pytest.FixtureRequest) -> Acc
     """The same in buckets of its own."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[-40:].strip("-")
     names = {b: f"{name}-{b}" for b in BUCKETS}
-    account = Account(before.environment, tmp_path, names, before.table)
+    account = Account(before.environment, tmp_path, names)
     for bucket in BUCKETS:
         account.copy(before, bucket)
     return account
@@ -210,6 +201,7 @@ class Rehearsal:
     """Counts rows before, while and after; the same content must come back."""
 
     shop: Account
+    counted: Callable[[str], None]
     title: str
     prefix: str = ""
 
@@ -228,9 +220,11 @@ class Rehearsal:
             seconds = time.monotonic() - self.began
             before, after = rows(self.wanted), rows(found)
             destroyed = before - self.left
-            row = (self.title, self.shop.ran, before, destroyed, after, seconds)
-            self.shop.table.append(row)
             assert found == self.wanted
+            self.counted(
+                f"{self.title:38} {self.shop.ran:2} commands; rows: {before:6,} before, "
+                f"{destroyed:6,} destroyed, {after:6,} after; {seconds:3.0f} s"
+            )
 
 
 def _same(lake: Lake, wanted: dict[str, list[str]]) -> int:
@@ -245,20 +239,12 @@ def _same(lake: Lake, wanted: dict[str, list[str]]) -> int:
     return count
 
 
-def _print(table: list[Row], config: pytest.Config) -> None:
-    """Show the table also where the output of tests that pass is kept back."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else nullcontext():
-        head = ("commands", "before", "destroyed", "after", "seconds")
-        print(f"\n\n{'disaster (rows)':40}", *(f"{title:>10}" for title in head))
-        for title, *counts, seconds in table:
-            print(f"{title:40}", *(f"{n:10,}" for n in counts), f"{seconds:10.0f}")
-
-
-def test_bad_data_was_published(shop: Account, tmp_path: Path) -> None:
+def test_bad_data_was_published(
+    shop: Account, tmp_path: Path, counted: Callable[[str], None]
+) -> None:
     runs = json.loads(shop.house.ok("history", "--format", "json"))
     good = next(run["run"] for run in runs if run["files read"])
-    with Rehearsal(shop, "bad data was published") as rehearsal:
+    with Rehearsal(shop, counted, "bad data was published") as rehearsal:
         bad = tmp_path / "orders_corrected.csv"
         with (SAMPLE / "orders/2025-04-16/orders_17h.csv").open(newline="") as good_rows:
             rows_of_file = list(csv.DictReader(good_rows))
@@ -275,9 +261,11 @@ def test_bad_data_was_published(shop: Account, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["versions kept", "versions gone"])
-def test_a_table_was_destroyed(shop: Account, kept: bool) -> None:
+def test_a_table_was_destroyed(shop: Account, kept: bool, counted: Callable[[str], None]) -> None:
     undelete, heal = commands("A table was destroyed")
-    with Rehearsal(shop, f"a table was destroyed{'' if kept else ', versions too'}") as rehearsal:
+    with Rehearsal(
+        shop, counted, f"a table was destroyed{'' if kept else ', versions too'}"
+    ) as rehearsal:
         time.sleep(FIRST_SECOND)
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         (shop.delete if kept else shop.destroy)("processed", "silver/orders/")
@@ -285,7 +273,7 @@ def test_a_table_was_destroyed(shop: Account, kept: bool) -> None:
         shop.rehearse(undelete if kept else heal, LOST_AT=since)
 
 
-def test_a_bucket_was_destroyed(shop: Account) -> None:
+def test_a_bucket_was_destroyed(shop: Account, counted: Callable[[str], None]) -> None:
     """From a copy that is not whole: files of a table and of the ledger have not come yet."""
     bucket = shop.names["replica-processed"]
     for folder in ("silver/orders", "ledger"):
@@ -297,7 +285,7 @@ def test_a_bucket_was_destroyed(shop: Account) -> None:
         shop.s3.delete_object(Bucket=bucket, Key=newest)
     log = shop.keys("replica-processed", "gold/daily_sales/_delta_log/")
     shop.s3.delete_object(Bucket=bucket, Key=max(k for k in log if k.endswith(".json")))
-    with Rehearsal(shop, "a bucket was destroyed") as rehearsal:
+    with Rehearsal(shop, counted, "a bucket was destroyed") as rehearsal:
         shop.destroy("processed")
         shop.s3.delete_bucket(Bucket=shop.names["processed"])
         shop.create(shop.names["processed"])
@@ -306,9 +294,9 @@ def test_a_bucket_was_destroyed(shop: Account) -> None:
         shop.rehearse(processed)
 
 
-def test_the_raw_bucket_was_destroyed(shop: Account) -> None:
+def test_the_raw_bucket_was_destroyed(shop: Account, counted: Callable[[str], None]) -> None:
     """What was archived comes back with it, also where it once landed; that is no news."""
-    with Rehearsal(shop, "the raw bucket was destroyed") as rehearsal:
+    with Rehearsal(shop, counted, "the raw bucket was destroyed") as rehearsal:
         shop.destroy("raw")
         shop.s3.delete_bucket(Bucket=shop.names["raw"])
         shop.create(shop.names["raw"])
@@ -318,9 +306,9 @@ def test_the_raw_bucket_was_destroyed(shop: Account) -> None:
     assert shop.keys("raw", "archive/")
 
 
-def test_the_region_is_lost(shop: Account) -> None:
+def test_the_region_is_lost(shop: Account, counted: Callable[[str], None]) -> None:
     """Work goes on in the other one: the next day is taken in there."""
-    with Rehearsal(shop, "the region is lost") as rehearsal:
+    with Rehearsal(shop, counted, "the region is lost") as rehearsal:
         for bucket in ("raw", "processed"):
             shop.destroy(bucket)
         rehearsal.strike()
@@ -335,7 +323,7 @@ def test_the_region_is_lost(shop: Account) -> None:
     assert rows(content(shop.lake("replica-"))) > rows(rehearsal.wanted)
 
 
-def test_a_wrong_deployment(shop: Account, tmp_path: Path) -> None:
+def test_a_wrong_deployment(shop: Account, tmp_path: Path, counted: Callable[[str], None]) -> None:
     """A release with a rule that no order passes; then the one before runs again."""
     release = tmp_path / "release"
     for name in ("lakehouse_assets", "resources", "definitions.py", "deploy"):
@@ -345,7 +333,7 @@ def test_a_wrong_deployment(shop: Account, tmp_path: Path) -> None:
     text = contract.read_text()
     assert "minimum=0" in text
     contract.write_text(text.replace("minimum=0", "minimum=100_000"))
-    with Rehearsal(shop, "a wrong deployment") as rehearsal:
+    with Rehearsal(shop, counted, "a wrong deployment") as rehearsal:
         done = subprocess.run(
             [sys.executable, "-m", "lakehouse_assets.cli", "run"],
             cwd=release,
@@ -360,8 +348,8 @@ def test_a_wrong_deployment(shop: Account, tmp_path: Path) -> None:
         shop.rehearse(*commands("A wrong deployment"))
 
 
-def test_the_ledger_is_lost(shop: Account) -> None:
-    with Rehearsal(shop, "the ledger is lost") as rehearsal:
+def test_the_ledger_is_lost(shop: Account, counted: Callable[[str], None]) -> None:
+    with Rehearsal(shop, counted, "the ledger is lost") as rehearsal:
         shop.destroy("processed")
         rehearsal.strike()
         shop.rehearse(*commands("The ledger is lost"))

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,17 @@ def found(written: dict[str, Templates], name: str) -> Templates:
 
 
 @every
-def test_every_finding_of_the_policy_check_is_mended_or_acknowledged(found: Templates) -> None:
+def test_every_finding_of_the_policy_check_is_mended_or_acknowledged(
+    found: Templates, counted: Callable[[str], None]
+) -> None:
     report = json.loads((found.folder / "validation-report.json").read_text())
     assert report["pluginReports"] == []  # what is not acknowledged fails the writing
     acknowledged = sum("cdk_nag" in r.get("Metadata", {}) for *_, r in found.resources())
     assert acknowledged
     told = Counter(resource["Type"] for *_, resource in found.resources())
-    print(
-        f"\n{found.name}: {sum(told.values())} resources of {len(told)} types, policy check clean"
+    counted(
+        f"{found.name}: {sum(told.values())} resources of {len(told)} types; policy check clean, "
+        f"with findings acknowledged at {acknowledged}"
     )
 
 
@@ -78,7 +82,9 @@ def test_the_templates_are_valid(found: Templates) -> None:
 
 
 @every
-def test_checkov_finds_nothing_but_what_is_accepted(found: Templates) -> None:
+def test_checkov_finds_nothing_but_what_is_accepted(
+    found: Templates, counted: Callable[[str], None]
+) -> None:
     done = subprocess.run(
         [CHECKOV, "--framework", "cloudformation", "--compact", "--quiet", "-o", "json",
          *(part for stack in found.stacks for part in ("-f", str(stack.template)))],
@@ -92,7 +98,7 @@ def test_checkov_finds_nothing_but_what_is_accepted(found: Templates) -> None:
         for f in told["results"]["failed_checks"]
     }
     assert failed - {*CHECKOV_ACCEPTED} == set()
-    print(f"\n{found.name}: checkov {told['summary']['passed']} passed, {len(failed)} accepted")
+    counted(f"{found.name}: checkov {told['summary']['passed']} passed, {len(failed)} accepted")
 
 
 @every
@@ -416,7 +422,7 @@ app.synth()
 """
 
 
-def test_one_column_is_one_edit(tmp_path: Path) -> None:
+def test_one_column_is_one_edit(tmp_path: Path, counted: Callable[[str], None]) -> None:
     """A column in one contract adds itself to its tables' entries, and changes nothing else."""
     columns = {}
     for which in ("as it is", "more"):
@@ -446,5 +452,5 @@ def test_one_column_is_one_edit(tmp_path: Path) -> None:
         f"lakehouse_dev_{layer}.products": [new[:2]] for layer in layers
     }
     assert changed["lakehouse_dev_silver.products"] == [new]
-    print("\none column in one contract:", *(f"+ {name}: {new[0]} {new[1]}" for name in changed),
-          sep="\n  ")  # fmt: skip
+    for name in changed:
+        counted(f"one column in one contract: + {name}: {new[0]} {new[1]}")
