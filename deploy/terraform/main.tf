@@ -43,7 +43,7 @@ locals {
     }
   }
 
-  # Instances of one resource have no order, so that stacks which need others are in a later one.
+  # Instances of one module have no order, so that stacks which need others are in a later one.
   rank0 = [for name, stack in local.stacks : name if length(stack.needs) == 0]
   upto0 = local.rank0
   rank1 = [for name, stack in local.stacks : name if !contains(local.upto0, name) && length(setsubtract(stack.needs, local.upto0)) == 0]
@@ -74,79 +74,53 @@ resource "aws_s3_object" "template" {
   }
 }
 
-resource "aws_cloudformation_stack" "rank0" {
-  for_each = toset(local.rank0)
-
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
+locals {
+  ready = {
+    for name, stack in local.stacks : name => {
+      region     = stack.region
+      url        = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[name].key}"
+      parameters = stack.parameters
+      tags       = stack.tags
+    }
+  }
 }
 
-resource "aws_cloudformation_stack" "rank1" {
-  for_each = toset(local.rank1)
-
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
-  depends_on   = [aws_cloudformation_stack.rank0]
+module "rank0" {
+  source = "./stacks"
+  stacks = { for name in local.rank0 : name => local.ready[name] }
 }
 
-resource "aws_cloudformation_stack" "rank2" {
-  for_each = toset(local.rank2)
+module "rank1" {
+  source = "./stacks"
+  stacks = { for name in local.rank1 : name => local.ready[name] }
 
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
-  depends_on   = [aws_cloudformation_stack.rank1]
+  depends_on = [module.rank0]
 }
 
-resource "aws_cloudformation_stack" "rank3" {
-  for_each = toset(local.rank3)
+module "rank2" {
+  source = "./stacks"
+  stacks = { for name in local.rank2 : name => local.ready[name] }
 
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
-  depends_on   = [aws_cloudformation_stack.rank2]
+  depends_on = [module.rank1]
 }
 
-resource "aws_cloudformation_stack" "rank4" {
-  for_each = toset(local.rank4)
+module "rank3" {
+  source = "./stacks"
+  stacks = { for name in local.rank3 : name => local.ready[name] }
 
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
-  depends_on   = [aws_cloudformation_stack.rank3]
+  depends_on = [module.rank2]
 }
 
-resource "aws_cloudformation_stack" "rank5" {
-  for_each = toset(local.rank5)
+module "rank4" {
+  source = "./stacks"
+  stacks = { for name in local.rank4 : name => local.ready[name] }
 
-  name         = each.key
-  region       = local.stacks[each.key].region
-  template_url = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[each.key].key}"
-  parameters   = local.stacks[each.key].parameters
-  tags         = local.stacks[each.key].tags
-  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-  on_failure   = "ROLLBACK"
-  depends_on   = [aws_cloudformation_stack.rank4]
+  depends_on = [module.rank3]
+}
+
+module "rank5" {
+  source = "./stacks"
+  stacks = { for name in local.rank5 : name => local.ready[name] }
+
+  depends_on = [module.rank4]
 }

@@ -1,0 +1,31 @@
+# Stacks of which none needs another, each from its template.
+
+terraform {
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+    }
+  }
+}
+
+variable "stacks" {
+  description = "By the stack's name: where it is, its template's address, parameters and tags."
+  type = map(object({
+    region     = string
+    url        = string
+    parameters = map(string)
+    tags       = map(string)
+  }))
+}
+
+resource "aws_cloudformation_stack" "stack" {
+  for_each = var.stacks
+
+  name         = each.key
+  region       = each.value.region
+  template_url = each.value.url
+  parameters   = each.value.parameters
+  tags         = each.value.tags
+  capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+  on_failure   = "ROLLBACK"
+}
