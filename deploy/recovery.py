@@ -159,7 +159,7 @@ def _told(lake: Lake) -> _Told:
             name = fact.detail["table"]
             taken = state.absorbed[name]
             for table, version in {name: taken.version, **taken.beside}.items():
-                if not _other(lake, table, taken):
+                if taken.made.get(table) and not _other(lake, table, taken):
                     told.written.setdefault((table, version), fact.seq)
     for name, taken in state.absorbed.items():
         for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():

@@ -8,7 +8,6 @@ import pytest
 from harness import Archive, Back, Lose, World
 from oracle import COLUMNS, Land, Remove, Run
 
-from deploy.recovery import healed
 from lakehouse_assets.rewind import RewindError, restore
 from lakehouse_assets.tables import queryable
 
@@ -70,27 +69,6 @@ def test_what_is_nowhere_any_more_is_said(shop: World) -> None:
     shop.apply(Remove("orders", DAY, "orders.csv"), Lose("bronze.orders"))
     [notice] = shop.plan().notices
     assert notice.startswith("orders/2025-04-01/orders.csv: bronze has lost its rows, and its")
-
-
-def test_a_table_that_was_set_back_and_moved_on_is_found(shop: World) -> None:
-    """Its new version passes for the one that is gone, until `heal` looks who wrote it."""
-    assert not list(healed(shop.lake))
-    silver = queryable()["silver.products"]
-    newest = shop.lake.version(silver)
-    for form in ("json", "crc"):
-        shop.lake.storage.delete(f"{shop.lake.path(silver)}/_delta_log/{newest:020}.{form}")
-    shop.reopen()
-    shop.apply(Land("products", NEXT, "q.csv", content("products", "2,2,Games,Ball")), Run())
-    assert shop.lake.version(silver) == newest
-    [line] = healed(shop.lake)
-    assert line == (
-        f"silver.products: set back, and a run has written another version {newest} since; removed"
-    )
-    shop.reopen()
-    shop.apply(Run())
-    shop.check()
-    assert not list(healed(shop.lake))
-    shop.settle()
 
 
 def test_nobody_goes_back_to_a_table_that_is_no_more(shop: World) -> None:

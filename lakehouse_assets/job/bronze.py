@@ -22,6 +22,7 @@ from lakehouse_assets.plan import (
     ToRead,
     bronze_work,
     clear_lines,
+    made,
     missing,
     waiting,
 )
@@ -144,7 +145,8 @@ def _take_in(
     version = lake.create(table)
     # Facts after the rows: were it the other way round, a crash between the two could leave a
     # content in force whose bytes have been overwritten since.
-    facts.append(absorbed(table.id, version, {}, dataset.rules_digest, work.run_id))
+    which = made(lake, [table.id])
+    facts.append(absorbed(table.id, version, {}, dataset.rules_digest, work.run_id, made=which))
     ledger.decide(lambda now: [f for f in facts if not _landed_meanwhile(now, f)])
     return version
 
