@@ -82,6 +82,7 @@ def test_nothing_is_missed_and_nothing_runs_twice(
         finally:
             for daemon in started:
                 end_group(daemon.pid)
+                daemon.wait()
         found = runs()
     facts = Ledger(settings.lake()).facts()
     landed = Counter(fact.path.file for fact in facts if fact.kind is Kind.LANDED and fact.path)
