@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.ledger import FACTS, Absorbed, Kind, Ledger, State
+from lakehouse_assets.ledger import FACTS, Kind, Ledger, State
 from lakehouse_assets.plan import anew, missing
 from lakehouse_assets.tables import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
@@ -150,6 +151,7 @@ def _told(lake: Lake) -> _Told:
     told = _Told()
     if _missing(lake, FACTS):
         return told
+    other = cache(partial(_other, lake))  # a lost table's place is asked once, not for each fact
     state = State()
     for fact in Ledger(lake).facts():
         state.take(fact)
@@ -159,19 +161,19 @@ def _told(lake: Lake) -> _Told:
             name = fact.detail["table"]
             taken = state.absorbed[name]
             for table, version in {name: taken.version, **taken.beside}.items():
-                if taken.made.get(table) and not _other(lake, table, taken):
+                if (which := taken.made.get(table)) and not other(table, which):
                     told.written.setdefault((table, version), fact.seq)
     for name, taken in state.absorbed.items():
         for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
-            if not _other(lake, table, taken):
+            if not other(table, taken.made.get(table)):
                 told.newest[table] = max(version, told.newest.get(table, -1))
     return told
 
 
-def _other(lake: Lake, table: str, taken: Absorbed) -> bool:
+def _other(lake: Lake, table: str, which: str | None) -> bool:
     """Whether another table stands there now: lost and made anew, it counts from 0 again."""
     try:
-        return bool(anew(lake, {table: taken.made.get(table)}))
+        return bool(anew(lake, {table: which}))
     except (DeltaError, OSError):
         return True  # one whose log cannot be read is wrong whatever its version
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def query_engine(settings: Settings, as_of: Fact | None = None) -> QueryEngine:
     """The engine that the settings name, over tables as a run left them (newest unless given)."""
     if settings.query_engine is QueryEngineName.DUCKDB:
-        from resources.duckdb_queries import DuckDBQueries  # noqa: PLC0415 - as below
+        from resources.duckdb_queries import DuckDBQueries  # noqa: PLC0415 - only who asks pays for it
 
         return DuckDBQueries(settings.lake(), as_of)
     if as_of is not None:

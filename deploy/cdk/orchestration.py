@@ -101,11 +101,11 @@ class Orchestration(Part):
         self.roles = {part: self._role(part) for part in COMMANDS}
         self._execution = self._execution_role()
         self._definitions = {part: self._definition(part) for part in COMMANDS}
-        self._tasks_group.add_ingress_rule(
-            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
-        )
-        self._tasks_group.add_egress_rule(
-            self._tasks_group, ec2.Port.tcp(CODE), "Webserver and daemon ask the code location"
+        self._connect(
+            self._tasks_group,
+            self._tasks_group,
+            CODE,
+            "Webserver and daemon ask the code location",
         )
         rights = Rights(
             self, foundation, events, self._key, self._log, self.cluster, self._execution

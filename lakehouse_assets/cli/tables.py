@@ -121,7 +121,7 @@ def ui_command(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
 ) -> None:
     """Open the Dagster UI on this lakehouse (webserver and daemon, until Ctrl-C)."""
-    from resources.instance import bury_dead_runs, open_instance, serve  # noqa: PLC0415
+    from resources.instance import bury_dead_runs, open_instance, serve  # noqa: PLC0415 - only here
 
     settings = Settings.load()
     instance = open_instance(settings)
