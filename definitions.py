@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets import assets, notifications, schedules, sensors
-from lakehouse_assets.registration import catalog_asset
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.defs import file_sensor, run_sensors, schedules, table_assets
+from lakehouse_assets.defs.catalog_asset import catalog_asset
+from lakehouse_assets.tables.registry import table_ids
 from resources import logs
 from resources.alerts import alerts
 from resources.archiver import Archiver
-from resources.catalog import catalog
+from resources.glue_catalog import catalog
 from resources.metrics import metrics
 from resources.runners import executor, runner
 from resources.settings import Settings
 
 settings = Settings.load()
 logs.configure(settings)
-days = assets.partitions(settings.first_date)
+days = table_assets.partitions(settings.first_date)
 
 defs = dg.Definitions(
     assets=[
-        *assets.raw_assets(days),
-        *assets.table_assets(settings.lake(), days),
+        *table_assets.raw_assets(days),
+        *table_assets.table_assets(settings.lake(), days),
         catalog_asset(table_ids(), days),
     ],
     jobs=[
@@ -33,11 +33,11 @@ defs = dg.Definitions(
         ),
         schedules.maintenance,
     ],
-    schedules=[sensors.daily(settings, ["lakehouse"]), schedules.nightly],
+    schedules=[file_sensor.daily(settings, ["lakehouse"]), schedules.nightly],
     sensors=[
-        sensors.raw_files(settings, ["lakehouse"]),
-        *notifications.SENSORS,
-        notifications.of_delay(settings),
+        file_sensor.raw_files(settings, ["lakehouse"]),
+        *run_sensors.SENSORS,
+        run_sensors.of_delay(settings),
     ],
     resources={
         "runner": runner(settings),

@@ -18,12 +18,12 @@ from boto3.s3.transfer import TransferConfig
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.cli.console import fail, say, tell
-from lakehouse_assets.contract import RECEIPTS, Table
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.ledger import FACTS, Kind, Ledger, State
-from lakehouse_assets.plan import anew, missing
-from lakehouse_assets.tables import queryable
+from lakehouse_assets.planning.pending_files import anew, missing
+from lakehouse_assets.store.lake import ARCHIVE, FilePath, Lake
+from lakehouse_assets.store.ledger import FACTS, Kind, Ledger, State
+from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.tables.registry import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
 from resources.settings import Settings
 

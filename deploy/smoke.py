@@ -20,13 +20,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from lakehouse_assets import decisions
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.lake import FilePath, Lake
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.queries import parse
-from resources.answers import QueryError
-from resources.queries import query_engine
+from lakehouse_assets.operations import decide
+from lakehouse_assets.ports import QueryError
+from lakehouse_assets.queries.named import parse
+from lakehouse_assets.store.lake import FilePath, Lake
+from lakehouse_assets.store.ledger import Ledger
+from resources.query_engine import query_engine
 from resources.settings import Settings
 
 DAY: Final = "1970-01-02"
@@ -132,8 +132,8 @@ def _take_back(lake: Lake, batch: Batch) -> None:
     for path in batch.files:
         lake.raw.delete(str(path))
         try:
-            decisions.withdraw(ledger, path)
-        except decisions.DecisionError:
+            decide.withdraw(ledger, path)
+        except decide.DecisionError:
             _say(f"{path}: had not landed; removed")
         else:
             _say(f"{path}: withdrawn")

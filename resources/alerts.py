@@ -6,8 +6,8 @@ import logging
 
 import dagster as dg
 
-from lakehouse_assets.messages import Message, Topic
-from lakehouse_assets.notifications import Alerts
+from lakehouse_assets.defs.run_messages import Message, Topic
+from lakehouse_assets.defs.run_sensors import Alerts
 from resources.aws import clear_errors, client
 from resources.settings import Settings
 

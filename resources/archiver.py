@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from lakehouse_assets.archive import archive
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.operations.archive import archive
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.tables.registry import table_ids
 from resources.settings import Settings
 
 _GLANCE_SECONDS = 30.0

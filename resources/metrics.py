@@ -8,8 +8,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from lakehouse_assets.measures import Measure
-from lakehouse_assets.notifications import Metrics
+from lakehouse_assets.defs.run_metrics import Measure
+from lakehouse_assets.defs.run_sensors import Metrics
 from resources.aws import clear_errors, client
 from resources.settings import Settings
 

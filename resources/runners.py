@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 
-from lakehouse_assets import rewind
-from lakehouse_assets.evaluation import evaluation
-from lakehouse_assets.job import Result, run
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.maintain import Maintained, maintain, maintain_own, written_by
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.defs.checks import evaluation
+from lakehouse_assets.operations import restore
+from lakehouse_assets.operations.maintenance import Maintained, maintain, maintain_own, written_by
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import table_ids
 from resources.engines import Engine, engine
 from resources.locks import alive, all_tables, one_writer
 from resources.settings import RunnerName, Settings
@@ -44,7 +45,7 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
         *,
         replay: bool = False,
     ) -> Result:
-        """Bring one table up to date with the batches of these dates; see `job.run`.
+        """Bring one table up to date with the batches of these dates; see `run_table`.
 
         Raises BusyError where another process keeps the table for too long.
         """
@@ -66,7 +67,7 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
         *,
         replay: bool = False,
     ) -> Result:
-        """Bring one table up to date with the batches of these dates; see `job.run`.
+        """Bring one table up to date with the batches of these dates; see `run_table`.
 
         Raises BusyError where another process keeps the table for too long, and dagster's
         Failure, one clear line, where the job does not do what it was asked to. What it had
@@ -159,7 +160,7 @@ def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
     ledger = Ledger(settings.lake())
     if ledger.state().rewinding:  # a restore that died halfway goes first
         with all_tables(settings):
-            rewind.finish(ledger, run_id)
+            restore.finish(ledger, run_id)
     with one_writer(settings, table):
         yield
 
@@ -167,10 +168,10 @@ def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
 def run_here(
     engine: Engine, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
 ) -> Result:
-    """Bring one table up to date in this process; see `job.run`. Raises BusyError."""
+    """Bring one table up to date in this process; see `run_table`. Raises BusyError."""
     settings = Settings.load()
     with _alone(settings, table, run_id):
-        return run(
+        return run_table(
             engine.session(),
             settings.lake(),
             table,

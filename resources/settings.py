@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.lake import Lake
 from lakehouse_assets.parse import Limits
-from lakehouse_assets.tables import DATASETS
-from resources.storage import Storage, storage
+from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.store.storage import Storage
+from lakehouse_assets.tables.registry import DATASETS
+from resources.s3_storage import storage
 
 
 class EngineName(StrEnum):

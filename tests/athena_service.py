@@ -12,7 +12,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from resources.answers import Answer
+from lakehouse_assets.ports import Answer
 
 WORKGROUP = "analysts"
 PAGE = 3

@@ -30,16 +30,20 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
-from lakehouse_assets import decisions, job, plan, publish, quarantine, rewind
-from lakehouse_assets.archive import archive
-from lakehouse_assets.contract import RECEIPTS, HoldLimit, Table
-from lakehouse_assets.lake import FilePath, Lake
-from lakehouse_assets.landing import land
-from lakehouse_assets.ledger import FACTS, Kind, Ledger
-from lakehouse_assets.maintain import maintain
-from lakehouse_assets.rest import whole
-from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
-from resources.storage import LocalStorage, Storage
+from lakehouse_assets.operations import decide, export_rejected, restore
+from lakehouse_assets.operations.archive import archive
+from lakehouse_assets.operations.land import land
+from lakehouse_assets.operations.maintenance import maintain
+from lakehouse_assets.pipeline import bronze, publish
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.settled_files import whole
+from lakehouse_assets.store.lake import FilePath, Lake
+from lakehouse_assets.store.ledger import FACTS, Kind, Ledger
+from lakehouse_assets.store.storage import LocalStorage, Storage
+from lakehouse_assets.tables.contract import RECEIPTS, HoldLimit, Table
+from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -208,7 +212,7 @@ def crash_at(write: int | str) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "commit", dying_commit)
-        patch.setattr(job.bronze, "commit", dying_commit)
+        patch.setattr(bronze, "commit", dying_commit)
         patch.setattr(Lake, "append", dying_write)
         yield
 
@@ -231,7 +235,7 @@ class World:
         raw, processed = storage.within("raw"), storage.within("processed")
         self.lake = Lake(raw, processed, FIRST, LAST, frozenset(DATASETS))
         self.ledger = Ledger(self.lake)
-        self.results: list[job.Result] = []
+        self.results: list[Result] = []
         self.deaths = 0  # runs that a crash has ended
         self._original = dict(DATASETS)
         self._gold: dict[str, dict[object, oracle.Record]] | None = None  # what gold is known to be
@@ -311,7 +315,7 @@ class World:
         """The bytes of a repair file."""
         exported, repaired = io.StringIO(newline=""), io.StringIO(newline="")
         state = self.ledger.state()
-        quarantine.export(self.lake, state, DATASETS[dataset], exported)
+        export_rejected.export(self.lake, state, DATASETS[dataset], exported)
         header, *rows = csv.reader(io.StringIO(exported.getvalue(), newline=""))
         writer = csv.writer(repaired)
         writer.writerow(header)
@@ -320,7 +324,7 @@ class World:
             values = dict(zip(header, row, strict=True))
             texts = mended[n % len(mended)]
             if texts is not None:
-                values |= dict(zip(columns, map(quarantine.escaped, texts), strict=True))
+                values |= dict(zip(columns, map(export_rejected.escaped, texts), strict=True))
             writer.writerow(values.values())
         return repaired.getvalue().encode()
 
@@ -336,11 +340,11 @@ class World:
             case oracle.Remove():
                 self.lake.raw.delete(str(_path(event)))
             case oracle.Withdraw():
-                self._decide(lambda: decisions.withdraw(self.ledger, _path(event)))
+                self._decide(lambda: decide.withdraw(self.ledger, _path(event)))
             case oracle.Reinstate():
-                self._decide(lambda: decisions.reinstate(self.ledger, _path(event)))
+                self._decide(lambda: decide.reinstate(self.ledger, _path(event)))
             case oracle.Accept(digest=digest):
-                accept = decisions.accept
+                accept = decide.accept
                 self._decide(lambda: accept(self.ledger, _path(event), "a test", digest))
             case oracle.Run(dates):
                 self.run(dates)
@@ -349,7 +353,7 @@ class World:
                 self._restore(before)
             case oracle.Resume():
                 self._gold = None
-                self._decide(lambda: rewind.resume(self.ledger, "a test"))
+                self._decide(lambda: restore.resume(self.ledger, "a test"))
 
     def _decide(self, decision: Callable[[], object]) -> None:
         """Take a decision, which the product must refuse exactly where the oracle does."""
@@ -357,7 +361,7 @@ class World:
         refused = ""
         try:
             decision()
-        except (decisions.DecisionError, rewind.RewindError) as error:
+        except (decide.DecisionError, restore.RewindError) as error:
             refused = str(error)
         assert bool(refused) == (len(self.events) - 1 in expected), (self.events[-1], refused)
 
@@ -368,7 +372,7 @@ class World:
         self._said |= {*self.receipts()}
         points = [p for at, p in self._points if at <= before]
         to = points[-1] if points else "never"
-        self._decide(lambda: rewind.restore(self.ledger, to, "a test"))
+        self._decide(lambda: restore.restore(self.ledger, to, "a test"))
 
     def run(self, dates: Iterable[date] | None = None) -> None:
         """Run all tables for these dates; by default whatever the plan says is pending."""
@@ -391,7 +395,7 @@ class World:
         run_id = uuid.uuid4().hex
         changed: dict[str, int] = {}
         for table in tables:
-            result = job.run(self.spark, self.lake, table, sorted(dates), run_id, replay=replay)
+            result = run_table(self.spark, self.lake, table, sorted(dates), run_id, replay=replay)
             changed[table] = result.metadata.get("changed_grains", 0)
             self.results.append(result)
             for check in result.checks:
@@ -400,7 +404,7 @@ class World:
                     assert check.passed, (table, check)
         if self._gold is not None and {*table_ids()} == {*changed}:
             self._check_changed(self._gold, changed)
-        rewind.close(self.lake, run_id, sorted(map(str, dates)))
+        restore.close(self.lake, run_id, sorted(map(str, dates)))
 
     def _note_point(self) -> None:
         """Remember which run the product has recorded by now, if a new one."""
@@ -423,11 +427,11 @@ class World:
             )
         self._gold = None
 
-    def plan(self) -> plan.Plan:
+    def plan(self) -> pending_files.Plan:
         """What is pending: the same, whether files at rest are looked at or not."""
         everything = whole(self.lake, self.ledger.followed(), DATASETS)
-        slow = plan.make(self.lake, everything, DATASETS, GOLD)
-        quick = plan.of(self.ledger, DATASETS, GOLD)
+        slow = pending_files.make(self.lake, everything, DATASETS, GOLD)
+        quick = pending_files.of(self.ledger, DATASETS, GOLD)
         assert quick == slow, f"the plan differs where files at rest are passed over: {quick}"
         return slow
 
@@ -536,7 +540,9 @@ class World:
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in plan.waiting(self.ledger.followed(), None if asked is None else [*asked])
+            for p, _ in pending_files.waiting(
+                self.ledger.followed(), None if asked is None else [*asked]
+            )
         }
         if listings:
             _same("files that wait", listed, waiting)

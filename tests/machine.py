@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.doctor import java
+from lakehouse_assets.cli.doctor import java
 
 _JAVA = java()
 

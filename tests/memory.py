@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from lakehouse_assets import receipts
-from lakehouse_assets.contract import RECEIPTS, Table
-from lakehouse_assets.lake import Lake, RawFile
-from lakehouse_assets.ledger import Fact, Kind, State
-from lakehouse_assets.plan import bronze_work
-from lakehouse_assets.tables import DATASETS
-from resources.storage import StoredObject
+from lakehouse_assets.planning.pending_files import bronze_work
+from lakehouse_assets.store import receipts
+from lakehouse_assets.store.lake import Lake, RawFile
+from lakehouse_assets.store.ledger import Fact, Kind, State
+from lakehouse_assets.store.storage import StoredObject
+from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.tables.registry import DATASETS
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,10 @@ from oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
 from test_parity import TEXTS, verdicts
 
 from data.generate import Fate, LandedFile, Shop, Size
-from lakehouse_assets.contract import Table
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.maintain import maintain_tables_of
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.operations.maintenance import maintain_tables_of
+from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.tables.contract import Table
+from lakehouse_assets.tables.registry import table_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -501,7 +501,7 @@ def test_maintenance_is_no_change(lake: World, monkeypatch: pytest.MonkeyPatch) 
         return 0
 
     lake.apply(*_EARLY, _LATE, Run())
-    monkeypatch.setattr("lakehouse_assets.maintain._worth_it", lambda *_: [None])
+    monkeypatch.setattr("lakehouse_assets.operations.maintenance._worth_it", lambda *_: [None])
     for job in table_ids():
         maintain_tables_of(lake.lake, job, "a test", rewrite)
     assert not lake.plan()

@@ -16,8 +16,8 @@ import pytest
 from commands import Lakehouse
 from machine import REAL, needs_java, needs_real_data
 
-from lakehouse_assets.landing import guess_dataset
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.operations.land import guess_dataset
+from lakehouse_assets.tables.registry import DATASETS
 
 pytestmark = needs_real_data
 

@@ -13,10 +13,11 @@ import pytest
 from harness import Archive, World
 from oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
-from lakehouse_assets.archive import ArchiveError, archive
-from lakehouse_assets.ledger import Kind
-from lakehouse_assets.tables import DATASETS
-from resources.storage import LocalStorage, S3Storage
+from lakehouse_assets.operations.archive import ArchiveError, archive
+from lakehouse_assets.store.ledger import Kind
+from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.tables.registry import DATASETS
+from resources.s3_storage import S3Storage
 from tests.torture._store import BUCKET, Store
 
 if TYPE_CHECKING:

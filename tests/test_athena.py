@@ -13,13 +13,13 @@ from test_cli import ITEMS as SOME_ITEMS
 from test_cli import put
 from trino_server import Trino, running
 
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.queries import NamedQuery, named_queries, parse, tables, views
-from lakehouse_assets.queries.lint import ALLOWED, lint
-from resources.answers import Answer
-from resources.athena import view_statements
-from resources.catalog import GlueCatalog
-from resources.duckdb_queries import DuckDBQueries
+from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.named import NamedQuery, named_queries, parse, tables, views
+from lakehouse_assets.queries.portability import ALLOWED, lint
+from lakehouse_assets.store.lake import Lake
+from resources.athena_engine import view_statements
+from resources.duckdb_engine import DuckDBQueries
+from resources.glue_catalog import GlueCatalog
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store
 

@@ -275,7 +275,7 @@ def test_late_correction_orphan_and_duplicate(house: Lakehouse) -> None:
 
 def test_scattered_dates_are_a_run_for_each_stretch() -> None:
     """Days on which nothing is pending are no part of a run."""
-    from lakehouse_assets.starts import stretches
+    from lakehouse_assets.planning.run_requests import stretches
 
     days = [date(2025, 4, d) for d in (30, 2, 1, 15, 2)]
     assert stretches([*days, date(2025, 5, 1)]) == [

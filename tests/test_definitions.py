@@ -93,13 +93,13 @@ def test_the_seal_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("lakehouse_assets.tables", ["dagster", "pyspark", "pyarrow", "sqlglot"]),
-        ("lakehouse_assets.rules", ["dagster", "pyspark"]),
-        ("lakehouse_assets.job", ["dagster"]),
-        ("lakehouse_assets.plan", ["dagster", "pyspark"]),
-        ("lakehouse_assets.ledger", ["dagster", "pyspark"]),
-        ("lakehouse_assets.catalog", ["dagster", "pyspark", "boto3"]),
-        ("lakehouse_assets.messages", ["dagster"]),
+        ("lakehouse_assets.tables.registry", ["dagster", "pyspark", "pyarrow", "sqlglot"]),
+        ("lakehouse_assets.tables.rules", ["dagster", "pyspark"]),
+        ("lakehouse_assets.pipeline.run_table", ["dagster"]),
+        ("lakehouse_assets.planning.pending_files", ["dagster", "pyspark"]),
+        ("lakehouse_assets.store.ledger", ["dagster", "pyspark"]),
+        ("lakehouse_assets.tables.glue_entries", ["dagster", "pyspark", "boto3"]),
+        ("lakehouse_assets.defs.run_messages", ["dagster"]),
         ("lakehouse_assets.cli", ["dagster", "pyspark", "duckdb"]),
     ],
 )

@@ -8,8 +8,8 @@ import pytest
 from harness import Archive, Back, Lose, World
 from oracle import COLUMNS, Land, Remove, Run
 
-from lakehouse_assets.rewind import RewindError, restore
-from lakehouse_assets.tables import queryable
+from lakehouse_assets.operations.restore import RewindError, restore
+from lakehouse_assets.tables.registry import queryable
 
 DAY, NEXT = date(2025, 4, 1), date(2025, 4, 2)
 ROWS = {

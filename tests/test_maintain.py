@@ -6,11 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.contract import Column, Layer, Table
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.maintain import maintain_table
-from lakehouse_assets.workspace import Workspace
-from resources.storage import LocalStorage
+from lakehouse_assets.operations.maintenance import maintain_table
+from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.tables.contract import Column, Layer, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

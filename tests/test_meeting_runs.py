@@ -23,7 +23,7 @@ with FileLock(sys.argv[1]):
 """
 _APPEND = """
 import sys
-from lakehouse_assets.ledger import Fact, Kind, Ledger
+from lakehouse_assets.store.ledger import Fact, Kind, Ledger
 from resources.settings import Settings
 ledger = Ledger(Settings.load().lake())
 for n in range(8):

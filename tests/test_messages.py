@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lakehouse_assets import measures
-from lakehouse_assets.messages import Topic, of_run
-from lakehouse_assets.reports import FailedCheck, RunReport, TableReport
+from lakehouse_assets.defs import run_metrics
+from lakehouse_assets.defs.run_messages import Topic, of_run
+from lakehouse_assets.defs.run_report import FailedCheck, RunReport, TableReport
 
 FILE = "orders/2025-04-15/o.csv: held: 9 of 100 rows break a rule; mend the file"
 QUIET = RunReport(
@@ -63,7 +63,7 @@ def test_figures_are_defined_where_there_is_something_to_count() -> None:
         "bronze.orders": TableReport(days={"2025-04-15": {"read": 15, "held": 5}}),
         "gold.daily_sales": TableReport(days={"2025-04-15": {}}, rows_come=3),
     }
-    found = {(m.table, m.name): m.value for m in measures.of_run(replace(QUIET, tables=tables))}
+    found = {(m.table, m.name): m.value for m in run_metrics.of_run(replace(QUIET, tables=tables))}
     times = {name: found.pop((name, "ProcessingTime")) for name in tables}
     assert times == dict.fromkeys(tables, 0.0) | {"silver.orders": 1.5}
     assert found == {

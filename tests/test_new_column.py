@@ -10,11 +10,11 @@ import pytest
 from harness import World
 from oracle import Land
 
-from lakehouse_assets import decisions, rewind
-from lakehouse_assets.contract import Column
-from lakehouse_assets.form import MisfitError
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.operations import decide, restore
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.table_schema import MisfitError
+from lakehouse_assets.tables.contract import Column
+from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 DAY, NEXT, LAST = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
 BRAND = Column(name="brand", type="STRING", description="Who makes it.")
@@ -85,10 +85,10 @@ def test_files_read_before_may_be_without_it_when_they_are_read_again(shop: Worl
     come()
     shop.run()
     path = FilePath("products", DAY, "b.csv")
-    decisions.withdraw(shop.ledger, path)
+    decide.withdraw(shop.ledger, path)
     shop.run()
     assert brands(shop) == {"1": "Acme"}
-    decisions.reinstate(shop.ledger, path)
+    decide.reinstate(shop.ledger, path)
     shop.run()
     assert brands(shop) == {"1": "Acme", "3": None}
     shop._lose(DATASETS["products"].bronze)
@@ -143,11 +143,11 @@ def test_tables_go_back_to_before_it_came_and_forth_again(shop: World) -> None:
     before = shop.ledger.state().published[-1].run_id or ""
     come()
     shop.run()
-    rewind.restore(shop.ledger, before, "a test")
+    restore.restore(shop.ledger, before, "a test")
     names = shop.lake.rows(DATASETS["products"].silver, "SELECT product_name FROM t")
     assert {row["product_name"] for row in names} == {"Kite", "Top"}
     shop.run()
-    rewind.resume(shop.ledger, "a test")
+    restore.resume(shop.ledger, "a test")
     shop.run()
     assert brands(shop) == {"1": "Acme", "3": None}
     assert not shop.plan()

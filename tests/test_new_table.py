@@ -18,7 +18,7 @@ DAY = "2025-05-02"
 HOURLY_SALES = '''
 """Hourly sales: when people order."""
 
-from lakehouse_assets.contract import Column, Gold, Reconciliation
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation
 
 TABLE = Gold(
     name="hourly_sales",
@@ -50,7 +50,7 @@ TABLE = Gold(
 REFUNDS = '''
 """Refunds: money that went back."""
 
-from lakehouse_assets.contract import Column, Dataset
+from lakehouse_assets.tables.contract import Column, Dataset
 
 TABLE = Dataset(
     name="refunds",
@@ -88,7 +88,7 @@ TABLE = Dataset(
 CUSTOMER_REFUNDS = '''
 """Customer refunds: who gets money back."""
 
-from lakehouse_assets.contract import Column, Gold
+from lakehouse_assets.tables.contract import Column, Gold
 
 TABLE = Gold(
     name="customer_refunds",
@@ -313,8 +313,8 @@ MISTAKES = {
 LOAD = """
 import importlib, json, sys, traceback
 from pathlib import Path
-from lakehouse_assets import lineage, tables
-file = Path(tables.__file__).parent / "gold" / "hourly_sales.py"
+from lakehouse_assets.tables import registry
+file = Path(registry.__file__).parent / "gold" / "hourly_sales.py"
 said = {}
 for name, text in json.loads(sys.stdin.read()).items():
     file.write_text(text)
@@ -323,7 +323,7 @@ for name, text in json.loads(sys.stdin.read()).items():
     importlib.invalidate_caches()
     try:
         fresh, found = map(
-            importlib.import_module, ("lakehouse_assets.lineage", "lakehouse_assets.tables")
+            importlib.import_module, ("lakehouse_assets.tables.column_lineage", "lakehouse_assets.tables.registry")
         )
         for table in found.GOLD.values():
             fresh.inputs(table), fresh.columns(table)
@@ -382,6 +382,6 @@ def test_a_mistake_in_a_dataset_is_said_plainly(tmp_path: Path) -> None:
             assert old in text
             text = text.replace(old, new)
         copy.write("silver", "refunds", text)
-        done = copy.run("-c", "import lakehouse_assets.tables")
+        done = copy.run("-c", "import lakehouse_assets.tables.registry")
         last = done.stderr.strip().splitlines()[-1]
         assert line in last

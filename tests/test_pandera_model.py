@@ -7,7 +7,7 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.tables.registry import DATASETS
 
 
 def rows(**changes: object) -> pd.DataFrame:
@@ -33,7 +33,7 @@ def test_it_says_what_the_contract_says() -> None:
     """Good rows pass; each broken bound, null and repeated key is refused."""
     from pandera.errors import SchemaErrors
 
-    from lakehouse_assets.pandera_model import schema
+    from lakehouse_assets.tables.pandera_schema import schema
 
     contract = schema(DATASETS["order_items"])
     assert len(contract.validate(rows(), lazy=True)) == 2

@@ -14,8 +14,8 @@ import pytest
 from commands import PROJECT, Lakehouse
 from machine import needs_java
 
-from lakehouse_assets.contract import Column, Dataset
-from lakehouse_assets.resolve import judged
+from lakehouse_assets.pipeline.resolve import judged
+from lakehouse_assets.tables.contract import Column, Dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -173,8 +173,8 @@ _MAINTAIN = """
 import json, sys
 from datetime import date
 from pathlib import Path
-from lakehouse_assets.contract import Column, Table
-from lakehouse_assets.lake import Lake
+from lakehouse_assets.tables.contract import Column, Table
+from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.maintain import BySpark, by_delta_rs, maintain_table
 from resources.engines import spark_session
 from resources.storage import LocalStorage

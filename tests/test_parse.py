@@ -27,13 +27,13 @@ from lakehouse_assets.parse import (
     Parsed,
     SheetProblem,
     Unreadable,
-    delimited,
-    package,
+    csv_reader,
     parse,
     schema,
-    workbook,
+    xlsx_precheck,
+    xlsx_reader,
 )
-from lakehouse_assets.parse.cells import cell_text
+from lakehouse_assets.parse.xlsx_worker import cell_text
 
 BOM = b"\xef\xbb\xbf"
 BLANKS = " \t\r\n\u00a0"
@@ -343,7 +343,7 @@ def test_unreadable_csv(data: bytes | str, words: str) -> None:
 
 
 def test_where_utf8_breaks_is_found_in_any_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_CHUNK", 3)
+    monkeypatch.setattr(csv_reader, "_CHUNK", 3)
     good = "a,b\né€😀,2\n".encode() * 4
     assert values(read(b"a,b\n" + good))[1] == (3, "é€😀", "2")
     for at in range(8, len(good)):
@@ -414,7 +414,7 @@ def split_by_hand(text: str) -> Iterator[tuple[int, str, list[str] | None]]:
 @pytest.fixture
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record is converted on its own, so that every seam between two is tried."""
-    monkeypatch.setattr(delimited, "_BLOCK", 1)
+    monkeypatch.setattr(csv_reader, "_BLOCK", 1)
 
 
 @pytest.mark.usefixtures("tiny_blocks")
@@ -491,14 +491,14 @@ def test_any_bytes_give_rows_or_one_clear_line(data: bytes, name: str) -> None:
 def test_a_file_of_several_blocks_keeps_row_numbers_and_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delimited, "_BLOCK", 2**16)
+    monkeypatch.setattr(csv_reader, "_BLOCK", 2**16)
     lines = ["id,text,more"]
     for i in range(12_000):
         lines.append(f'{i},"{i} ""é"",\n{"x" * (i % 300)}",' + ("m" if i % 1000 == 1 else ""))
         if i % 777 == 0:
             lines += ["", 'stray"quote,,', "1,2"]
     data = "\n".join(lines).encode()
-    assert len(data) > 2 * delimited._BLOCK
+    assert len(data) > 2 * csv_reader._BLOCK
     parsed = parse("f.csv", data, ["id", "text"])
     expected = list(split_by_hand("\n".join(lines)))[1:]
     good = [(line, *fields[:2]) for line, _, fields in expected if fields and len(fields) == 3]
@@ -512,7 +512,7 @@ def test_quoted_line_ends_survive_wherever_a_block_ends() -> None:
     """Arrow loses the LF where one of its blocks ends between a quoted CR and LF."""
     value = "\r\n" * 500
     data = b"a,b\n" + f'1,"xy{value}"\n'.encode() * 9_000
-    assert len(data) > 2 * delimited._BLOCK
+    assert len(data) > 2 * csv_reader._BLOCK
     parsed = read(data)
     assert set(parsed.rows["b"].to_pylist()) == {f"xy{value}"}
     assert parsed.rows["_row"].to_pylist() == [2 + 501 * i for i in range(9_000)]
@@ -1021,14 +1021,14 @@ def test_a_cell_with_a_format_only_is_no_extent(far: str) -> None:
 def test_an_extent_is_found_wherever_a_chunk_ends(
     chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(package, "_CHUNK", chunk)
+    monkeypatch.setattr(xlsx_precheck, "_CHUNK", chunk)
     rows = [
         '<row r="3"><c  r="B3" s="1"/><x:c xmlns:x="x" s="1" r="C3" t="n"><x:v>1</x:v></x:c></row>',
         "<row r='9'><c t='inlineStr' r='AB9'>\n <is><t>x &lt;c r=\"ZZ99\"</t></is></c></row>",
         '<row r="99"><c r="XFD99"></c></row>',
     ]
     sheet = f"<sheetData>{''.join(rows)}</sheetData>".encode()
-    assert package._extent(io.BytesIO(sheet)) == (7, 28)
+    assert xlsx_precheck._extent(io.BytesIO(sheet)) == (7, 28)
 
 
 @pytest.mark.parametrize("declared", ["A1", "A1:XFD1048576"])
@@ -1086,7 +1086,9 @@ def test_time_limit() -> None:
 
 
 def test_a_broken_installation_is_no_verdict_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "_START", "import sys; sys.path[:] = []; import python_calamine")
+    monkeypatch.setattr(
+        xlsx_reader, "_START", "import sys; sys.path[:] = []; import python_calamine"
+    )
     with pytest.raises(ImportError, match="python_calamine"):
         read_book(GOOD)
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakehouse_assets.contract import Column, Table
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.publish import AuditError, Published, replace_rows
-from lakehouse_assets.workspace import Workspace
-from resources.storage import LocalStorage
+from lakehouse_assets.pipeline.publish import AuditError, Published, replace_rows
+from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.tables.contract import Column, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,10 +13,10 @@ from commands import PROJECT, Lakehouse
 from test_cli import ITEMS as SOME_ITEMS
 from test_cli import put
 
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.queries import NamedQuery, named_queries, parse
-from lakehouse_assets.queries.lint import lint
-from resources.duckdb_queries import DuckDBQueries
+from lakehouse_assets.queries.named import NamedQuery, named_queries, parse
+from lakehouse_assets.queries.portability import lint
+from lakehouse_assets.store.lake import Lake
+from resources.duckdb_engine import DuckDBQueries
 from resources.settings import Settings
 
 ITEMS_HEADER = SOME_ITEMS.splitlines()[0]

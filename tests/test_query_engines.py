@@ -12,12 +12,12 @@ from athena_service import PAGE, Service, serving
 from commands import Lakehouse
 from test_cli import GOOD, put
 
-from lakehouse_assets.queries import NamedQuery, named_queries
-from resources.answers import Answer
-from resources.athena import AthenaQueries
+from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.named import NamedQuery, named_queries
+from resources.athena_engine import AthenaQueries
 from resources.aws import AwsError
-from resources.duckdb_queries import DuckDBQueries
-from resources.queries import query_engine
+from resources.duckdb_engine import DuckDBQueries
+from resources.query_engine import query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 
 PREFIX = "shop_"

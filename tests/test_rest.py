@@ -8,9 +8,9 @@ import pytest
 from harness import Archive, World
 from oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
-from lakehouse_assets.lake import RawFile
-from lakehouse_assets.rest import look
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.planning.settled_files import look
+from lakehouse_assets.store.lake import RawFile
+from lakehouse_assets.tables.registry import DATASETS
 
 DAY = date(2025, 4, 1)
 PATH = ("products", DAY, "p.csv")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from lakehouse_assets.job import Check, Result, Severity
+from lakehouse_assets.pipeline.result import Check, Result, Severity
 
 
 def test_nothing_is_lost_on_the_way() -> None:

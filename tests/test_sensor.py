@@ -14,11 +14,11 @@ import dagster as dg
 import pytest
 from moto.server import ThreadedMotoServer
 
-from lakehouse_assets.messages import Message
-from lakehouse_assets.notifications import of_delay
-from lakehouse_assets.sensors import ATTEMPT_TAG, PLAN_TAG, daily, raw_files
+from lakehouse_assets.defs.file_sensor import ATTEMPT_TAG, PLAN_TAG, daily, raw_files
+from lakehouse_assets.defs.run_messages import Message
+from lakehouse_assets.defs.run_sensors import of_delay
 from resources.locks import alive
-from resources.messages import Queue
+from resources.s3_events import Queue
 from resources.settings import Settings
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -183,7 +183,7 @@ def test_a_look_that_fails_leaves_its_messages(
 
     with dg.DagsterInstance.ephemeral() as instance:
         eye = Eye(tmp_path, instance, queue_url=url)
-        monkeypatch.setattr("lakehouse_assets.sensors.planning.make", broken)
+        monkeypatch.setattr("lakehouse_assets.defs.file_sensor.planning.make", broken)
         with pytest.raises(OSError, match="no such disk"):
             eye.tick()
     assert waiting(sqs, url) == 1

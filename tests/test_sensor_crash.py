@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 from test_webserver import end_group, until
 
-from lakehouse_assets import plan as planning
-from lakehouse_assets.ledger import Kind, Ledger
-from lakehouse_assets.sensors import PLAN_TAG
-from lakehouse_assets.tables import DATASETS, GOLD
-from resources.instance import open_instance
+from lakehouse_assets.defs.file_sensor import PLAN_TAG
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.store.ledger import Kind, Ledger
+from lakehouse_assets.tables.registry import DATASETS, GOLD
+from resources.dagster_instance import open_instance
 from resources.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
@@ -102,5 +102,5 @@ def watch(happened: Callable[[], bool], seconds: float) -> None:
 
 def quiet(settings: Settings) -> bool:
     ledger = Ledger(settings.lake())
-    plan = planning.of(ledger, DATASETS, GOLD)
+    plan = pending_files.of(ledger, DATASETS, GOLD)
     return not plan and bool(ledger.state().paths)

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from memory import MemoryLedger, absorb, memory_lake
 
-from lakehouse_assets import plan as planning
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.ledger import Fact, Kind
-from lakehouse_assets.plan import Pending, Plan
-from lakehouse_assets.rest import whole
-from lakehouse_assets.starts import (
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.pending_files import Pending, Plan
+from lakehouse_assets.planning.run_requests import (
     AT_ONCE,
     FEW,
     RETRY_AFTER,
@@ -30,7 +27,10 @@ from lakehouse_assets.starts import (
     decide,
     seconds_to_look,
 )
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.planning.settled_files import whole
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Fact, Kind
+from lakehouse_assets.tables.registry import DATASETS
 
 NOW = datetime(2025, 4, 20, 12, tzinfo=UTC)
 DAYS = [date(2025, 4, d) for d in (15, 16, 18, 20)]
@@ -203,7 +203,9 @@ class Sensor(RuleBasedStateMachine):
         return datetime.fromtimestamp(self.clock, UTC)
 
     def plan(self) -> Plan:
-        return planning.make(self.lake, whole(self.lake, self.ledger.state, DATASETS), DATASETS, {})
+        return pending_files.make(
+            self.lake, whole(self.lake, self.ledger.state, DATASETS), DATASETS, {}
+        )
 
     def under_way(self) -> list[Run]:
         return [r for r in self.runs.values() if r.state == "under way"]

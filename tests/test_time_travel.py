@@ -9,7 +9,7 @@ import pytest
 from commands import Lakehouse
 from test_cli import GOOD, ORDERS, PRODUCTS, put
 
-from lakehouse_assets.ledger import Fact, Kind, Ledger
+from lakehouse_assets.store.ledger import Fact, Kind, Ledger
 from resources.settings import Settings
 
 DAILY = "SELECT order_date, orders, revenue FROM gold.daily_sales ORDER BY order_date"

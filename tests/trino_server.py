@@ -18,9 +18,9 @@ from typing import Final
 
 import pytest
 
-from lakehouse_assets.queries import NamedQuery
-from resources.answers import Answer
-from resources.athena import in_catalog
+from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.named import NamedQuery
+from resources.athena_engine import in_catalog
 from tests.torture._store import _free_port
 
 CATALOG: Final = "awsdatacatalog"

@@ -13,10 +13,15 @@ from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part, acknowledge_glue, grant
-from lakehouse_assets.catalog import REGISTERED, database_inputs, entry_name, table_input
-from lakehouse_assets.contract import Table
-from lakehouse_assets.queries import VIEWS
-from lakehouse_assets.tables import DATASETS, queryable
+from lakehouse_assets.queries.named import VIEWS
+from lakehouse_assets.tables.contract import Table
+from lakehouse_assets.tables.glue_entries import (
+    REGISTERED,
+    database_inputs,
+    entry_name,
+    table_input,
+)
+from lakehouse_assets.tables.registry import DATASETS, queryable
 
 RESTRICTED: Final = frozenset({"user_id"})
 """Columns that say who somebody is. Analysts see every table without them."""

@@ -13,8 +13,8 @@ from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part
-from lakehouse_assets.messages import Topic
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.defs.run_messages import Topic
+from lakehouse_assets.tables.registry import DATASETS
 
 _TRIES = 5
 

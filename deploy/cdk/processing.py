@@ -15,9 +15,9 @@ from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
 from deploy.cdk.stack import Part, acknowledge_glue, grant
 from deploy.glue.definition import job_definition
-from lakehouse_assets import lineage
-from lakehouse_assets.contract import Dataset, Table
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.tables import column_lineage
+from lakehouse_assets.tables.contract import Dataset, Table
+from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 SCRIPT, WHEELS = "job.py", "lakehouse.gluewheels.zip"
 """What jobs run and install; each release brings its own, ``etl_scripts/<release>/``."""
@@ -50,7 +50,9 @@ class Processing(Part):
             written = [dataset.silver, dataset.rejected, dataset.superseded]
             self._job(dataset.silver, written, [dataset.bronze, *parents, *_advised(dataset)])
         for gold in GOLD.values():
-            self._job(gold.table, [gold.table], [DATASETS[n].silver for n in lineage.inputs(gold)])
+            self._job(
+                gold.table, [gold.table], [DATASETS[n].silver for n in column_lineage.inputs(gold)]
+            )
 
     def _connect(self, network: Network) -> list[str]:
         """A way into each zone's subnet: a job starts in another where one has no addresses."""

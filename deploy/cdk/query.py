@@ -9,8 +9,8 @@ from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part
-from lakehouse_assets.queries import named_queries
-from resources.athena import in_catalog
+from lakehouse_assets.queries.named import named_queries
+from resources.athena_engine import in_catalog
 
 _GIGABYTE = 10**9
 _LIMIT_GIGABYTES = 100

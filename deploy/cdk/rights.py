@@ -14,8 +14,8 @@ from deploy.cdk import names
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part, grant
-from lakehouse_assets.contract import Layer
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.tables.contract import Layer
+from lakehouse_assets.tables.registry import table_ids
 
 _OBJECTS = "Which objects there will be is not known; it is this prefix of this bucket alone."
 

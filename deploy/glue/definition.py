@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lakehouse_assets.contract import Table
+from lakehouse_assets.tables.contract import Table
 
 
 def job_definition(name: str, table: Table, role: str, script: str, wheels: str) -> dict[str, Any]:

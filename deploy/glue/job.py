@@ -20,9 +20,10 @@ from dagster_pipes import (
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.job import Result, run
-from lakehouse_assets.maintain import BySpark, Maintained, maintain_tables_of
-from lakehouse_assets.publish import AuditError
+from lakehouse_assets.operations.maintenance import BySpark, Maintained, maintain_tables_of
+from lakehouse_assets.pipeline.publish import AuditError
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.run_table import run_table
 from resources import logs
 from resources.settings import Settings
 
@@ -51,7 +52,7 @@ def brought_up_to_date(pipes: PipesContext, settings: Settings, spark: SparkSess
     table = pipes.get_extra("table")
     dates = [date.fromisoformat(day) for day in pipes.get_extra("dates")]
     pipes.log.info("%s: %d batch date(s), Spark %s", table, len(dates), spark.version)
-    return run(
+    return run_table(
         spark,
         settings.lake(),
         table,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lakehouse_assets.cli import files, runs, tables
+from lakehouse_assets.cli import files, inspect, runs
 from lakehouse_assets.cli.console import app, fail
 from lakehouse_assets.errors import LakehouseError
 
-__all__ = ["files", "main", "runs", "tables"]
+__all__ = ["files", "inspect", "main", "runs"]
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from lakehouse_assets.contract import Dataset
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.registry import DATASETS
 from resources import logs
 from resources.settings import LogLevel, Settings
 

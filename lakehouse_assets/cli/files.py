@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from lakehouse_assets import decisions, quarantine
 from lakehouse_assets.cli.console import (
     DateOption,
     Format,
@@ -21,10 +20,11 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.landing import LandingError, guess_dataset, land
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.operations import decide, export_rejected
+from lakehouse_assets.operations.land import LandingError, guess_dataset, land
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
 FileArgument = Annotated[
@@ -86,7 +86,7 @@ def withdraw_command(file: FileArgument) -> None:
     Covers all that has landed at that place so far. `lakehouse reinstate` undoes it.
     """
     ledger, path = _named(file)
-    decisions.withdraw(ledger, path)
+    decide.withdraw(ledger, path)
     _tell_decided(ledger, f"{path}: withdrawn")
 
 
@@ -94,7 +94,7 @@ def withdraw_command(file: FileArgument) -> None:
 def reinstate_command(file: FileArgument) -> None:
     """Undo the last withdrawal of a file that stands."""
     ledger, path = _named(file)
-    decisions.reinstate(ledger, path)
+    decide.reinstate(ledger, path)
     _tell_decided(ledger, f"{path}: reinstated")
 
 
@@ -114,13 +114,13 @@ def accept_command(
     if not why.strip():
         fail("--why is empty; say why the file may be let in")
     ledger, path = _named(file)
-    accepted = decisions.accept(ledger, path, why.strip(), digest)
+    accepted = decide.accept(ledger, path, why.strip(), digest)
     _tell_decided(ledger, f"{path}: accepted ({accepted[:12]})")
 
 
 def _named(file: str) -> tuple[Ledger, FilePath]:
     lake = Settings.load().lake()
-    return Ledger(lake), decisions.named(lake, file)
+    return Ledger(lake), decide.named(lake, file)
 
 
 def _tell_decided(ledger: Ledger, line: str) -> None:
@@ -156,7 +156,7 @@ def rejected_command(
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
-    from resources.duckdb_queries import query  # noqa: PLC0415 - imports DuckDB
+    from resources.duckdb_engine import query  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
     where = f"WHERE _batch_date = DATE '{day.date()}'" if day else ""
@@ -172,7 +172,7 @@ def rejected_command(
 def _export(ledger: Ledger, dataset: str, day: datetime | None, file: Path) -> None:
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
-            count = quarantine.export(
+            count = export_rejected.export(
                 ledger.lake, ledger.state(), DATASETS[dataset], stream, day.date() if day else None
             )
     except OSError as error:

@@ -9,8 +9,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lakehouse_assets import plan as planning
-from lakehouse_assets import receipts, rewind
 from lakehouse_assets.cli.console import (
     DateOption,
     Format,
@@ -24,11 +22,14 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
-from lakehouse_assets.contract import Layer
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.ledger import Judgement, Kind, Ledger
-from lakehouse_assets.receipts import Counts
-from lakehouse_assets.tables import DATASETS, GOLD, table_ids
+from lakehouse_assets.operations import restore
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.store import receipts
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Judgement, Kind, Ledger
+from lakehouse_assets.store.receipts import Counts
+from lakehouse_assets.tables.contract import Layer
+from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
 from resources.locks import all_tables
 from resources.settings import Settings
 
@@ -57,7 +58,7 @@ def run_command(
             tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
             return
         _finish_rewind(settings, ledger)
-    pending = planning.of(ledger, DATASETS, GOLD)
+    pending = pending_files.of(ledger, DATASETS, GOLD)
     for line in (*(f"{m.path}: {m.problem}" for m in pending.misplaced), *pending.notices):
         say(line)
     asked = _asked_dates(settings, day, since, until)
@@ -80,13 +81,13 @@ def _run(
     concerning: Collection[date | FilePath],
 ) -> NoReturn:
     """Run, and end with what came of it; of files that wait, these are this run's concern."""
-    from lakehouse_assets.execution import materialize  # noqa: PLC0415 - imports Dagster
+    from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     failure = materialize(settings, dates, tables, out)
-    waiting = planning.waiting(ledger.followed())
+    waiting = pending_files.waiting(ledger.followed())
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
     for path, judged in mine:
-        for line in planning.clear_lines(path, judged):
+        for line in pending_files.clear_lines(path, judged):
             say(line)
     _say_waiting(waiting)
     _print_books(ledger, dates)
@@ -118,7 +119,7 @@ def replay_command(
         tell("Nothing has landed on those dates.")
         raise typer.Exit(0)
 
-    from lakehouse_assets.execution import materialize  # noqa: PLC0415 - imports Dagster
+    from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
     failure = materialize(settings, dates, derived, out, replay=True)
@@ -175,7 +176,7 @@ def restore_command(
     settings = Settings.load()
     ledger = Ledger(settings.lake())
     with all_tables(settings):
-        run = rewind.restore(ledger, to, _new_run())
+        run = restore.restore(ledger, to, _new_run())
     when = f" of {run.recorded_at:%Y-%m-%d %H:%M:%S} UTC" if run.recorded_at else ""
     tell(f"All tables are as run {run.run_id}{when} left them; lakehouse resume undoes it.")
 
@@ -186,7 +187,7 @@ def resume_command() -> None:
     settings = Settings.load()
     ledger = Ledger(settings.lake())
     with all_tables(settings):
-        rewind.resume(ledger, _new_run())
+        restore.resume(ledger, _new_run())
     tell("All tables are as before the restore; lakehouse run takes in what has waited.")
 
 
@@ -209,16 +210,16 @@ def _new_run() -> str:
 
 def _finish_rewind(settings: Settings, ledger: Ledger) -> None:
     with all_tables(settings):
-        rewind.finish(ledger, _new_run())
+        restore.finish(ledger, _new_run())
 
 
 def _rehearse(
-    settings: Settings, ledger: Ledger, pending: planning.Plan, dates: Sequence[date]
+    settings: Settings, ledger: Ledger, pending: pending_files.Plan, dates: Sequence[date]
 ) -> None:
     """Print the plan, and what a run by it would do to the tables."""
     tell(f"A run would work on {len(dates)} batch date(s): {', '.join(map(str, dates))}")
 
-    from lakehouse_assets.rehearsal import rehearse  # noqa: PLC0415
+    from lakehouse_assets.operations.dry_run import rehearse  # noqa: PLC0415
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
     rehearsed = rehearse(engine(settings).session(), ledger.lake, dates, settings.limits)

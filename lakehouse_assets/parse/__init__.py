@@ -51,17 +51,17 @@ def parse(
     if not data:
         raise Unreadable(EMPTY)
     # Imported here so that whoever only names these types does not pay for Arrow.
-    from lakehouse_assets.parse import delimited, workbook  # noqa: PLC0415
+    from lakehouse_assets.parse import csv_reader, xlsx_reader  # noqa: PLC0415
 
     if ending.endswith(".xlsx"):
-        return workbook.read(data, columns, optional, limits)
+        return xlsx_reader.read(data, columns, optional, limits)
     if ending.endswith(".csv.gz"):
-        data = delimited.gunzip(data, limits)
+        data = csv_reader.gunzip(data, limits)
     elif data.startswith(_GZIP_MAGIC):
         raise Unreadable("compressed with gzip, but not named so; name it .csv.gz")
     elif data.startswith(_ZIP_MAGIC):
         raise Unreadable("a zip or a workbook, not text; save it as CSV, or name a workbook .xlsx")
-    return delimited.read(data, columns, optional, limits)
+    return csv_reader.read(data, columns, optional, limits)
 
 
 def schema(columns: Sequence[str]) -> pa.Schema:

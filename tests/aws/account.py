@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.glue.definition import job_definition
-from lakehouse_assets.tables import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.runners import glue_job
 from resources.settings import Settings
 from tests.aws.glue_runtime import LocalGlue

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
 
 from deploy.glue.build import build  # noqa: E402
-from resources.instance import open_instance  # noqa: E402
+from resources.dagster_instance import open_instance  # noqa: E402
 from resources.settings import Settings  # noqa: E402
 from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account  # noqa: E402
 from tests.aws.glue_runtime import LocalGlue  # noqa: E402

@@ -22,10 +22,10 @@ import requests
 from _aws import Aws
 from commands import Lakehouse
 
-from lakehouse_assets import messages, notifications
+from lakehouse_assets.defs import run_messages, run_sensors
 from resources.alerts import LogAlerts, SnsAlerts, alerts
 from resources.aws import AwsError
-from resources.instance import home
+from resources.dagster_instance import home
 from resources.metrics import CloudWatchMetrics, LogMetrics, metrics
 from resources.settings import Settings
 
@@ -80,15 +80,15 @@ def instance(ran: Ran, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-SENSORS = notifications.SENSORS
+SENSORS = run_sensors.SENSORS
 REPOSITORY = dg.Definitions(sensors=SENSORS, resources={"alerts": None, "metrics": None})
 
 
 def tick(
     instance: dg.DagsterInstance,
     sensor: dg.RunStatusSensorDefinition,
-    told: notifications.Alerts,
-    figures: notifications.Metrics | None = None,
+    told: run_sensors.Alerts,
+    figures: run_sensors.Metrics | None = None,
     cursor: str | None = None,
 ) -> str | None:
     """Let the daemon's next tick of a sensor happen; returns its cursor afterwards."""
@@ -108,8 +108,8 @@ def tick(
 def ticks(
     instance: dg.DagsterInstance,
     cursors: dict[str, str],
-    told: notifications.Alerts,
-    figures: notifications.Metrics | None = None,
+    told: run_sensors.Alerts,
+    figures: run_sensors.Metrics | None = None,
 ) -> dict[str, str]:
     """Two ticks of each sensor; returns their cursors."""
     for _ in range(2):
@@ -126,7 +126,7 @@ class Inbox:
         self._queue = self._sqs.create_queue(QueueName="inbox")["QueueUrl"]
         named = {"QueueUrl": self._queue, "AttributeNames": ["QueueArn"]}
         arn = self._sqs.get_queue_attributes(**named)["Attributes"]["QueueArn"]
-        for topic in messages.Topic:
+        for topic in run_messages.Topic:
             made = sns.create_topic(Name=f"shop-{topic}")["TopicArn"]
             sns.subscribe(TopicArn=made, Protocol="sqs", Endpoint=arn)
         self.topics = made.removesuffix(f"-{topic}")
@@ -223,7 +223,7 @@ def test_what_ends_without_a_step_that_failed_is_told_of(aws: Aws, inbox: Inbox)
 
 def test_what_waits_too_long_is_told_of(inbox: Inbox) -> None:
     late = {"orders/2025-04-15/o.csv": timedelta(minutes=50), "silver.orders": timedelta(hours=2)}
-    SnsAlerts(topics=inbox.topics, ui_url=UI).send(messages.delay(late))
+    SnsAlerts(topics=inbox.topics, ui_url=UI).send(run_messages.delay(late))
     [(topic, subject, text)] = inbox.all()
     assert (topic, subject) == ("delay", "lakehouse: 2 pending for up to 2 h 0 min")
     assert text.splitlines() == [
@@ -237,9 +237,9 @@ def test_a_topic_in_another_region_is_told_there(aws: Aws) -> None:
     sns = boto3.session.Session().client("sns", region_name="eu-west-1")
     arn = sns.create_topic(Name="shop-success")["TopicArn"]
     told = SnsAlerts(topics=arn.removesuffix("-success"), ui_url=UI)
-    told.send(messages.Message(messages.Topic.SUCCESS, "done", ()))
+    told.send(run_messages.Message(run_messages.Topic.SUCCESS, "done", ()))
     with pytest.raises(AwsError, match=r"SNS topic arn:aws:sns:eu-west-1:.*-delay: .*its name"):
-        told.send(messages.Message(messages.Topic.DELAY, "late", ()))
+        told.send(run_messages.Message(run_messages.Topic.DELAY, "late", ()))
 
 
 def test_a_message_that_cannot_be_sent_fails_nothing(

@@ -11,14 +11,14 @@ import dagster as dg
 import pytest
 from _aws import Aws, refusing
 
-from lakehouse_assets.catalog import Registered, differences, table_input
-from lakehouse_assets.contract import Column, Table
-from lakehouse_assets.queries import tables
-from lakehouse_assets.registration import catalog_asset
-from lakehouse_assets.tables import GOLD
-from resources import catalog as catalogs
+from lakehouse_assets.defs.catalog_asset import catalog_asset
+from lakehouse_assets.queries.named import tables
+from lakehouse_assets.tables.contract import Column, Table
+from lakehouse_assets.tables.glue_entries import Registered, differences, table_input
+from lakehouse_assets.tables.registry import GOLD
+from resources import glue_catalog
 from resources.aws import AwsError
-from resources.catalog import GlueCatalog, NoCatalog
+from resources.glue_catalog import GlueCatalog, NoCatalog
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,7 +55,7 @@ def versions(aws: Aws) -> int:
 @contextmanager
 def contracts(monkeypatch: pytest.MonkeyPatch, found: dict[str, Table]) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        patch.setattr(catalogs, "tables", lambda: found)
+        patch.setattr(glue_catalog, "tables", lambda: found)
         yield
 
 

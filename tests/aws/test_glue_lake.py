@@ -16,10 +16,10 @@ import dagster as dg
 import pytest
 
 from deploy.glue.definition import job_definition
-from lakehouse_assets import assets
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.schedules import maintenance
-from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
+from lakehouse_assets.defs import table_assets
+from lakehouse_assets.defs.schedules import maintenance
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
 from resources.engines import SailEngine
 from resources.runners import GlueRunner, LocalRunner, glue_job
 from resources.settings import Settings
@@ -35,7 +35,7 @@ DAYS = [date(2025, 4, 15), date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 1
 def materialize(runner: Any, tables: Sequence[str], days: Sequence[date]) -> dict[str, Any]:
     """Bring tables up to date by one run of these days; returns the metadata of each."""
     settings = Settings.load()
-    partitions = assets.partitions(settings.first_date)
+    partitions = table_assets.partitions(settings.first_date)
     keys = [dg.AssetKey(table.split(".")) for table in tables]
     ranged = {
         "dagster/asset_partition_range_start": str(days[0]),
@@ -43,7 +43,7 @@ def materialize(runner: Any, tables: Sequence[str], days: Sequence[date]) -> dic
     }
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            [a for a in assets.table_assets(settings.lake(), partitions) if a.key in keys],
+            [a for a in table_assets.table_assets(settings.lake(), partitions) if a.key in keys],
             instance=instance,
             resources={"runner": runner},
             partition_key=str(days[0]) if len(days) == 1 else None,

@@ -15,8 +15,8 @@ import dagster as dg
 import pytest
 
 from deploy.glue.definition import job_definition
-from lakehouse_assets.job import Check, Result, Severity
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.pipeline.result import Check, Result, Severity
+from lakehouse_assets.tables.registry import DATASETS
 from resources.glue_pipes import WORK, GlueJob
 from resources.runners import GlueRunner
 from tests.aws.glue_runtime import LocalGlue

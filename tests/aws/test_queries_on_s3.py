@@ -10,7 +10,7 @@ from _aws import Aws
 from commands import Lakehouse
 
 from lakehouse_assets.errors import LakehouseError
-from resources.duckdb_queries import query
+from resources.duckdb_engine import query
 from resources.settings import Settings
 from tests.torture._store import BUCKET
 

@@ -153,8 +153,8 @@ def _work(contender: str, root: str, listed: str) -> None:
         duckdb_script.run(Path(root), days)
     else:
         os.environ["LAKEHOUSE_ENGINE"] = contender
-        from lakehouse_assets.job import run
-        from lakehouse_assets.tables import table_ids
+        from lakehouse_assets.pipeline.run_table import run_table
+        from lakehouse_assets.tables.registry import table_ids
         from resources.engines import engine, spark_session
         from resources.settings import Settings
 
@@ -165,7 +165,7 @@ def _work(contender: str, root: str, listed: str) -> None:
         lake = settings.lake()
         cpu, started = _cpu_seconds(), time.perf_counter()
         for table in table_ids():
-            run(session, lake, table, days, "bench")
+            run_table(session, lake, table, days, "bench")
     result = {
         "cpu": _cpu_seconds() - cpu,
         "wall": time.perf_counter() - started,
@@ -220,7 +220,7 @@ def _peak_kib() -> int:
 
 def _hashes(root: Path) -> dict[str, str]:
     """Content of every published table, by the contracts' columns."""
-    from resources.duckdb_queries import connect
+    from resources.duckdb_engine import connect
 
     connection = connect()
     found = {}
@@ -236,7 +236,7 @@ def _hashes(root: Path) -> dict[str, str]:
 
 
 def _columns(table: str) -> str:
-    from lakehouse_assets.tables import queryable
+    from lakehouse_assets.tables.registry import queryable
 
     payload = queryable()[table.replace("/", ".")].payload
     # A deviation is compared to four places: doubles differ in the last.

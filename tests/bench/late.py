@@ -18,11 +18,12 @@ sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from lakehouse_assets import job  # noqa: E402
-from lakehouse_assets.lake import FilePath, Lake  # noqa: E402
-from lakehouse_assets.tables import DATASETS, table_ids  # noqa: E402
+from lakehouse_assets.pipeline.result import Result  # noqa: E402
+from lakehouse_assets.pipeline.run_table import run_table  # noqa: E402
+from lakehouse_assets.store.lake import FilePath, Lake  # noqa: E402
+from lakehouse_assets.store.storage import LocalStorage  # noqa: E402
+from lakehouse_assets.tables.registry import DATASETS, table_ids  # noqa: E402
 from resources.engines import SailEngine  # noqa: E402
-from resources.storage import LocalStorage  # noqa: E402
 
 FIRST = date(2025, 1, 1)
 _HEADERS = {name: ",".join(d.headers) for name, d in DATASETS.items()}
@@ -70,12 +71,12 @@ def _put(lake: Lake, dataset: str, day: date, rows: str) -> None:
     lake.raw.write(str(path), f"{_HEADERS[dataset]}\n{rows}".encode())
 
 
-def _run(lake: Lake, days: list[date]) -> list[job.Result]:
+def _run(lake: Lake, days: list[date]) -> list[Result]:
     session = SailEngine().session()
-    return [job.run(session, lake, table, days, "bench") for table in table_ids()]
+    return [run_table(session, lake, table, days, "bench") for table in table_ids()]
 
 
-def _print(results: dict[str, list[job.Result]], days: int) -> None:
+def _print(results: dict[str, list[Result]], days: int) -> None:
     table = Table("table", title=f"after {days} days")
     for what in results:
         table.add_column(what)

@@ -22,13 +22,13 @@ from pathlib import Path
 
 from deltalake.transaction import AddAction
 
-from lakehouse_assets import plan as planning
-from lakehouse_assets.lake import FilePath, Lake, content_id
-from lakehouse_assets.ledger import FACTS, Fact, Kind, Ledger, _to_row
-from lakehouse_assets.rest import look
-from lakehouse_assets.starts import Manners, decide
-from lakehouse_assets.tables import DATASETS, GOLD
-from resources.storage import LocalStorage, StoredObject
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.run_requests import Manners, decide
+from lakehouse_assets.planning.settled_files import look
+from lakehouse_assets.store.lake import FilePath, Lake, content_id
+from lakehouse_assets.store.ledger import FACTS, Fact, Kind, Ledger, _to_row
+from lakehouse_assets.store.storage import LocalStorage, StoredObject
+from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 PROJECT = Path(__file__).parents[2]
 FIRST, DAYS = date(2025, 1, 1), 365
@@ -138,7 +138,7 @@ def _look(folder: Path, keys: int) -> None:
     ledger = Ledger(_lake(folder, keys))
     seen = look(ledger, DATASETS)
     looked = time.process_time()
-    plan = planning.make(ledger.lake, seen, DATASETS, GOLD)
+    plan = pending_files.make(ledger.lake, seen, DATASETS, GOLD)
     planned = time.process_time()
     now = MODIFIED + timedelta(hours=2)
     decision = decide(plan, DATASETS, lambda _: [], now, Manners())

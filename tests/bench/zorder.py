@@ -25,10 +25,10 @@ from deltalake import write_deltalake  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from lakehouse_assets import maintain  # noqa: E402
-from lakehouse_assets.lake import Lake, to_arrow  # noqa: E402
-from lakehouse_assets.tables import GOLD  # noqa: E402
-from resources.storage import LocalStorage  # noqa: E402
+from lakehouse_assets.operations import maintenance  # noqa: E402
+from lakehouse_assets.store.lake import Lake, to_arrow  # noqa: E402
+from lakehouse_assets.store.storage import LocalStorage  # noqa: E402
+from lakehouse_assets.tables.registry import GOLD  # noqa: E402
 
 CONTRACT = GOLD["customer_insights"].table
 TARGET_BYTES = 2 * 2**20
@@ -99,7 +99,7 @@ def _column(field: pa.Field, numbers: Any, random: np.random.Generator) -> pa.Ar
 def _maintain(lake: Lake, columns: Sequence[str]) -> None:
     """Maintain the table as if its contract named these columns."""
     table = replace(CONTRACT, zorder_by=tuple(columns))
-    maintain.maintain_table(lake, table, None, TARGET_BYTES)
+    maintenance.maintain_table(lake, table, None, TARGET_BYTES)
 
 
 def _read(lake: Lake, sql: str) -> int:

@@ -25,8 +25,8 @@ from _ecs import Cluster
 from _postgres import Postgres
 from machine import needs_postgres
 
-from lakehouse_assets.tables import table_ids
-from resources.instance import bury_dead_runs
+from lakehouse_assets.tables.registry import table_ids
+from resources.dagster_instance import bury_dead_runs
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store, _free_port
 

@@ -8,8 +8,8 @@ from oracle import Land, Run, Withdraw
 from test_lost_tables import DAY, NEXT, ROWS, content
 
 from deploy.recovery import healed
-from lakehouse_assets.ledger import FACTS
-from lakehouse_assets.tables import queryable
+from lakehouse_assets.store.ledger import FACTS
+from lakehouse_assets.tables.registry import queryable
 
 pytestmark = pytest.mark.deploy
 

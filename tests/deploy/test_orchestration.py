@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deploy.cdk.config import ENVIRONMENTS
-from lakehouse_assets.tables import table_ids
+from lakehouse_assets.tables.registry import table_ids
 from resources.settings import Settings
 from tests.deploy.templates import Templates
 

@@ -22,8 +22,8 @@ from botocore.exceptions import ClientError
 
 from deploy import release as releases
 from deploy.release import BY_HAND, Release, apply, publish
-from lakehouse_assets.queries import named_queries
-from lakehouse_assets.tables import DATASETS, queryable, table_ids
+from lakehouse_assets.queries.named import named_queries
+from lakehouse_assets.tables.registry import DATASETS, queryable, table_ids
 from tests.deploy.templates import Templates
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]

@@ -21,9 +21,9 @@ import boto3
 import pytest
 from commands import Lakehouse
 
-from lakehouse_assets.contract import Table
-from lakehouse_assets.lake import Lake
-from lakehouse_assets.tables import queryable
+from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.tables.contract import Table
+from lakehouse_assets.tables.registry import queryable
 from resources.settings import Settings
 from tests.torture._store import Store
 

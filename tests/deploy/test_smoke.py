@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from deploy.smoke import Batch, SmokeError, smoke
-from lakehouse_assets.ledger import Ledger
-from resources.duckdb_queries import query
+from lakehouse_assets.store.ledger import Ledger
+from resources.duckdb_engine import query
 from resources.settings import Settings
 from tests.torture._store import BUCKET, Store
 

@@ -16,9 +16,9 @@ import pytest
 
 from deploy.cdk.config import ENVIRONMENTS
 from deploy.cdk.names import WILDCARDS
-from lakehouse_assets.catalog import REGISTERED, table_input
-from lakehouse_assets.queries import named_queries
-from lakehouse_assets.tables import DATASETS, GOLD, queryable, table_ids
+from lakehouse_assets.queries.named import named_queries
+from lakehouse_assets.tables.glue_entries import REGISTERED, table_input
+from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
 from tests.deploy.templates import Templates, text
 
 if TYPE_CHECKING:
@@ -408,8 +408,8 @@ from deploy.cdk.app import CONTEXT
 from deploy.cdk.catalog import Catalog
 from deploy.cdk.config import ENVIRONMENTS
 from deploy.cdk.foundation import Foundation
-from lakehouse_assets.contract import Column
-from lakehouse_assets.tables import DATASETS
+from lakehouse_assets.tables.contract import Column
+from lakehouse_assets.tables.registry import DATASETS
 
 if sys.argv[2] == "more":
     before = DATASETS["products"]

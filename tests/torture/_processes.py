@@ -26,11 +26,12 @@ from typing import Any, NoReturn, Self
 
 import test_against_oracle as histories
 
-from lakehouse_assets import decisions, plan, rewind
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.landing import land
-from lakehouse_assets.ledger import Ledger
-from lakehouse_assets.tables import DATASETS, GOLD, table_ids
+from lakehouse_assets.operations import decide, restore
+from lakehouse_assets.operations.land import land
+from lakehouse_assets.planning import pending_files
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
 from resources.runners import all_tables, maintain_here, run_here
 from resources.settings import Settings
@@ -80,7 +81,7 @@ def _main(task: Task) -> NoReturn:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (task.largest_file, largest[1]))
         _ACTIONS[task.do](*task.args)
-    except (decisions.DecisionError, rewind.RewindError) as refusal:
+    except (decide.DecisionError, restore.RewindError) as refusal:
         code, failure = REFUSED, refusal
     except UnsoundError as unsound:
         code, failure = UNSOUND, unsound
@@ -102,7 +103,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
     """What `lakehouse run` does, without Dagster."""
     ledger = _ledger()
     if dates is None:
-        pending = plan.of(ledger, DATASETS, GOLD)
+        pending = pending_files.of(ledger, DATASETS, GOLD)
         if not pending and not ledger.state().rewinding:
             return
         dates = pending.due or [pending.newest]
@@ -113,7 +114,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
             sound = check.name in _SOUND and not table.startswith("bronze.")
             if not check.passed and (sound or check.name.startswith("sums_")):
                 raise UnsoundError(f"{table}: {check}")
-    rewind.close(ledger.lake, run_id, sorted(map(str, dates)))
+    restore.close(ledger.lake, run_id, sorted(map(str, dates)))
 
 
 def _land(*files: tuple[str, str, date]) -> None:
@@ -123,25 +124,25 @@ def _land(*files: tuple[str, str, date]) -> None:
 
 
 def _withdraw(path: FilePath) -> None:
-    decisions.withdraw(_ledger(), path)
+    decide.withdraw(_ledger(), path)
 
 
 def _reinstate(path: FilePath) -> None:
-    decisions.reinstate(_ledger(), path)
+    decide.reinstate(_ledger(), path)
 
 
 def _accept(path: FilePath) -> None:
-    decisions.accept(_ledger(), path, "a test")
+    decide.accept(_ledger(), path, "a test")
 
 
 def _restore(to: str) -> None:
     with all_tables(Settings.load()):
-        rewind.restore(_ledger(), to, uuid.uuid4().hex)
+        restore.restore(_ledger(), to, uuid.uuid4().hex)
 
 
 def _resume() -> None:
     with all_tables(Settings.load()):
-        rewind.resume(_ledger(), uuid.uuid4().hex)
+        restore.resume(_ledger(), uuid.uuid4().hex)
 
 
 def _maintain() -> None:

@@ -19,10 +19,10 @@ import test_against_oracle as histories
 from harness import Back, Maintain, Repair, RuleSet, Step, World
 from oracle import Accept, Drop, Land, Reinstate, Remove, Restore, Resume, Run, Withdraw
 
-from lakehouse_assets import rewind
-from lakehouse_assets.lake import FilePath
-from lakehouse_assets.ledger import Fact, Kind
-from resources.storage import Storage
+from lakehouse_assets.operations import restore
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.ledger import Fact, Kind
+from lakehouse_assets.store.storage import Storage
 from tests.torture._processes import FAILED, KILLED, OK, REFUSED, RULES, UNSOUND, Hurt, Task
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class HurtWorld(World):
         for event in events:
             if isinstance(event, RuleSet):
                 self._now = event
-            if isinstance(event, Run) and rewind.finish(self.ledger, "a test"):
+            if isinstance(event, Run) and restore.finish(self.ledger, "a test"):
                 self._gold = None
             super().apply(event)
 
@@ -154,7 +154,7 @@ class HurtWorld(World):
     def end(self) -> None:
         """One clean run of what is pending, everything compared, and once more."""
         if self.restored or self.ledger.state().rewinding:
-            rewind.finish(self.ledger, "a test")
+            restore.finish(self.ledger, "a test")
             if self.restored:
                 self.apply(Resume())
         self.settle()

@@ -254,7 +254,7 @@ def _place(folder: Path, *, private: bool, small: bool) -> Iterator[Place]:
 
 def _play(kind: str, seed: int, number: int, folder: Path, place: Place) -> Tally:
     """One scenario, from an empty lake to its last comparison."""
-    from resources.storage import S3Storage
+    from resources.s3_storage import S3Storage
     from tests.torture._scenarios import KINDS, Scene, Tally, small_disk
     from tests.torture._store import BUCKET
     from tests.torture._world import Author, HurtWorld

@@ -1,6 +1,6 @@
 """Customer insights: what each customer has bought, how often and how regularly."""
 
-from lakehouse_assets.contract import Column, Gold, Reconciliation, ratio
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
 
 _DAY = 86_400_000_000  # microseconds
 

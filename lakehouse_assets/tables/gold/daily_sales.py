@@ -1,6 +1,6 @@
 """Daily sales: what each day brought in."""
 
-from lakehouse_assets.contract import Column, Gold, Reconciliation, ratio
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
 
 TABLE = Gold(
     name="daily_sales",

@@ -1,6 +1,6 @@
 """Department analytics: how each department did on each day."""
 
-from lakehouse_assets.contract import Column, Gold, Reconciliation, ratio
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
 from lakehouse_assets.tables.gold._lines import LINES, money
 
 TABLE = Gold(

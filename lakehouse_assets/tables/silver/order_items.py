@@ -1,6 +1,6 @@
 """Order items: the lines of the orders. There are no quantities and no prices."""
 
-from lakehouse_assets.contract import Advice, Column, Dataset
+from lakehouse_assets.tables.contract import Advice, Column, Dataset
 
 TABLE = Dataset(
     name="order_items",

@@ -1,6 +1,6 @@
 """Orders: who bought, when, for how much."""
 
-from lakehouse_assets.contract import Advice, Column, Dataset
+from lakehouse_assets.tables.contract import Advice, Column, Dataset
 
 TABLE = Dataset(
     name="orders",

@@ -1,6 +1,6 @@
 """Products: what the shop sells."""
 
-from lakehouse_assets.contract import Advice, Column, Dataset
+from lakehouse_assets.tables.contract import Advice, Column, Dataset
 
 TABLE = Dataset(
     name="products",

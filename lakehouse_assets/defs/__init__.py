@@ -1,0 +1,1 @@
+"""Everything Dagster: assets, checks, sensors, schedules, and what runs are told of."""

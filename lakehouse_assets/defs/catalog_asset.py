@@ -1,0 +1,91 @@
+"""The catalog as an asset: registered after gold, with what had been changed by hand as a check."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of assets.
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import dagster as dg
+
+from lakehouse_assets.defs.table_assets import CATALOG_KEY, OWNERS
+from lakehouse_assets.tables.glue_entries import Registered
+
+_CHECK = "catalog_drift"
+
+
+class Catalog(Protocol):
+    """Where people's tools find the tables."""
+
+    def register(self) -> Registered | None:
+        """Make it say what the contracts say; None where there is no catalog."""
+        ...
+
+
+def catalog_asset(tables: Iterable[str], days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The catalog's entries of all tables, registered once these tables are up to date."""
+    with warnings.catch_warnings():
+        # As in `assets`: single-run backfills are beta.
+        warnings.simplefilter("ignore", category=dg.BetaWarning)
+        return _catalog_asset([dg.AssetKey(t.split(".")) for t in tables], days)
+
+
+def _catalog_asset(
+    tables: list[dg.AssetKey], days: dg.DailyPartitionsDefinition
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=CATALOG_KEY,
+        deps=tables,
+        description=(
+            "Every table in the catalog that Athena, Trino and Spark read, as its contract says. "
+            "Does nothing where there is none (LAKEHOUSE_CATALOG)."
+        ),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="ledger",
+        kinds={"glue"},
+        owners=OWNERS,
+        pool="catalog",
+        check_specs=[
+            dg.AssetCheckSpec(
+                _CHECK,
+                asset=CATALOG_KEY,
+                # Of the catalog as it is now: no batch date has a drift of its own.
+                description="Nobody has changed a registered table by hand.",
+            )
+        ],
+    )
+    def catalog_of_tables(
+        context: dg.AssetExecutionContext, catalog: dg.ResourceParam[Catalog]
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        registered = catalog.register()
+        if registered is None:
+            context.log.info("There is no catalog here; LAKEHOUSE_CATALOG=glue names one.")
+        yield dg.MaterializeResult(metadata=_counts(registered))
+        yield _drift(registered)
+
+    return catalog_of_tables
+
+
+def _counts(done: Registered | None) -> dict[str, Any]:
+    if done is None:
+        return {"catalog": "none"}
+    counts = {name: len(getattr(done, name)) for name in ("created", "updated", "removed")}
+    return {**counts, "unchanged": len(done.unchanged), "tables": _listed(done)}
+
+
+def _listed(done: Registered) -> dg.MetadataValue:
+    did = {"created": done.created, "updated": done.updated, "removed": done.removed}
+    lines = [f"- {what}: {', '.join(names)}" for what, names in did.items() if names]
+    return dg.MetadataValue.md("\n".join(lines) or "All as the contracts say.")
+
+
+def _drift(done: Registered | None) -> dg.AssetCheckResult:
+    drift = done.drift if done else []
+    note = "Nobody has changed a registered table by hand." if done else "There is no catalog here."
+    return dg.AssetCheckResult(
+        check_name=_CHECK,
+        passed=not drift,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(drift) + "; put right" if drift else note,
+        metadata={"drift": drift},
+    )

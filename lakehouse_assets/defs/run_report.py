@@ -1,0 +1,155 @@
+"""What a run has said of itself: read from Dagster's event log, whoever started the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from lakehouse_assets.defs.table_assets import RECEIPTS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOLD = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+}
+
+
+@dataclass
+class TableReport:
+    """One table's part of a run.
+
+    ``days`` has, per batch date, counts in rows by name; ``rows_come`` is what was written anew,
+    None where nothing was; ``seconds`` is how long its job took.
+    """
+
+    days: dict[str, dict[str, int]] = field(default_factory=dict)
+    rows_come: int | None = None
+    seconds: float = 0.0
+
+    def total(self, name: str) -> int:
+        """Rows of all batch dates together."""
+        return sum(counts.get(name, 0) for counts in self.days.values())
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass, of one batch date or (without one) of the whole run."""
+
+    table: str
+    name: str
+    day: str | None
+    severe: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All that a run has said of itself.
+
+    ``errors`` are of steps that failed; ``files`` are the clear lines of files that are held or
+    cannot be read.
+    """
+
+    run_id: str
+    job: str
+    outcome: str
+    ended: datetime
+    dates: tuple[str, ...]
+    tables: Mapping[str, TableReport]
+    checks: tuple[FailedCheck, ...]
+    errors: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
+    """Read what a run that has ended has said."""
+    entries = instance.all_logs(run.run_id, of_type=_TOLD)
+    made = [m for e in entries if (m := e.asset_materialization)]
+    failed = [
+        e.dagster_event
+        for e in entries
+        if e.dagster_event and e.dagster_event.is_step_failure and e.step_key
+    ]
+    ends = [e.message for e in entries if e.dagster_event_type is dg.DagsterEventType.RUN_FAILURE]
+    receipts = RECEIPTS_KEY.to_user_string()
+    errors = [cause(event) for event in failed if event.step_key != receipts]
+    files = [line for e in failed if e.step_key == receipts for line in _description(e).split("\n")]
+    return RunReport(
+        run_id=run.run_id,
+        job=run.job_name,
+        outcome=run.status.value.lower(),
+        ended=datetime.fromtimestamp(entries[-1].timestamp if entries else 0, tz=UTC),
+        dates=tuple(sorted({m.partition for m in made if m.partition})),
+        tables=_tables(made),
+        checks=_failed_checks(c for e in entries if (c := e.asset_check_evaluation)),
+        # A run whose process died has no step that failed.
+        errors=tuple(errors if failed else ends),
+        files=tuple(files),
+    )
+
+
+def cause(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in one line: ``<step>: <what is wrong>``."""
+    return f"{event.step_key}: {' '.join(_description(event).split())}"
+
+
+def _description(event: dg.DagsterEvent) -> str:
+    """What the step that failed says itself, or else its innermost error."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message if error else "failed"
+
+
+def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:
+    found: dict[str, TableReport] = {}
+    for materialization in made:
+        layer, *name = materialization.asset_key.path
+        if not name or layer == "raw":
+            continue
+        values = {key: value.value for key, value in materialization.metadata.items()}
+        report = found.setdefault(f"{layer}.{name[0]}", TableReport())
+        report.rows_come = _number(values.get("rows_come"))
+        # Of the whole run, and so the same at each of its dates.
+        report.seconds = float(str(values.get("seconds", 0.0)))
+        counts = {n: c for n in _COUNTS if (c := _number(values.get(n))) is not None}
+        report.days[materialization.partition or ""] = counts
+    return found
+
+
+_COUNTS = ("files", "read", "published", "superseded", "duplicates", "rejected", "held")
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _failed_checks(outcomes: Iterable[dg.AssetCheckEvaluation]) -> tuple[FailedCheck, ...]:
+    """Each check that failed once a date; a summary of many dates only where it stands alone."""
+    by_check: dict[tuple[str, str], list[FailedCheck]] = {}
+    for found in outcomes:
+        if not found.passed:
+            check = FailedCheck(
+                table=".".join(found.asset_key.path),
+                name=found.check_name,
+                day=found.partition,
+                severe=found.severity is dg.AssetCheckSeverity.ERROR,
+                description=found.description or "",
+            )
+            by_check.setdefault((check.table, check.name), []).append(check)
+    return tuple(
+        check for checks in by_check.values() for check in ([c for c in checks if c.day] or checks)
+    )

@@ -1,0 +1,121 @@
+"""Decisions of people about files: withdraw one, bring it back, let a held one in.
+
+Each is a fact in the ledger; tables follow with the next run. What cannot be done is refused
+in one clear line, and leaves no fact.
+"""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.operations.land import keep_bytes
+from lakehouse_assets.store.lake import FilePath, Lake
+from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState, State
+
+
+class DecisionError(LakehouseError):
+    """A decision that cannot be taken."""
+
+
+def named(lake: Lake, text: str) -> FilePath:
+    """The file that a person names: as messages print it, or by its path.
+
+    Raises DecisionError where the text names none.
+    """
+    relative = text
+    root = lake.raw.root
+    for whole in (text, str(Path(text).absolute())):
+        if whole.startswith(f"{root}/"):
+            relative = whole.removeprefix(f"{root}/")
+    found = lake.placed(relative.removeprefix("raw/"))
+    if isinstance(found, FilePath):
+        return found
+    problem = found.problem if found else "a file of that name is passed over"
+    raise DecisionError(f"{text}: names no file ({problem}); name it as <dataset>/<date>/<file>")
+
+
+def withdraw(ledger: Ledger, path: FilePath) -> None:
+    """Take what landed at a path so far out of force. Raises DecisionError."""
+
+    def decide(state: State) -> list[Fact]:
+        past = state.at(path)
+        if not past.open:
+            found = "all that landed is withdrawn already" if past.landings else "nothing landed"
+            raise DecisionError(f"{path}: {found}; nothing is there to be withdrawn")
+        return [Fact(Kind.WITHDRAWN, path, detail=_decided_by())]
+
+    ledger.decide(decide)
+
+
+def reinstate(ledger: Ledger, path: FilePath) -> None:
+    """Undo the last withdrawal that stands. Raises DecisionError."""
+
+    def decide(state: State) -> list[Fact]:
+        past = state.at(path)
+        if not past.withdrawals:
+            raise DecisionError(f"{path}: nothing is withdrawn; there is nothing to bring back")
+        fact = Fact(Kind.REINSTATED, path, detail=_decided_by())
+        _keep_what_comes(ledger, past, fact)
+        return [fact]
+
+    ledger.decide(decide)
+
+
+def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) -> str:
+    """Let a held content in: the one that landed last, or the one of that digest.
+
+    ``digest`` may be cut short as long as it means one content. Returns the whole digest.
+    Raises DecisionError.
+    """
+    accepted = ""
+
+    def decide(state: State) -> list[Fact]:
+        nonlocal accepted
+        past = state.at(path)
+        accepted = _held(past, digest)
+        detail = {"why": why, **_decided_by()}
+        fact = Fact(Kind.ACCEPTED, path, accepted, detail)
+        _keep_what_comes(ledger, past, fact)
+        return [fact]
+
+    ledger.decide(decide)
+    return accepted
+
+
+def _held(past: PathState, digest: str | None) -> str:
+    """The held content that is meant."""
+    held = [d for d in past.held if d.startswith(digest)] if digest else past.held[-1:]
+    last = past.open[-1].digest if past.open else None
+    if not held or (digest is None and held != [last]):
+        elsewhere = f"; held are {', '.join(d[:12] for d in past.held)}" if past.held else ""
+        what = (
+            f"no held content has the digest {digest}" if digest else "what landed last is not held"
+        )
+        raise DecisionError(
+            f"{past.path}: {what}{elsewhere}; lakehouse status names the files that wait"
+        )
+    if len(set(held)) > 1:
+        raise DecisionError(
+            f"{past.path}: {digest} may mean {' or '.join(sorted(set(held)))}; give more of it"
+        )
+    return held[0]
+
+
+def _keep_what_comes(ledger: Ledger, past: PathState, fact: Fact) -> None:
+    """Keep the bytes of what the fact brings into force: they may go before a run reads them."""
+    before = past.in_force
+    after = past.after(fact).in_force
+    if after is None or after == before:
+        return
+    lake = ledger.lake
+    if lake.bytes_of(past.path, after) is None and not keep_bytes(lake, past.path, {after}):
+        raise DecisionError(f"{past.path}: the bytes of {after[:12]} are gone; land the file again")
+
+
+def _decided_by() -> dict[str, str]:
+    try:
+        return {"who": getpass.getuser()}
+    except (KeyError, OSError):  # a container's user may have no name
+        return {"who": "unknown"}

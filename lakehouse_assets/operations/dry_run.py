@@ -1,0 +1,62 @@
+"""What a run would do: the run itself, on a copy of the tables that is thrown away.
+
+The copy shares the data files, which never change, with the lake; so it costs what the run
+costs, and says exactly what the run would say.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.store.lake import ASIDE, FilePath, Lake
+from lakehouse_assets.store.ledger import FACTS, Ledger
+from lakehouse_assets.tables.contract import RECEIPTS
+from lakehouse_assets.tables.registry import queryable, table_ids
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse_assets.parse import Limits
+
+
+FOLDER = "rehearsal"
+"""Where the copies are; one that a dead process has left goes with the next maintenance."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What each table's job would tell, and the rows that would be read of each file."""
+
+    results: list[Result]
+    rows: dict[FilePath, int]
+
+
+def rehearse(
+    spark: SparkSession, lake: Lake, dates: Sequence[date], limits: Limits | None = None
+) -> Rehearsed:
+    """Do a run of these dates on a copy of the lake; nothing of it stays."""
+    folder = f"{FOLDER}/{uuid.uuid4().hex}"
+    try:
+        for part in (*map(lake.path, (*queryable().values(), RECEIPTS, FACTS)), ASIDE):
+            lake.storage.link(part, f"{folder}/{part}")
+        copy = replace(lake, storage=lake.storage.within(folder))
+        before = Ledger(copy).state()
+        results = [
+            run_table(spark, copy, table, dates, "rehearsal", limits) for table in table_ids()
+        ]
+        after = Ledger(copy).state()
+    finally:
+        lake.storage.delete(folder)
+    rows = {}
+    for path, state in after.paths.items():
+        newest = state.last.digest if state.last else None
+        judged = state.judgements.get(newest or "")
+        if judged and state.read_at != before.at(path).read_at:
+            rows[path] = judged.read
+    return Rehearsed(results, rows)

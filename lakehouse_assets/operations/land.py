@@ -1,0 +1,76 @@
+"""Landing: putting a file into the raw zone, and saying so in the ledger at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from datetime import date
+from pathlib import Path
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.store.lake import FilePath, Lake, Misplaced
+from lakehouse_assets.store.ledger import Fact, Kind, Ledger, State
+
+
+class LandingError(LakehouseError):
+    """A file that cannot land as asked."""
+
+
+def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
+    """The dataset that a file's name begins with, or names as a word; None where unsure."""
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    begins = [d for d in datasets if re.match(rf"{d}(_|$)", words)]
+    if begins:
+        return max(begins, key=len)
+    inside = {d for d in datasets if re.search(rf"(^|_){d}(_|$)", words)}
+    longest = {d for d in inside if not any(d != other and d in other for other in inside)}
+    return longest.pop() if len(longest) == 1 else None
+
+
+def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath, bool]:
+    """Put a file into the raw zone, in the place of one of the same name.
+
+    Returns where it landed, and whether that is news: the bytes landed last there are not.
+    Raises LandingError for a name that is passed over or not UTF-8, a date outside the lake's,
+    or a file that cannot be opened.
+    """
+    lake = ledger.lake
+    path = lake.placed(f"{dataset}/{day}/{file.name}")
+    if path is None:
+        raise LandingError(
+            f"{file.name}: a name that begins with . or _, or ends in .tmp, .part, .crdownload "
+            "or ~, is passed over; rename the file"
+        )
+    if isinstance(path, Misplaced):
+        raise LandingError(f"{path.path}: {path.problem}")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise LandingError(f"{file}: {error.strerror}; name a file that can be read") from None
+    digest = hashlib.sha256(data).hexdigest()
+    past = ledger.state().at(path)
+    if past.unjudged:  # landed, and no run has read it yet: it is not to be lost
+        keep_bytes(lake, path, past.unjudged)
+    lake.raw.write(str(path), data)
+    stored = lake.raw.find(str(path))
+    detail = {"by": "land", "size": len(data), "stamp": stored.stamp if stored else ""}
+
+    def landed(state: State) -> list[Fact]:
+        now = state.at(path)
+        same = now.last is not None and now.last.digest == digest and bool(now.open)
+        return [] if same else [Fact(Kind.LANDED, path, digest, detail)]
+
+    return path, bool(ledger.decide(landed))
+
+
+def keep_bytes(lake: Lake, path: FilePath, digests: Collection[str]) -> bool:
+    """Keep the bytes at a path beside it, if they are one of these; returns whether they are."""
+    try:
+        data = lake.raw.read(str(path))
+    except FileNotFoundError:
+        return False
+    digest = hashlib.sha256(data).hexdigest()
+    if digest in digests:
+        lake.storage.write(lake.aside(path, digest), data)
+    return digest in digests

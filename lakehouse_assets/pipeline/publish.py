@@ -1,0 +1,140 @@
+"""The only writer of tables: compare, audit, then one commit.
+
+Every write replaces whole partitions, the ones in which a row really differs. One primitive
+serves every layer and both engines: it is atomic, it can be repeated, and what is equal
+already commits nothing. (A MERGE rewrites the same files, and cannot be audited before.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.workspace import Workspace, among
+from lakehouse_assets.tables.contract import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class AuditError(Exception):
+    """Rows that may not be published; nothing was."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did: the version now, and how many rows went and came.
+
+    ``rows`` are both, without maps and with arrays as text; None where there were none.
+    """
+
+    version: int
+    gone: int = 0
+    come: int = 0
+    rows: DataFrame | None = None
+
+
+def replace_rows(
+    work: Workspace,
+    table: Table,
+    *,
+    owned: DataFrame,
+    others: DataFrame,
+    rows: DataFrame,
+    grain: Sequence[str],
+    required: Sequence[str] = (),
+) -> Published:
+    """Put ``rows`` in the place of ``owned``; what is in ``others`` stays.
+
+    ``owned`` and ``others`` are the table's present rows, divided; ``rows`` is staged. Only
+    partitions in which a row goes or comes are written, all in one commit. Raises AuditError
+    where a grain repeats or a required column is null in ``rows``.
+    """
+    rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
+    version = work.lake.create(table)
+    count = _audit(table, rows, grain, required)
+    old, new = _comparable(table, owned), _comparable(table, rows)
+    if owned.count():
+        gone, come = work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old))
+        moved = gone.selectExpr("*", "1 AS _gone", "0 AS _come")
+        moved = moved.unionByName(come.selectExpr("*", "0 AS _gone", "1 AS _come"))
+    elif count:
+        moved = new.selectExpr("*", "0 AS _gone", "1 AS _come")
+    else:
+        return Published(version)
+    touched = (
+        moved.groupBy(*table.partition_by)
+        .agg({"_gone": "sum", "_come": "sum"})
+        .where("`sum(_gone)` + `sum(_come)` > 0")
+        .collect()
+    )
+    if not touched:
+        return Published(version)
+    where = " AND ".join(among(c, {row[c] for row in touched}) for c in table.partition_by)
+    content = others.where(where or "true").unionByName(rows.where(where or "true"))
+    commit(work, table, content, where)
+    return Published(
+        version=work.lake.create(table),
+        gone=sum(row["sum(_gone)"] for row in touched),
+        come=sum(row["sum(_come)"] for row in touched),
+        rows=moved,
+    )
+
+
+def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
+    """Replace what ``where`` (over partition columns) covers by ``rows``, in one commit.
+
+    An empty ``where`` replaces the whole table. The rows must lie within it: Sail would
+    accept others.
+    """
+    writer = rows.selectExpr(*_as_stored(work, table)).write.format("delta").mode("overwrite")
+    if table.partition_by:
+        writer = writer.partitionBy(*table.partition_by).option("replaceWhere", where)
+    writer.option("userMetadata", work.run_id).save(work.lake.uri(table))
+
+
+def _as_stored(work: Workspace, table: Table) -> list[str]:
+    """The table's columns in its own order; those that the contract has no longer are null."""
+    there = work.lake.shape(table)
+    if there.keys() <= set(table.names):
+        return [f"`{name}`" for name in there]
+    types = dict(work.spark.read.format("delta").load(work.lake.uri(table)).dtypes)
+    return [
+        f"`{name}`" if name in table.names else f"CAST(NULL AS {types[name]}) AS `{name}`"
+        for name in there
+    ]
+
+
+def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> int:
+    """Refuse rows that may not be published; returns how many there are."""
+    # Null is a value of its own in a grain, as GROUP BY has it.
+    flags = {c: f"CASE WHEN `{c}` IS NULL THEN 1 ELSE 0 END AS _null_{c}" for c in required}
+    marked = rows.selectExpr(*(f"`{c}`" for c in grain), "1 AS _n", *flags.values())
+    grains = marked.groupBy(*grain).agg(
+        dict.fromkeys(["_n", *(f"_null_{c}" for c in flags)], "sum")
+    )
+    of_all = [f"sum(`sum(_null_{c})`) AS `{c}`" for c in flags]
+    found = grains.selectExpr("sum(`sum(_n)`) AS _rows", "max(`sum(_n)`) AS _most", *of_all)
+    [total] = found.collect()
+    if (total["_most"] or 0) > 1:
+        [first] = grains.where("`sum(_n)` > 1").limit(1).collect()
+        sample = ", ".join(f"{c}={first[c]}" for c in grain)
+        keys = ", ".join(f"`{c}`" for c in grain)
+        raise AuditError(f"{table.id}: grain ({keys}) repeats at {sample}; nothing published")
+    missing = {c: total[c] for c in required if total[c]}
+    if missing:
+        listed = ", ".join(f"{c} ({n})" for c, n in missing.items())
+        raise AuditError(f"{table.id}: null in required column {listed}; nothing published")
+    count: int = total["_rows"] or 0
+    return count
+
+
+def _comparable(table: Table, rows: DataFrame) -> DataFrame:
+    """The rows without maps, which no engine compares, and arrays as text."""
+    expressions = [
+        f"array_join(`{c.name}`, ',') AS `{c.name}`" if c.type == "ARRAY<STRING>" else f"`{c.name}`"
+        for c in table.columns
+        if not c.type.startswith("MAP")
+    ]
+    return rows.selectExpr(*expressions)

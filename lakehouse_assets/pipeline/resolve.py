@@ -1,0 +1,235 @@
+"""Rows of the affected keys in, exactly one fate for each out.
+
+The one way in which winners are found. It looks at nothing but the rows it is given, the
+contract and the parents' keys; how the rows were chosen is the job's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.tables.contract import LINEAGE, Dataset
+from lakehouse_assets.tables.rules import (
+    LOST_ORIGIN,
+    PLACE,
+    Rule,
+    broken,
+    foreign_key_rules,
+    of_bronze,
+    origin,
+    own_rules,
+    text,
+    typed,
+)
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+VERSION_ORDER = ("_batch_date", "_file", "_sheet_no", "_row")
+"""What orders a key's rows: total, and independent of when anything ran."""
+
+
+class Fate(StrEnum):
+    """What becomes of a row in force."""
+
+    PUBLISHED = "published"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+def subject(key: str) -> str:
+    """SQL for what a row is about: its key as text, or its upload where the key is null.
+
+    ``key`` is SQL for the key. Rows of one subject are resolved together.
+    """
+    return f"coalesce(concat('=', CAST({key} AS STRING)), concat('?', _content))"
+
+
+def subject_in_bronze(dataset: Dataset) -> str:
+    """SQL for the subject of a bronze row."""
+    return subject(of_bronze(dataset, dataset.key))
+
+
+def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
+    """Bronze rows as typed values, with the rules that each breaks on its own in ``_own``.
+
+    ``_origin`` is the place of the row that it mends, null where it mends none.
+    """
+    lineage = [c.name for c in LINEAGE]
+    texts = [f"{text(c)} AS `_text_{c.name}`" for c in dataset.sources]
+    rows = rows.selectExpr(*lineage, "_fault", f"{origin()} AS _origin", *texts)
+    rows = rows.selectExpr(
+        "*", *(f"{typed(c, f'`_text_{c.name}`')} AS `{c.name}`" for c in dataset.sources)
+    )
+    derived = [c for c in dataset.columns if c.derived]
+    rows = rows.selectExpr("*", *(f"{c.derived} AS `{c.name}`" for c in derived))
+    return rows.selectExpr(
+        *(c.name for c in dataset.columns),
+        *lineage,
+        f"{subject(dataset.key)} AS _subject",
+        "_origin",
+        f"{broken(own_rules(dataset))} AS _own",
+    )
+
+
+def resolve(
+    work: Workspace,
+    dataset: Dataset,
+    rows: DataFrame,
+    parents: Mapping[str, DataFrame],
+    *,
+    repairs: bool,
+) -> DataFrame:
+    """Give every row its fate.
+
+    ``rows`` are bronze rows: all those in force of each subject among them, and with a row
+    that mends another (which only ``repairs`` lets be) that one's whole family. ``parents``
+    holds the published rows of each dataset that the foreign keys refer to. The result has
+    the contract's columns (typed; null where the text cannot be), the lineage, ``_subject``,
+    ``_rules`` (every rule broken) and ``_fate``; it can be read again without computing anew.
+    """
+    staged = work.stage(judged(rows, dataset))
+    ruled = _with_foreign_keys(work, dataset, staged, parents)
+    ruled = _in_families(work, ruled) if repairs else ruled.selectExpr("*", *_ALONE)
+    alone = f"""CASE
+        WHEN _retired THEN '{Fate.SUPERSEDED}'
+        WHEN size(_rules) = 0 THEN '{Fate.PUBLISHED}'
+        ELSE '{Fate.REJECTED}'
+    END AS _fate"""
+    result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
+    repeated = work.stage(
+        staged.where(f"`{dataset.key}` IS NOT NULL")
+        .groupBy(dataset.key)
+        .count()
+        .where("count > 1")
+        .select(dataset.key)
+    )
+    if not repeated.limit(1).collect():
+        return ruled.selectExpr(*result, alone)
+    several = work.stage(_among_versions(dataset, matching(ruled, dataset.key, repeated)))
+    single = without(ruled, dataset.key, repeated).selectExpr(*result, alone)
+    return single.unionByName(several.select(*result, "_fate"))
+
+
+def _with_foreign_keys(
+    work: Workspace, dataset: Dataset, rows: DataFrame, parents: Mapping[str, DataFrame]
+) -> DataFrame:
+    """Add ``_rules``: the row's own faults and the parents that it lacks.
+
+    Orphans are few: their keys are found once, and only they are joined to the rows.
+    """
+    missing: list[Rule] = []
+    for rule in foreign_key_rules(dataset):
+        name = rule.column
+        reference = dataset.silver.column(name).references or ""
+        asked = work.stage(rows.select(name).where(f"`{name}` IS NOT NULL").distinct())
+        parent = parents[reference]
+        key = parent.columns[0]
+        known = matching(parent, key, asked, key=name)
+        orphans = work.stage(without(asked, name, known, key=key))
+        if not orphans.limit(1).collect():
+            continue
+        flags = orphans.selectExpr(f"`{name}`", f"true AS `_orphan_{name}`")
+        rows = rows.join(flags, name, "left")
+        missing.append(rule)
+    together = f"concat(_own, {broken(tuple(missing))})" if missing else "_own"
+    kept = [c.name for c in dataset.silver.columns]
+    return rows.selectExpr(*kept, "_subject", "_origin", f"{together} AS _rules")
+
+
+_ROOT = tuple(f"_root{c}" for c in VERSION_ORDER)
+_PLACES = tuple(zip(VERSION_ORDER, _ROOT, strict=True))
+_FAMILY_ORDER = (*_ROOT, "_repair", *VERSION_ORDER)
+"""A repair's place is right after its origin's; repairs of one origin stand by their own."""
+
+_ALONE = (
+    *(f"`{own}` AS `{root}`" for own, root in _PLACES),
+    "0 AS _repair",
+    "false AS _retired",
+)
+
+
+def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
+    """Put each repair to its first origin, and retire what a good repair comes after.
+
+    Adds the columns of ``_FAMILY_ORDER`` and ``_retired``; a repair whose first origin is not
+    in force breaks a rule.
+    """
+    rows = work.stage(rows.selectExpr("*", f"{PLACE} AS _place"))
+    roots = _roots(work, rows)
+    first = rows.selectExpr(
+        "_place AS _root",
+        *(f"`{own}` AS `{root}`" for own, root in _PLACES),
+    )
+    rows = rows.join(roots.join(first, "_root"), "_place", "left")
+    lost = LOST_ORIGIN
+    rows = work.stage(
+        rows.selectExpr(
+            *(c for c in rows.columns if c not in (*_ROOT, "_rules", "_root")),
+            "coalesce(_root, _place) AS _root",
+            *(f"coalesce(`{root}`, `{own}`) AS `{root}`" for own, root in _PLACES),
+            "CASE WHEN _origin IS NULL THEN 0 ELSE 1 END AS _repair",
+            f"CASE WHEN {lost.broken} THEN concat(_rules, array('{lost.name}'))"
+            " ELSE _rules END AS _rules",
+        )
+    )
+    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
+    family = rows.join(roots.select("_root").distinct(), "_root", "left_semi").selectExpr(
+        "_place",
+        "_root",
+        "_repair = 1 AND size(_rules) = 0 AS _good",
+        f"row_number() OVER (PARTITION BY _root ORDER BY {order}) AS _nth",
+    )
+    family = family.selectExpr(
+        "_place", "_nth", "min(CASE WHEN _good THEN _nth END) OVER (PARTITION BY _root) AS _newest"
+    )
+    retired = work.stage(family.where("_nth > _newest").selectExpr("_place", "true AS _retired"))
+    rows = rows.join(retired, "_place", "left")
+    flag = "coalesce(_retired, false) AS _retired"
+    return rows.selectExpr(*(c for c in rows.columns if c != "_retired"), flag)
+
+
+def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
+    """For each repair (``_place``) its first origin (``_root``).
+
+    Only for those where all on the way there is in force.
+    """
+    links = rows.where("_origin IS NOT NULL").select("_place", "_origin")
+    steps = rows.selectExpr("_place AS _root", "_origin AS _next")
+    found = work.stage(links.withColumnRenamed("_origin", "_root"))
+    while True:
+        found = work.stage(found.join(steps, "_root"))
+        if not found.where("_next IS NOT NULL").limit(1).collect():
+            return found.select("_place", "_root")
+        found = found.selectExpr("_place", "coalesce(_next, _root) AS _root")
+
+
+def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
+    """Fates of rows whose key has several versions."""
+    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
+    key = dataset.key
+    ranked = rows.selectExpr(
+        "*", f"row_number() OVER (PARTITION BY `{key}` ORDER BY {order}) AS _nth"
+    )
+    qualifies = "size(_rules) = 0 AND NOT _retired"
+    ranked = ranked.selectExpr(
+        "*", f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY `{key}`) AS _winner"
+    )
+    payload = [c.name for c in dataset.columns]
+    winners = ranked.where("_nth = _winner").selectExpr(
+        f"`{key}` AS `_won_{key}`", *(f"`{c}` AS `_won_{c}`" for c in payload if c != key)
+    )
+    same = " AND ".join(f"`{c}` <=> `_won_{c}`" for c in payload)
+    hidden = f"(_nth > _winner AND NOT array_contains(_rules, '{LOST_ORIGIN.name}')) OR _retired"
+    fate = f"""CASE
+        WHEN _nth = _winner THEN '{Fate.PUBLISHED}'
+        WHEN ({hidden}) AND size(_rules) = 0 AND {same} THEN '{Fate.DUPLICATE}'
+        WHEN {hidden} THEN '{Fate.SUPERSEDED}'
+        ELSE '{Fate.REJECTED}'
+    END"""
+    joined = ranked.join(winners, ranked[key] == winners[f"_won_{key}"], "left")
+    return joined.selectExpr(*rows.columns, f"{fate} AS _fate")

@@ -1,0 +1,57 @@
+"""Which code does a table's work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline import bronze, gold, silver
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.registry import DATASETS, GOLD
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse_assets.parse import Limits
+    from lakehouse_assets.store.lake import Lake
+
+
+def run_table(
+    spark: SparkSession,
+    lake: Lake,
+    table: str,
+    dates: Sequence[date],
+    run_id: str,
+    limits: Limits | None = None,
+    *,
+    replay: bool = False,
+) -> Result:
+    """Bring one table up to date with the batches of these dates.
+
+    Bronze reads the dates' files. Silver and gold take in whatever has changed since they
+    last did; the dates only say what to report on, and with ``replay`` what to derive again
+    although nothing has changed. Running it again changes nothing. While a restore stands it
+    only reports. Raises KeyError for an unknown table, AuditError where the result may not be
+    published.
+    """
+    started, cpu = time.perf_counter(), time.process_time()
+    layer, name = table.split(".")
+    lake = lake.anew()
+    ledger = Ledger(lake)
+    days = sorted(set(dates))
+    with Workspace(spark, lake, run_id, table) as work:
+        if layer == "bronze":
+            result = bronze.run(work, ledger, DATASETS[name], days, limits)
+        elif layer == "silver":
+            result = silver.run(work, ledger, DATASETS[name], days, replay=replay)
+        elif layer == "gold":
+            result = gold.run(work, ledger, GOLD[name], days, replay=replay)
+        else:
+            raise KeyError(table)
+    result.metadata["seconds"] = round(time.perf_counter() - started, 3)
+    result.metadata["cpu_seconds"] = round(time.process_time() - cpu, 3)
+    return result

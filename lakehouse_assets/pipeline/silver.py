@@ -1,0 +1,166 @@
+"""Silver: resolve the keys that a change touches, and publish exactly one row of each.
+
+All rows in force of every subject (key) touched are resolved together, whenever they landed; the
+tables' rows of those subjects, and no others, are replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.publish import Published, replace_rows
+from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.silver_affected import Affected, keys_of, touched
+from lakehouse_assets.pipeline.silver_checks import report
+from lakehouse_assets.pipeline.table_changes import VersionGoneError
+from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.planning.pending_files import anew, made, silver_inputs, table_reason
+from lakehouse_assets.store import receipts
+from lakehouse_assets.store.ledger import Ledger, State, absorbed
+from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.registry import DATASETS
+from lakehouse_assets.tables.rules import category
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def run(
+    work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date], *, replay: bool
+) -> Result:
+    """Absorb all that has changed in bronze and in the parents; see `run_table`."""
+    lake = work.lake
+    state = ledger.followed()
+    for table in (dataset.bronze, dataset.silver, dataset.rejected, dataset.superseded):
+        lake.create(table)
+    inputs = silver_inputs(lake, state, dataset, DATASETS)
+    result = Result(dataset.silver.id)
+    reason = table_reason(lake, state, dataset.silver.id, inputs, dataset.rules_digest)
+    if replay:
+        reason = reason or "replayed"
+    if reason and not state.frozen:
+        result.metadata["reason"] = reason
+        again = frozenset(dates if replay else ())
+        published = _absorb(work, ledger, state, dataset, inputs, again)
+        result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
+    result.version = lake.version(dataset.silver)
+    report(work, result, dataset, dates)
+    return result
+
+
+def _absorb(
+    work: Workspace,
+    ledger: Ledger,
+    state: State,
+    dataset: Dataset,
+    inputs: Mapping[str, int],
+    again: Collection[date],
+) -> Published:
+    before = state.absorbed.get(dataset.silver.id)
+    parents = {
+        c.references: _published(work, DATASETS[c.references], inputs).select(
+            DATASETS[c.references].key
+        )
+        for c in dataset.foreign_keys
+        if c.references
+    }
+    affected = None
+    tables = (dataset.silver, dataset.rejected, dataset.superseded)
+    now = {t.id: work.lake.create(t) for t in tables}
+    # Other versions than recorded: a run died between two commits, and may have left rows behind
+    # that no change since then points to.
+    whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
+    same = before is not None and before.rules == dataset.rules_digest
+    if before is not None and whole and same and not anew(work.lake, before.made):
+        try:
+            affected = touched(work, dataset, state, before.inputs, inputs, again)
+        except VersionGoneError:
+            affected = None  # too long ago to tell what changed: resolve everything
+    if affected is None:
+        bronze = work.read(dataset.bronze, inputs[dataset.bronze.id])
+        here = work.lake.contents(dataset.bronze, inputs[dataset.bronze.id])
+        days = {s.path.batch_date for s in state.of(dataset.name)}
+        affected = Affected(None, bronze, days, bool(state.repairing(dataset.name, here)))
+    resolved = resolve(work, dataset, affected.rows, parents, repairs=affected.repairs)
+    published = _publish(work, dataset, affected, resolved)
+    versions = {t.id: work.lake.create(t) for t in tables}
+    receipts.record(
+        ledger,
+        receipts.in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **versions}),
+        work.run_id,
+    )
+    done = absorbed(
+        dataset.silver.id,
+        versions[dataset.silver.id],
+        inputs,
+        dataset.rules_digest,
+        work.run_id,
+        {t.id: versions[t.id] for t in tables[1:]},
+        made(work.lake, [*versions, *inputs]),
+        rows_come=published.come,
+        rows_gone=published.gone,
+    )
+    ledger.append([done])
+    return published
+
+
+def _publish(
+    work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
+) -> Published:
+    """Write the fates down: losers first, so that silver, when it moves, is the last to."""
+    for table, rows in (
+        (dataset.superseded, _superseded(resolved)),
+        (dataset.rejected, _rejected(work, dataset, affected, resolved)),
+    ):
+        present = work.now(table)
+        if affected.subjects is None:
+            owned, others = present, present.where("false")
+        else:
+            owned = present.join(affected.subjects, "_subject", "left_semi")
+            others = present.join(affected.subjects, "_subject", "left_anti")
+        replace_rows(work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER)
+    present = work.now(dataset.silver)
+    if affected.subjects is None:
+        owned, others = present, present.where("false")
+    else:
+        keys = work.stage(keys_of(dataset, affected.subjects))
+        owned = matching(present, dataset.key, keys)
+        others = without(present, dataset.key, keys)
+    return replace_rows(
+        work,
+        dataset.silver,
+        owned=owned,
+        others=others,
+        rows=resolved.where(f"_fate = '{Fate.PUBLISHED}'"),
+        grain=(dataset.key,),
+        required=[
+            *(c.name for c in dataset.columns if c.required),
+            *(c for c in dataset.partition_by),
+        ],
+    )
+
+
+def _superseded(resolved: DataFrame) -> DataFrame:
+    hidden = resolved.where(f"_fate IN ('{Fate.SUPERSEDED}', '{Fate.DUPLICATE}')")
+    return hidden.selectExpr("*", f"_fate = '{Fate.DUPLICATE}' AS _duplicate")
+
+
+def _rejected(
+    work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
+) -> DataFrame:
+    """The rejected rows as bronze has them, with their reasons."""
+    reasons = work.stage(
+        resolved.where(f"_fate = '{Fate.REJECTED}'").selectExpr(
+            "_content", "_sheet_no", "_row", "_subject", "_rules"
+        )
+    )
+    whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
+    whole = whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category")
+    return work.stage(whole, with_maps=True)
+
+
+def _published(work: Workspace, dataset: Dataset, inputs: Mapping[str, int]) -> DataFrame:
+    return work.read(dataset.silver, inputs[dataset.silver.id])

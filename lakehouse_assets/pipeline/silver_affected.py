@@ -1,0 +1,171 @@
+"""Which keys a change touches, and all rows in force of them: what silver must resolve.
+
+A change is a row that came to or left bronze, a parent that came to or left silver, or a date that
+is to be done again. Repairs tie keys together; those are resolved with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.resolve import subject, subject_in_bronze
+from lakehouse_assets.pipeline.table_changes import between, touched_partitions
+from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
+from lakehouse_assets.store.ledger import State
+from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.registry import DATASETS
+from lakehouse_assets.tables.rules import PLACE, of_bronze, origin
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Affected:
+    """What must be resolved: subjects (None for all) and the bronze rows of them.
+
+    ``repairs`` says whether rows that mend others may be among them.
+    """
+
+    subjects: DataFrame | None
+    rows: DataFrame
+    dates: set[date]
+    repairs: bool
+
+
+def touched(
+    work: Workspace,
+    dataset: Dataset,
+    state: State,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    again: Collection[date],
+) -> Affected:
+    """The subjects that changes touch, or uploads of the dates to do again, and their bronze rows.
+
+    Raises VersionGoneError where a version that was absorbed can no longer be compared.
+    """
+    bronze = dataset.bronze
+    old, new = before.get(bronze.id, -1), after[bronze.id]
+    partitions = touched_partitions(work, bronze, old, new)
+    uploads, days = {content for _, content in partitions}, {day for day, _ in partitions}
+    days_here = work.lake.contents(bronze, new)
+    here = set(days_here)
+    there = set(work.lake.contents(bronze, old if old >= 0 else None))
+    come, gone = (here - there) & uploads, (there - here) & uploads
+    come |= {content for content in here if days_here[content] in again}
+    name = f"{subject_in_bronze(dataset)} AS _subject"
+    found: list[DataFrame] = []
+    if come:
+        rows = work.read(bronze, new).where(among("_content", come))
+        found.append(rows.selectExpr(name))
+    if gone:
+        rows = work.read(bronze, old).where(among("_content", gone))
+        found.append(rows.selectExpr(name))
+    found += _of_changed_parents(work, dataset, before, after)
+    if not found:
+        nothing = work.read(bronze, new).where("false")
+        return Affected(nothing.selectExpr(name), nothing, set(), repairs=False)
+    subjects = work.stage(union(found).distinct())
+    repairing = state.repairing(dataset.name, here | gone)
+    if repairing:
+        both = [
+            work.read(bronze, new).where(among("_content", here)),
+            work.read(bronze, old).where(among("_content", gone)),
+        ]
+        subjects = _with_families(work, dataset, subjects, both, repairing)
+    elsewhere = _uploads_of(work, dataset, subjects)
+    days |= set(elsewhere.values())
+    # Every row of an upload that came is touched; of the others only those of the subjects.
+    frames = [work.read(bronze, new).where(among("_content", come))]
+    others = {c for c in elsewhere if c in here and c not in come}
+    if others:
+        where = among("_batch_date", {elsewhere[c] for c in others})
+        where += f" AND {among('_content', others)}"
+        rows = work.read(bronze, new).where(where).selectExpr("*", name)
+        frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
+    return Affected(subjects, union(frames), days, bool(repairing))
+
+
+def _with_families(
+    work: Workspace,
+    dataset: Dataset,
+    subjects: DataFrame,
+    bronze: Sequence[DataFrame],
+    repairing: set[str],
+) -> DataFrame:
+    """Subjects together with those that a repair ties to them, whatever their keys.
+
+    ``bronze`` holds all rows that are, or were, in force; only uploads ``repairing`` may hold
+    repairs.
+    """
+    name = f"{subject_in_bronze(dataset)} AS _subject"
+
+    def those(uploads: set[str], *columns: str) -> DataFrame:
+        # Columns before the union: Sail does not unite whole bronze rows, with their maps.
+        cut = [rows.where(among("_content", uploads)).selectExpr(*columns) for rows in bronze]
+        return union(cut)
+
+    mends = those(repairing, name, f"{origin()} AS _origin")
+    mending = work.stage(mends.where("_origin IS NOT NULL"))
+    uploads = mending.selectExpr("split(_origin, '/')[0] AS _content").distinct().collect()
+    other = f"{subject_in_bronze(dataset)} AS _other"
+    mended = those({row["_content"] for row in uploads}, f"{PLACE} AS _origin", other)
+    pairs = mending.join(mended, "_origin").select("_subject", "_other")
+    back = pairs.selectExpr("_other AS _subject", "_subject AS _other")
+    ties = work.stage(pairs.unionByName(back).where("_subject <> _other").distinct())
+    while True:
+        tied = ties.join(subjects, "_subject", "left_semi").selectExpr("_other AS _subject")
+        more = work.stage(tied.distinct().join(subjects, "_subject", "left_anti"))
+        if not more.limit(1).collect():
+            return subjects
+        subjects = work.stage(subjects.unionByName(more))
+
+
+def _of_changed_parents(
+    work: Workspace, dataset: Dataset, before: Mapping[str, int], after: Mapping[str, int]
+) -> list[DataFrame]:
+    """Subjects of rejected rows whose parent came or went, and of published ones that lost it."""
+    found: list[DataFrame] = []
+    for column in dataset.foreign_keys:
+        parent = DATASETS[column.references or ""]
+        table = parent.silver
+        changes = between(work, table, before.get(table.id, -1), after[table.id])
+        if changes is None:
+            continue
+        key = parent.key
+        came = work.stage(without(changes.come.select(key), key, changes.gone))
+        left = work.stage(without(changes.gone.select(key), key, changes.come))
+        moved = came.unionByName(left)
+        if not moved.limit(1).collect():
+            continue
+        rejected = work.now(dataset.rejected).selectExpr(
+            "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
+        )
+        found.append(matching(rejected, column.name, moved, key=key).select("_subject"))
+        orphaned = matching(work.now(dataset.silver), column.name, left, key=key)
+        found.append(orphaned.selectExpr(f"{subject(dataset.key)} AS _subject"))
+    return found
+
+
+def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[str, date]:
+    """The uploads (with their batch dates) in which the tables' rows of these subjects stand."""
+    keys = keys_of(dataset, subjects)
+    frames = [
+        matching(work.now(dataset.silver), dataset.key, keys).select("_content", "_batch_date")
+    ]
+    for table in (dataset.rejected, dataset.superseded):
+        rows = work.now(table).join(subjects, "_subject", "left_semi")
+        frames.append(rows.select("_content", "_batch_date"))
+    return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
+
+
+def keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
+    """The subjects that are keys, as the key's type."""
+    kind = dataset.silver.column(dataset.key).type
+    return subjects.where("_subject LIKE '=%'").selectExpr(
+        f"CAST(substring(_subject, 2) AS {kind}) AS `{dataset.key}`"
+    )

@@ -1,0 +1,98 @@
+"""What changed between two versions of a table: its rows gone and come.
+
+The Delta log says which files were added and removed, and so which partitions can differ;
+only those are compared. Files that were merely rewritten (compaction) give no change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deltalake.exceptions import DeltaError
+
+from lakehouse_assets.pipeline.workspace import Workspace, among
+from lakehouse_assets.tables.contract import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows gone and come, by the contract's columns; a changed row stands in both."""
+
+    gone: DataFrame
+    come: DataFrame
+
+    @property
+    def all(self) -> DataFrame:
+        """Rows gone and rows come together."""
+        return self.gone.unionByName(self.come)
+
+
+def between(work: Workspace, table: Table, before: int, after: int) -> Changes | None:
+    """The rows that differ between two versions, compared by the contract's columns.
+
+    Returns None where none can differ. ``before`` may be -1: all rows are come. Raises
+    VersionGoneError where the older version can no longer be read.
+    """
+    old, new = _differing(work, table, before, after)
+    if not old and not new:
+        return None
+    columns = [c.name for c in table.payload]
+
+    def rows(version: int, partitions: set[Partition]) -> DataFrame:
+        # Each column alone: a superset of the combinations, which is exact for one column and
+        # harmless for several where both versions are cut alike.
+        where = [among(c, {p[i] for p in partitions}) for i, c in enumerate(table.partition_by)]
+        found = work.read(table, version).where(" AND ".join(where) or "true")
+        return found.select(*columns) if partitions else found.where("false").select(*columns)
+
+    both = old & new
+    if len(table.partition_by) > 1:
+        both = old | new
+    gone, come = rows(before, old - both), rows(after, new - both)
+    if both:
+        before_rows, after_rows = rows(before, both), rows(after, both)
+        gone = gone.unionByName(work.stage(before_rows.exceptAll(after_rows)))
+        come = come.unionByName(work.stage(after_rows.exceptAll(before_rows)))
+    return Changes(gone, come)
+
+
+def touched_partitions(work: Workspace, table: Table, before: int, after: int) -> set[Partition]:
+    """Partition values of the files that only one of two versions has.
+
+    An unpartitioned table has the one empty tuple. Raises VersionGoneError.
+    """
+    old, new = _differing(work, table, before, after)
+    return old | new
+
+
+def _differing(
+    work: Workspace, table: Table, before: int, after: int
+) -> tuple[set[Partition], set[Partition]]:
+    """Partitions with files that differ, as far as each of the two versions has rows there."""
+    if before == after:
+        return set(), set()
+    try:
+        old = {f["path"]: f for f in work.lake.files(table, None if before < 0 else before)}
+    except DeltaError as error:
+        raise VersionGoneError(f"{table.id} version {before}") from error
+    new = {f["path"]: f for f in work.lake.files(table, after)}
+
+    def partition(file: dict[str, object]) -> Partition:
+        return tuple(file[c] for c in table.partition_by)
+
+    touched = {partition(old.get(path) or new[path]) for path in old.keys() ^ new.keys()}
+    return (
+        touched & {partition(f) for f in old.values()},
+        touched & {partition(f) for f in new.values()},
+    )
+
+
+Partition = tuple[Any, ...]
+
+
+class VersionGoneError(Exception):
+    """A version that is needed to tell what changed has been cleaned away."""

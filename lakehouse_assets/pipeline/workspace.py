@@ -1,0 +1,160 @@
+"""One run's hold on an engine and a lake: reading versions, staging results.
+
+The engine is a SparkSession and no more: only the DataFrame and SQL API that Spark Connect
+carries is used anywhere.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Self
+
+from lakehouse_assets.tables.contract import Column, Layer, Table
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from lakehouse_assets.store.lake import Lake
+
+
+@dataclass
+class Workspace:
+    """An engine at work on a table of a lake, for one run.
+
+    A context manager that removes its stages, and those that dead runs of the table have left:
+    a table has one writer at a time.
+    """
+
+    spark: SparkSession
+    lake: Lake
+    run_id: str
+    table: str
+    _name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _stages: int = 0
+
+    @property
+    def _folder(self) -> str:
+        return f"stage/{self.table}"
+
+    def __enter__(self) -> Self:
+        self.lake.storage.delete(self._folder)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.lake.storage.delete(self._folder)
+
+    def read(self, table: Table, version: int | None) -> DataFrame:
+        """A table's rows at a version, by its contract's columns; none where there is no version.
+
+        A column that the contract has had since then is null there; in bronze it has the text
+        that the file had under that header, which was unexpected when the file was read.
+        """
+        if version is None or version < 0:
+            columns = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
+            return self.spark.createDataFrame([], columns)
+        if self._is_connect and version < (self.lake.version(table) or 0):
+            self.lake.forget_checkpoint_hint(table)
+        reader = self.spark.read.format("delta").option("versionAsOf", version)
+        rows = reader.load(self.lake.uri(table))
+        there = self.lake.shape(table, version)
+        if not any(there.values()) and there.keys() == set(table.names):
+            return rows
+        return rows.selectExpr(*(_column(c, there, table) for c in table.columns))
+
+    @property
+    def _is_connect(self) -> bool:
+        # Sail 0.7.2, behind Spark Connect, reads no version older than the checkpoint that a
+        # log's hint names. Jobs on Glue may remove nothing of other tables, and need not.
+        return type(self.spark).__module__.startswith("pyspark.sql.connect.")
+
+    def now(self, table: Table) -> DataFrame:
+        """A table's rows as they are now."""
+        return self.read(table, self.lake.version(table))
+
+    def stage(self, rows: DataFrame, *, with_maps: bool = False) -> DataFrame:
+        """Compute rows once and hand them back as stored.
+
+        Plans are not cached by every engine: what several steps need is written down once.
+        As Parquet, a tenth of a Delta write's cost on Spark; but rows ``with_maps`` as Delta,
+        because Sail names the parts of a map differently in the two, and then cannot unite
+        staged rows with a table's.
+        """
+        self._stages += 1
+        uri = self.lake.storage.uri(f"{self._folder}/{self._name}/{self._stages}")
+        if with_maps:
+            rows.write.format("delta").save(uri)
+            return self.spark.read.format("delta").load(uri)
+        rows.write.parquet(uri)
+        # The schema is told, because no rows may leave no file to read it from.
+        return self.spark.read.schema(rows.schema).parquet(uri)
+
+
+def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:
+    """SQL for a contract's column in a table that may have been without it."""
+    name = f"`{column.name}`"
+    value = name if column.name in there else f"CAST(NULL AS {column.type})"
+    late = there.get(column.name, True)
+    if late and table.layer is Layer.BRONZE and not column.name.startswith("_"):
+        value = f"coalesce({value}, element_at(`_extra`, {literal(column.name)}))"
+    return f"{value} AS {name}"
+
+
+def literal(value: object) -> str:
+    """SQL for a value that stands in a partition."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(value)
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{text}'"
+
+
+def among(column: str, values: Iterable[object]) -> str:
+    """SQL for "the column has one of these values"; false for none of them."""
+    listed = ", ".join(sorted({literal(v) for v in values}))
+    return f"`{column}` IN ({listed})" if listed else "false"
+
+
+def matching(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
+    """The rows whose column stands among values (a semi-join that file statistics prune).
+
+    ``key`` is the values' column, by default the same name. The least and greatest value go
+    into the scan as a range, so that files without any of them are not read.
+    """
+    key = key or column
+    least, greatest = values.selectExpr(f"min(`{key}`)", f"max(`{key}`)").collect()[0]
+    if least is None:
+        return rows.where("false")
+    ranged = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
+    return ranged.join(_named(values, key, column), column, "left_semi")
+
+
+def without(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
+    """The rows whose column does not stand among values."""
+    return rows.join(_named(values, key or column, column), column, "left_anti")
+
+
+def union(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of all frames, columns matched by name."""
+    first, *rest = frames
+    for frame in rest:
+        first = first.unionByName(frame)
+    return first
+
+
+def _named(values: DataFrame, key: str, column: str) -> DataFrame:
+    return values.selectExpr(f"`{key}` AS `{column}`")

@@ -1,0 +1,1 @@
+"""What is pending, why, and which runs to start."""

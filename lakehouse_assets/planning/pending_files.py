@@ -1,0 +1,410 @@
+"""What is pending, and why: the ledger's facts, the raw zone and the tables, compared.
+
+Nothing here is remembered between runs. Whatever was lost halfway (a run, a message, an
+answer) shows as a difference and is pending again. Imports neither dagster nor pyspark.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from lakehouse_assets.parse.model import shown
+from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look
+from lakehouse_assets.store.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
+from lakehouse_assets.store.ledger import Absorbed, Fact, Judgement, Kind, Ledger, PathState, State
+from lakehouse_assets.store.receipts import behind
+from lakehouse_assets.tables.contract import Dataset, Gold
+from lakehouse_assets.tables.registry import queryable
+
+_NEW, _CHANGED = "new", "changed"
+
+
+class ToRead(NamedTuple):
+    """A content that a run must read: where its bytes are now, and why it must.
+
+    ``digest`` is None where only reading can tell (bytes placed by hand).
+    """
+
+    path: FilePath
+    source: Source
+    digest: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class BronzeWork:
+    """What brings one dataset's bronze up to date for some batch dates."""
+
+    read: tuple[ToRead, ...] = ()
+    leaving: tuple[tuple[FilePath | None, str], ...] = ()
+    notices: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.read or self.leaving)
+
+
+class Pending(NamedTuple):
+    """Why a file is pending, and what tells this occasion from every other.
+
+    ``mark`` changes with the bytes at the path and with every fact about it. ``arrived`` is
+    when bytes came that no run has read; None where a decision or a rule is the reason.
+    ``since`` is when it came to be pending, as far as anything tells. Both in seconds since the
+    epoch.
+    """
+
+    reason: str
+    mark: tuple[str, float, int]
+    arrived: float | None
+    since: float | None
+
+
+@dataclass
+class Plan:
+    """Everything pending in a lake.
+
+    ``newest`` is the newest batch date that anything landed on. ``there`` names the datasets
+    of which each date has, or had, files. ``grounds`` is all that tells this plan from others
+    but the files: the rules, the tables' versions, restores. It is ``frozen`` while a restore
+    stands: nothing is pending then.
+    """
+
+    newest: date
+    files: dict[FilePath, Pending] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    there: dict[date, set[str]] = field(default_factory=dict)
+    grounds: dict[str, str] = field(default_factory=dict)
+    misplaced: list[Misplaced] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    waiting: list[tuple[FilePath, Judgement]] = field(default_factory=list)
+    frozen: bool = False
+
+    @property
+    def dates(self) -> list[date]:
+        """The batch dates with pending files, in order."""
+        return sorted({path.batch_date for path in self.files})
+
+    @property
+    def due(self) -> list[date]:
+        """The batch dates to run: of pending files; the newest, where only tables are behind."""
+        return self.dates or ([self.newest] if self.tables else [])
+
+    def overdue(self, now: datetime, delay: timedelta) -> list[tuple[FilePath, str, timedelta]]:
+        """The files that have been pending for longer than ``delay``: why, and for how long.
+
+        Longest first. Files that wait for a person (held, unreadable) are not pending.
+        """
+        found = [
+            (path, pending.reason, now - datetime.fromtimestamp(pending.since, UTC))
+            for path, pending in self.files.items()
+            if pending.since is not None
+        ]
+        return sorted((f for f in found if f[2] > delay), key=lambda f: (-f[2], f[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.tables)
+
+
+def of(ledger: Ledger, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
+    """Compare what is in a lake with what should be there."""
+    return make(ledger.lake, look(ledger, datasets), datasets, gold)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for cycles.
+
+    Among what a plan makes of a million new files are none, and looking takes half the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
+def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
+    """The plan that follows from a look at the lake."""
+    state = seen.state
+    plan = Plan(newest=max(seen.there, default=lake.first_date))
+    plan.there = {day: set(names) for day, names in seen.there.items()}
+    files: dict[str, dict[FilePath, RawFile]] = {name: {} for name in datasets}
+    for found in seen.files:
+        if isinstance(found, Misplaced):
+            plan.misplaced.append(found)
+        else:
+            files[found.path.dataset][found.path] = found
+            plan.there.setdefault(found.path.batch_date, set()).add(found.path.dataset)
+    plan.misplaced.sort(key=lambda found: found.path)
+    plan.waiting = waiting(state)
+    if state.frozen and state.restored:
+        plan.frozen = True
+        plan.notices.append(
+            f"restored to run {state.restored.run_id}; what landed or was decided since waits "
+            "until lakehouse resume"
+        )
+        return plan
+    for dataset in datasets.values():
+        raw = files[dataset.name]
+        work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
+        for path, reason in _reasons(lake, state, dataset, work):
+            if path not in plan.files:
+                plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
+        plan.notices += work.notices
+    plan.tables = table_reasons(lake, state, datasets, gold)
+    plan.grounds = _grounds(lake, state, datasets, gold)
+    return plan
+
+
+def _reasons(
+    lake: Lake, state: State, dataset: Dataset, work: BronzeWork
+) -> Iterator[tuple[FilePath, str]]:
+    """Why files are pending, for each the weightiest reason first."""
+    yield from ((item.path, item.reason) for item in work.read)
+    for path, _ in work.leaving:
+        if path is not None:
+            yield path, "withdrawn" if state.at(path).in_force is None else "older again"
+    yield from ((path, "its receipt is due") for path in behind(lake, state, dataset))
+
+
+def _pending(reason: str, past: PathState | None, raw: RawFile | None) -> Pending:
+    fact = past.newest if past else None
+    told = fact.recorded_at.timestamp() if fact and fact.recorded_at else None
+    arrived = None
+    if reason in (_NEW, _CHANGED):
+        arrived = raw.stored.modified if raw else told
+    stamp, modified = (raw.stored.stamp, raw.stored.modified) if raw else ("", 0.0)
+    mark = stamp, modified, fact.seq if fact else 0
+    return Pending(reason, mark, arrived, told if arrived is None else arrived)
+
+
+def _grounds(
+    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+) -> dict[str, str]:
+    rules = {d.name: d.rules_digest for d in datasets.values()}
+    rules |= {g.table.id: g.digest for g in gold.values()}
+    tables = [t for d in datasets.values() for t in (d.bronze, d.silver)]
+    versions = {t.id: _version(lake.version(t)) for t in tables}
+    return {"rules": str(rules), "versions": str(versions), "restores": str(state.turned)}
+
+
+def table_reasons(
+    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+) -> dict[str, str]:
+    """The derived tables that must absorb something, each with why."""
+    asked = [
+        *(
+            (d.silver.id, silver_inputs(lake, state, d, datasets), d.rules_digest)
+            for d in datasets.values()
+        ),
+        *((g.table.id, gold_inputs(lake, g, datasets), g.digest) for g in gold.values()),
+    ]
+    reasons = (
+        (name, table_reason(lake, state, name, inputs, rules)) for name, inputs, rules in asked
+    )
+    return {name: reason for name, reason in reasons if reason}
+
+
+def bronze_work(
+    lake: Lake,
+    state: State,
+    dataset: Dataset,
+    files: Iterable[RawFile],
+    present: Mapping[str, date],
+    dates: Sequence[date] | None = None,
+) -> BronzeWork:
+    """What a run must read, and what must leave bronze, for a dataset (and those dates).
+
+    ``files`` are the raw files of the dataset and dates, ``present`` the contents that bronze
+    holds of them. ``leaving`` names the path (None where the ledger does not know it) and the
+    content.
+    """
+    at_path = {f.path: f for f in files}
+    known = {s.path: s for s in state.of(dataset.name, dates)}
+    read: list[ToRead] = []
+    notices: list[str] = []
+    wanted: set[str] = set()
+    for path in sorted(dict.fromkeys([*at_path, *known])):  # mostly in order: that sorts fast
+        past, raw = known.get(path), at_path.get(path)
+        if past is None or past.last is None:
+            if raw:  # new, whatever its bytes: they need not be read to know
+                read.append(ToRead(path, Source(Zone.RAW, raw.stored.path), None, _NEW))
+            continue
+        try:
+            new = _raw_digest(lake, raw, past.last) if raw else None
+        except FileNotFoundError:
+            raw = new = None  # it went after the listing
+        changed = raw is not None and new != past.last.digest
+        if raw and changed:
+            read.append(ToRead(path, Source(Zone.RAW, raw.stored.path), new, _CHANGED))
+        elif raw and not past.open:
+            notices.append(
+                f"{path}: the same bytes as the withdrawn ones; "
+                "lakehouse reinstate brings them back"
+            )
+        for digest, reason in _to_judge(dataset, past, present):
+            source = _bytes_of(lake, path, digest, new)
+            if source and not (changed and digest == new):  # those are read already
+                read.append(ToRead(path, source, digest, reason))
+        if present and past.in_force:
+            wanted.add(content_id(path, past.in_force))
+    notices += _lost_for_good(read, known, present)
+    gone = [c for c in sorted(present) if c not in wanted]
+    names = _landed(known.values()) if gone else {}
+    leaving = tuple((names.get(c), c) for c in gone)
+    return BronzeWork(tuple(read), leaving, tuple(notices))
+
+
+def _lost_for_good(
+    read: Iterable[ToRead], known: Mapping[FilePath, PathState], present: Container[str]
+) -> list[str]:
+    reading = {item.path for item in read}
+    return [
+        f"{path}: bronze has lost its rows, and its bytes are kept nowhere; "
+        "restore one of them, or land the file again"
+        for path, past in known.items()
+        if path not in reading and missing(past, present)
+    ]
+
+
+def _landed(known: Iterable[PathState]) -> dict[str, FilePath]:
+    return {content_id(p.path, f.digest): p.path for p in known for f in p.landings if f.digest}
+
+
+def _to_judge(
+    dataset: Dataset, past: PathState, present: Mapping[str, date]
+) -> Iterable[tuple[str, str]]:
+    for digest in past.unjudged:
+        yield digest, _NEW if past.landings[0].digest == digest else _CHANGED
+    last = past.open[-1].digest if past.open else None
+    standing = past.standing
+    refused = standing is not None and standing.kind in (Kind.HELD, Kind.UNREADABLE)
+    if last and standing and refused and standing.rules != dataset.rules_digest:
+        yield last, "rules changed"
+        return
+    coming = missing(past, present)
+    if coming and coming not in past.unjudged:  # else it is read already
+        yield coming, "accepted" if coming in past.accepted else "in force again"
+
+
+def missing(past: PathState, present: Container[str]) -> str | None:
+    """The digest of the content in force, if it has rows and bronze has none of them."""
+    digest = past.in_force
+    judged = past.judgements.get(digest or "")
+    if digest and judged and judged.read and content_id(past.path, digest) not in present:
+        return digest
+    return None
+
+
+def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
+    """Digest of the bytes at a path, without reading them where the stamp tells."""
+    if last.digest and last.detail.get("stamp") == raw.stored.stamp:
+        recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
+        if recorded - raw.stored.modified > SETTLED_SECONDS or last.detail.get("by") == "land":
+            return last.digest
+    return hashlib.sha256(lake.raw.read(raw.stored.path)).hexdigest()
+
+
+def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> Source | None:
+    return Source(Zone.RAW, str(path)) if at_path == digest else lake.bytes_of(path, digest)
+
+
+def silver_inputs(
+    lake: Lake, state: State, dataset: Dataset, datasets: Mapping[str, Dataset]
+) -> dict[str, int]:
+    """The versions of what a silver table is made of, to be taken in now; -1 before the first.
+
+    Of bronze no more than the ledger tells of: its rows come before the facts about them.
+    """
+    bronze = dataset.bronze.id
+    told = state.absorbed[bronze].version if bronze in state.absorbed else 0
+    parents = [datasets[c.references].silver for c in dataset.foreign_keys if c.references]
+    return {
+        bronze: min(told, _version(lake.version(dataset.bronze))),
+        **{t.id: _version(lake.version(t)) for t in parents},
+    }
+
+
+def gold_inputs(lake: Lake, table: Gold, datasets: Mapping[str, Dataset]) -> dict[str, int]:
+    """The present versions of the silver tables that a gold table reads; -1 before the first."""
+    from lakehouse_assets.tables.column_lineage import inputs  # noqa: PLC0415 - SQL is parsed only when asked
+
+    silver = [datasets[name].silver for name in inputs(table)]
+    return {t.id: _version(lake.version(t)) for t in silver}
+
+
+def made(lake: Lake, tables: Iterable[str]) -> dict[str, str | None]:
+    """Which tables stand at these names, as far as contracts have them; None where none does."""
+    known = queryable()
+    found = {name: lake.seen(known[name]) for name in tables if name in known}
+    return {name: seen and seen[1] for name, seen in found.items()}
+
+
+def anew(lake: Lake, before: Mapping[str, str | None]) -> list[str]:
+    """The tables at whose names others stood before: they were lost, and perhaps made again.
+
+    What is there now has versions of its own: nothing can be compared.
+    """
+    now = made(lake, before)
+    return sorted(name for name, then in before.items() if then and now.get(name, then) != then)
+
+
+def _set_back(lake: Lake, table: str, absorbed: Absorbed | None) -> list[str]:
+    """The tables, of this one and what is written with it, that are older than they have been.
+
+    A copy of a bucket may hold the ledger's newest version and not yet a table's.
+    """
+    known = queryable()
+    then = {table: absorbed.version, **absorbed.beside} if absorbed else {}
+    now = {name: lake.seen(known[name]) for name in then}
+    return sorted(name for name, seen in now.items() if seen is None or seen[0] < then[name])
+
+
+def table_reason(
+    lake: Lake, state: State, table: str, inputs: Mapping[str, int], rules: str
+) -> str | None:
+    """Why a table must absorb something; None where it is up to date."""
+    absorbed = state.absorbed.get(table)
+    gone = anew(lake, absorbed.made) if absorbed else []
+    if gone:
+        return f"{', '.join(gone)} was lost: made anew"
+    if back := _set_back(lake, table, absorbed):
+        return f"{', '.join(back)} was set back: brought forth again"
+    if absorbed is None:
+        # A table's version 0 is its creation, without rows.
+        return "never filled" if any(version > 0 for version in inputs.values()) else None
+    if absorbed.rules != rules:
+        return "rules changed"
+    moved = sorted(name for name, v in inputs.items() if absorbed.inputs.get(name, -1) != v)
+    parents = [name for name in moved if name.startswith("silver.") and table.startswith("silver.")]
+    if moved and parents == moved:
+        return f"parents came or went: {', '.join(moved)}"
+    return f"{', '.join(moved)} changed" if moved else None
+
+
+def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[FilePath, Judgement]]:
+    """The files that stand last at their path and are held, unreadable or partly so."""
+    found = []
+    for path, past in sorted(state.paths.items()):
+        standing = past.standing
+        if standing and standing.bad and (dates is None or path.batch_date in dates):
+            found.append((path, standing))
+    return found
+
+
+def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
+    """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
+    lines = [f"{path}: {judgement.error}"] if judgement.error else []
+    return lines + [f"{path} [{shown(sheet)}]: {problem}" for sheet, problem in judgement.sheets]
+
+
+def _version(version: int | None) -> int:
+    return -1 if version is None else version

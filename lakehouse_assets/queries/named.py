@@ -1,0 +1,108 @@
+"""Named queries: one ``.sql`` file each, in the dialect of Athena (Trino).
+
+A file begins with comments: its purpose in one line, then what more there is to say. Its
+parameters are ``?``, as Athena's are, each once and as ``CAST(? AS DATE)``; the comment has a
+line ``-- <name>: <meaning>`` for each, in their order. A file without parameters is a view,
+``views.<name>``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from typing import Final
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.store.ledger import FACTS
+from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.tables.registry import queryable
+
+VIEWS: Final = "views"
+"""The schema of the views."""
+
+_PARAMETER: Final = re.compile(r"([a-z_]+): (.+)")
+
+
+class NamedQueryError(LakehouseError):
+    """A named query that there is not, or that lacks what it needs."""
+
+
+@dataclass(frozen=True)
+class NamedQuery:
+    """A question with a name; ``parameters`` says what each means, in the order of the ``?``."""
+
+    name: str
+    purpose: str
+    sql: str
+    parameters: Mapping[str, str]
+
+    def values(self, given: Mapping[str, str]) -> list[date]:
+        """The values of its parameters in their order, each a day as YYYY-MM-DD.
+
+        Raises NamedQueryError.
+        """
+        for name in given:
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise NamedQueryError(f"{self.name}: has no parameter {name!r}; it has {known}")
+        found = []
+        for name, meaning in self.parameters.items():
+            if name not in given:
+                raise NamedQueryError(
+                    f"{self.name}: needs {name} ({meaning}); add --param {name}=YYYY-MM-DD"
+                )
+            try:
+                found.append(date.fromisoformat(given[name]))
+            except ValueError:
+                raise NamedQueryError(
+                    f"{self.name}: {name}={given[name]} is no day; write it as YYYY-MM-DD"
+                ) from None
+        return found
+
+
+def parse(name: str, text: str) -> NamedQuery:
+    """A named query from its file's text. Raises ValueError where its comments say too little."""
+    lines = text.splitlines()
+    code = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    purpose, *more = [line.removeprefix("--").strip() for line in lines[:code]] or [""]
+    if not purpose:
+        raise ValueError(f"{name}.sql: says no purpose; begin it with a line -- PURPOSE")
+    explained = [found for line in more if (found := _PARAMETER.fullmatch(line))]
+    parameters = {found[1]: found[2] for found in explained}
+    sql = "\n".join(lines[code:]).strip()
+    if sql.count("?") != len(parameters):
+        raise ValueError(
+            f"{name}.sql: {sql.count('?')} ? and {len(parameters)} of them explained; "
+            "write a line -- <name>: <meaning> for each, in their order"
+        )
+    return NamedQuery(name, purpose, sql, parameters)
+
+
+def named_queries() -> dict[str, NamedQuery]:
+    """Every named query by its name: the name of its file."""
+    found = sorted(
+        (f for f in files(__name__).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
+    )
+    queries = [parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in found]
+    return {query.name: query for query in queries}
+
+
+def views() -> dict[str, NamedQuery]:
+    """The named queries without parameters, by their names as views: ``views.daily_revenue``."""
+    return {f"{VIEWS}.{q.name}": q for q in named_queries().values() if not q.parameters}
+
+
+def named(name: str) -> NamedQuery:
+    """The query of that name. Raises NamedQueryError."""
+    queries = named_queries()
+    if name not in queries:
+        raise NamedQueryError(f"no query is named {name!r}; `lakehouse query --list` lists them")
+    return queries[name]
+
+
+def tables() -> dict[str, Table]:
+    """Every table that a query can name, by its name there."""
+    return {**queryable(), "ledger.receipts": RECEIPTS, "ledger.facts": FACTS}

@@ -1,0 +1,233 @@
+"""Receipts: for every landed content, where its rows are now; appended, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.pipeline.resolve import Fate
+from lakehouse_assets.pipeline.workspace import Workspace, among, union
+from lakehouse_assets.store.lake import FilePath, Lake, content_id
+from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState, State
+from lakehouse_assets.tables.contract import RECEIPTS, Dataset, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one content by fate."""
+
+    read: int = 0
+    published: int = 0
+    superseded: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    held: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every row read has exactly one fate."""
+        return self.read == (
+            self.published + self.superseded + self.duplicates + self.rejected + self.held
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both contents' rows together."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Counts(*(a + b for a, b in pairs))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The newest word on one content at one path."""
+
+    path: FilePath
+    digest: str
+    state: str
+    counts: Counts
+    error: str | None = None
+
+
+def current(
+    lake: Lake,
+    dataset: str | None = None,
+    dates: Sequence[date] | None = None,
+    through: int | None = None,
+) -> list[Receipt]:
+    """The newest receipt of every content (of a dataset and those batch dates), by path.
+
+    With ``through``, as it was when the ledger had come to that ``seq``.
+    """
+    if dates is not None and not dates:
+        return []  # delta-rs passes over `IN (NULL)` beside another condition
+    where = ["true"]
+    if dataset is not None:
+        where.append(f"dataset = '{dataset}'")
+    if dates is not None:
+        days = ", ".join(f"DATE '{d}'" for d in dates)
+        where.append(f"batch_date IN ({days})")
+    if through is not None:
+        where.append(f"seq <= {through}")
+    rows = lake.rows(RECEIPTS, f"SELECT * FROM t WHERE {' AND '.join(where)} ORDER BY seq")
+    newest: dict[tuple[FilePath, str], Receipt] = {}
+    for row in rows:
+        path = FilePath(row["dataset"], row["batch_date"], row["file"])
+        counts = Counts(*(row[name] for name in asdict(Counts())))
+        newest[path, row["digest"]] = Receipt(
+            path, row["digest"], row["state"], counts, row["error"]
+        )
+    return sorted(newest.values(), key=lambda r: (r.path, r.digest))
+
+
+def outside_tables(
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date] | None
+) -> list[Receipt]:
+    """The receipts due of contents without rows in any table: held, unreadable, gone or empty.
+
+    What silver still holds rows of keeps its receipt until silver has let them go.
+    """
+    published = _said_in_tables(lake, dataset, dates)
+    return [
+        r
+        for r in _due(state, dataset, dates, PathState.state, lambda _: Counts())
+        if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
+    ]
+
+
+def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
+    """The paths of contents outside the tables whose receipt does not say yet what they are."""
+    dates = sorted({past.path.batch_date for past in state.of(dataset.name)})
+    known = {(r.path, r.digest): r for r in current(lake, dataset.name, dates)}
+    due = outside_tables(lake, state, dataset, dates)
+    return [r.path for r in due if known.get((r.path, r.digest)) != r]
+
+
+def in_tables(
+    work: Workspace, state: State, dataset: Dataset, dates: Sequence[date], versions: dict[str, int]
+) -> list[Receipt]:
+    """The receipts due of contents whose rows came to the tables, moved in them or left them.
+
+    In force is what bronze holds, whatever the ledger says of dates that no run has asked for
+    since. Each fate is counted in its own table.
+    """
+    days = among("_batch_date", dates)
+
+    def fates(table: Table, fate: str) -> DataFrame:
+        rows = work.read(table, versions[table.id]).where(days)
+        return rows.selectExpr("_content", f"{fate} AS fate")
+
+    hidden = f"CASE WHEN _duplicate THEN '{Fate.DUPLICATE}' ELSE '{Fate.SUPERSEDED}' END"
+    each = [
+        fates(dataset.silver, f"'{Fate.PUBLISHED}'"),
+        fates(dataset.superseded, hidden),
+        fates(dataset.rejected, f"'{Fate.REJECTED}'"),
+    ]
+    found: dict[str, dict[str, int]] = {}
+    for row in union(each).groupBy("_content", "fate").count().collect():
+        found.setdefault(row["_content"], {})[row["fate"]] = row["count"]
+
+    def counts(content: str) -> Counts:
+        fates = found.get(content, {})
+        return Counts(
+            published=fates.get(Fate.PUBLISHED, 0),
+            superseded=fates.get(Fate.SUPERSEDED, 0),
+            duplicates=fates.get(Fate.DUPLICATE, 0),
+            rejected=fates.get(Fate.REJECTED, 0),
+        )
+
+    present = work.lake.contents(dataset.bronze, versions[dataset.bronze.id])
+    left = _said_in_tables(work.lake, dataset, dates)
+
+    def standing(past: PathState, digest: str) -> str | None:
+        if content_id(past.path, digest) in present:
+            return "in_force"
+        by_ledger = past.state(digest)
+        return None if by_ledger == "in_force" else by_ledger
+
+    return [
+        r
+        for r in _due(state, dataset, dates, standing, counts)
+        if content_id(r.path, r.digest) in present or (r.path, r.digest) in left
+    ]
+
+
+def _said_in_tables(
+    lake: Lake, dataset: Dataset, dates: Sequence[date] | None
+) -> set[tuple[FilePath, str]]:
+    """The contents (path and digest) of which the newest receipt says that tables have rows."""
+    return {
+        (r.path, r.digest)
+        for r in current(lake, dataset.name, dates)
+        if r.state == "in_force" and r.counts.read
+    }
+
+
+def _due(
+    state: State,
+    dataset: Dataset,
+    dates: Sequence[date] | None,
+    standing: Callable[[PathState, str], str | None],
+    counts: Callable[[str], Counts],
+) -> list[Receipt]:
+    """The receipts due of contents (by digest) that are in a state of ``standing``."""
+    return [
+        _receipt(past, digest, stands, counts)
+        for past in state.of(dataset.name, dates)
+        for digest in dict.fromkeys(f.digest for f in past.landings if f.digest)
+        if (stands := standing(past, digest))
+    ]
+
+
+def _receipt(past: PathState, digest: str, state: str, counts: Callable[[str], Counts]) -> Receipt:
+    judged = past.judgements.get(digest)
+    if state in ("replaced", "withdrawn") or judged is None:
+        return Receipt(past.path, digest, state, Counts())
+    if state == "in_force":
+        fates = counts(content_id(past.path, digest))
+        # Where a person let in what was held, the reason is no more.
+        error = replace(judged, error=None).reason if judged.kind is Kind.HELD else judged.reason
+        whole = Counts(judged.read, *astuple(fates)[1:])
+        return Receipt(past.path, digest, state, whole, error)
+    held = judged.read if state == "held" else 0
+    return Receipt(past.path, digest, state, Counts(read=held, held=held), judged.reason)
+
+
+def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]:
+    """Append those receipts that say something new; returns them.
+
+    A fact takes their numbers first: where the process dies between the two, the next run
+    finds the receipts still due.
+    """
+    lake = ledger.lake
+    due = list(due)
+    dates = sorted({r.path.batch_date for r in due})
+    known = {(r.path, r.digest): r for r in current(lake, dates=dates)}
+    new = [r for r in due if known.get((r.path, r.digest)) != r]
+    if not new:
+        return []
+    [fact] = ledger.append(
+        [Fact(Kind.RECEIPTS, detail={"count": len(new)}, run_id=run_id)], reserve=len(new)
+    )
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "seq": fact.seq + 1 + i,
+            "dataset": r.path.dataset,
+            "batch_date": r.path.batch_date,
+            "file": r.path.file,
+            "digest": r.digest,
+            "state": r.state,
+            **asdict(r.counts),
+            "error": r.error,
+            "run_id": run_id,
+            "recorded_at": now,
+        }
+        for i, r in enumerate(new)
+    ]
+    while not lake.append(RECEIPTS, rows, on=lake.create(RECEIPTS)):
+        pass  # another run's receipts came first; these have their numbers already
+    return new

@@ -1,0 +1,169 @@
+"""Where bytes are: one folder tree, addressed by relative paths with forward slashes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple, Protocol
+
+
+class StoredObject(NamedTuple):
+    """A stored file: its path, size in bytes and stamp.
+
+    Equal stamps mean unchanged bytes; the stamp is opaque. ``modified`` is seconds since the
+    epoch, by the storage's clock. Not ``readable`` is what is no file, or another's to open.
+    """
+
+    path: str
+    size: int
+    stamp: str
+    modified: float
+    readable: bool = True
+
+
+class Storage(Protocol):
+    """A place for files. Implementations are plain data, so that they travel to workers."""
+
+    @property
+    def root(self) -> str:
+        """URI or absolute path of the tree."""
+        ...
+
+    def uri(self, path: str) -> str:
+        """What engines and other tools open."""
+        ...
+
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every file below a folder ("" for all), in no order; nothing where there is none.
+
+        What lies below the folder's own folder ``without`` is not even looked at.
+        """
+        ...
+
+    def find(self, path: str) -> StoredObject | None:
+        """The file at a path; None where there is none."""
+        ...
+
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
+        ...
+
+    def versions(self, path: str) -> Sequence[str]:
+        """What is kept of a file, oldest first; a storage without versions keeps the last."""
+        ...
+
+    def remove(self, path: str, version: str) -> None:
+        """Remove a version for good; what has come to the path since stays."""
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes at a path, whole or not at all, over what was there."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing where there is none."""
+        ...
+
+    def link(self, path: str, other: str) -> None:
+        """Make a folder's files appear in another, too, without copying bytes where it can be."""
+        ...
+
+    def within(self, path: str) -> Storage:
+        """The tree below a folder as a storage of its own."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalStorage:
+    """A folder on this machine."""
+
+    root: str
+
+    def uri(self, path: str) -> str:
+        """Absolute path below the root."""
+        return str(Path(self.root, path))
+
+    def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
+        """Every file below a folder ("" for all), in no order; nothing where there is none."""
+        top = self.uri(prefix)
+        for folder, folders, files in os.walk(top):
+            if folder == top and without in folders:
+                folders.remove(without)
+            for name in files:
+                found = self.find(Path(folder, name).relative_to(self.root).as_posix())
+                if found:  # it can go between the listing and the look
+                    yield found
+
+    def find(self, path: str) -> StoredObject | None:
+        """The file at a path; None where there is none."""
+        try:
+            stat = Path(self.uri(path)).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
+        readable = S_ISREG(stat.st_mode) and os.access(self.uri(path), os.R_OK)
+        modified = max(stat.st_mtime, stat.st_ctime)
+        return StoredObject(path, stat.st_size, stamp, modified, readable)
+
+    def read(self, path: str, version: str | None = None) -> bytes:
+        """Its bytes. Raises FileNotFoundError, also where they are no longer that version."""
+        data = Path(self.uri(path)).read_bytes()
+        if version and [version] != self.versions(path):
+            raise FileNotFoundError(self.uri(path))
+        return data
+
+    def versions(self, path: str) -> Sequence[str]:
+        """The file as it is, known by its stamp."""
+        found = self.find(path)
+        return [found.stamp] if found else []
+
+    def remove(self, path: str, version: str) -> None:
+        """Remove the file, unless it is another by now."""
+        if [version] == self.versions(path):
+            Path(self.uri(path)).unlink(missing_ok=True)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put bytes at a path, whole or not at all, over what was there."""
+        target = Path(self.uri(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The dot makes a half-written file one that is passed over.
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def delete(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing where there is none."""
+        target = Path(self.uri(path))
+        if target.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            target.unlink(missing_ok=True)
+
+    def link(self, path: str, other: str) -> None:
+        """Make a folder's files appear in another, too: as further names of the same bytes."""
+        if Path(self.uri(path)).is_dir():
+            shutil.copytree(self.uri(path), self.uri(other), copy_function=_link)
+
+    def within(self, path: str) -> LocalStorage:
+        """The tree below a folder as a storage of its own."""
+        return LocalStorage(self.uri(path))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without further names
+        shutil.copy2(source, target)

@@ -1,0 +1,69 @@
+"""The form of a table in Delta: its properties and columns, and how they follow its contract."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deltalake import DeltaTable
+from deltalake.schema import Field, Schema
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.tables.contract import Table, delta_schema
+
+# Everyone can read what these allow: no deletion vectors, no column mapping, classic
+# checkpoints. Thirty days of history serve time travel and restore.
+TABLE_PROPERTIES: Final = {
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
+
+LATER: Final = "lakehouse.later"
+"""Marks a table's column that some of its rows were written without."""
+
+
+class MisfitError(LakehouseError):
+    """A table that cannot take the form that its contract has now."""
+
+
+def create(uri: str, table: Table) -> DeltaTable:
+    """A new table there, without rows. Raises DeltaError where one is already."""
+    return DeltaTable.create(
+        uri,
+        schema=Schema.from_json(delta_schema(table)),
+        partition_by=list(table.partition_by),
+        configuration=dict(TABLE_PROPERTIES),
+        description=table.description[:4000],
+        name=table.id,
+    )
+
+
+def fit(found: DeltaTable, table: Table) -> bool:
+    """Give a table the columns that its contract has now; returns whether it had them.
+
+    Raises MisfitError where a column's type or the partitions are others now, and DeltaError
+    where another process is at it.
+    """
+    there = {f.name: f for f in found.schema().fields}
+    wanted = {f.name: f for f in Schema.from_json(delta_schema(table)).fields}
+    other = [n for n in wanted if n in there and there[n].type != wanted[n].type]
+    if other or found.metadata().partition_columns != list(table.partition_by):
+        what = f"column {other[0]!r} has another type" if other else "other partitions"
+        raise MisfitError(
+            f"{table.id}: {what} in its contract than in {found.table_uri}; give the column "
+            "another name, or remove the table's folder: the next run makes it anew"
+        )
+    come = [field for name, field in wanted.items() if name not in there]
+    gone = [f for n, f in there.items() if n not in wanted and LATER not in f.metadata]
+    if come:
+        found.alter.add_columns(
+            [Field(f.name, f.type, metadata={**f.metadata, LATER: "true"}) for f in come]
+        )
+    for field in gone:
+        found.alter.set_column_metadata(field.name, {**field.metadata, LATER: "true"})
+    return not come and not gone
+
+
+def shape(found: DeltaTable) -> dict[str, bool]:
+    """A version's columns in their order; each with whether it came, or went, later."""
+    return {field.name: LATER in field.metadata for field in found.schema().fields}

@@ -1,0 +1,117 @@
+"""What a gold table's SELECT says of where its columns come from, read by sqlglot."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.lineage import Node, lineage
+
+from lakehouse_assets.tables.contract import Gold
+from lakehouse_assets.tables.registry import DATASETS
+
+
+@cache
+def inputs(table: Gold) -> tuple[str, ...]:
+    """The datasets whose silver tables the SELECT reads, sorted.
+
+    Raises ValueError where the SQL is no SELECT, names a table that is no dataset, or leaves
+    out what the unit or a reconciliation needs.
+    """
+    found = _tables(table, table.sql)
+    if not found:
+        raise ValueError(f"{table.table.id}: its SELECT reads no silver table")
+    unit = (table.unit or "").partition(".")[0]
+    if unit and unit not in found:
+        raise ValueError(
+            f"{table.table.id}: its unit is of {unit}, which its SELECT does not read; "
+            f"take a unit of {' or '.join(found)}"
+        )
+    for proof in table.reconciliations:
+        # Only what the SELECT reads is cut down to the units at hand.
+        if more := [n for n in _tables(table, proof.silver) if n not in found]:
+            raise ValueError(
+                f"{table.table.id}: reconciliation {proof.name!r} reads {more[0]}, which its "
+                f"SELECT does not; use {' or '.join(found)}"
+            )
+    return found
+
+
+def _tables(table: Gold, sql: str) -> tuple[str, ...]:
+    tree = _select(table, sql)
+    own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
+    found = {t.name for t in tree.find_all(exp.Table)} - own
+    unknown = sorted(found - set(DATASETS))
+    if unknown:
+        known = ", ".join(sorted(DATASETS))
+        raise ValueError(f"{table.table.id}: no silver table is named {unknown[0]!r}; use {known}")
+    return tuple(sorted(found))
+
+
+def _select(table: Gold, sql: str) -> exp.Query:
+    try:
+        tree = sqlglot.parse_one(sql, dialect="spark")
+    except ParseError as error:
+        at = error.errors[0]
+        raise ValueError(
+            f"{table.table.id}: its SQL cannot be read: {at['description']} at "
+            f"{at['highlight']!r}, line {at['line']} of the text"
+        ) from None
+    if not isinstance(tree, exp.Query):
+        raise ValueError(f"{table.table.id}: its SQL must be one SELECT")  # noqa: TRY004
+    return tree
+
+
+@cache
+def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each column of the table, the (dataset, column) pairs that its values come from.
+
+    Raises ValueError where the SELECT gives other columns than the contract has, or names
+    one that no silver table has.
+    """
+    given, wanted = _select(table, table.sql).named_selects, table.table.names
+    if "*" in given:
+        raise ValueError(f"{table.table.id}: its SELECT gives *; name the columns one by one")
+    if missing := [n for n in wanted if n not in given]:
+        raise ValueError(
+            f"{table.table.id}: its SELECT gives no column {missing[0]!r}; it gives "
+            f"{', '.join(given)}"
+        )
+    if extra := [n for n in given if n not in wanted]:
+        raise ValueError(
+            f"{table.table.id}: its SELECT gives {extra[0]!r}, which is no column of the "
+            "contract; add it there, or take it out"
+        )
+    schema = {
+        d.name: {c.name: c.type for c in d.silver.columns}
+        for d in DATASETS.values()
+        if d.name in inputs(table)
+    }
+    try:
+        nodes = lineage(None, table.sql, schema=schema, dialect="spark")
+    except SqlglotError as error:
+        raise ValueError(
+            f"{table.table.id}: {error}; the columns are those of "
+            f"{', '.join(f'silver.{n}' for n in schema)}"
+        ) from None
+    # What counts rows names none of their columns: it comes from which rows there are.
+    keys = tuple((name, DATASETS[name].key) for name in schema)
+    # sqlglot writes names small, as Spark compares them.
+    return {name: tuple(sorted(_leaves(nodes[name.lower()]))) or keys for name in wanted}
+
+
+def names(expression: str) -> tuple[str, ...]:
+    """The columns that a SQL expression over a row names, sorted."""
+    tree = sqlglot.parse_one(expression, dialect="spark")
+    return tuple(sorted({column.name for column in tree.find_all(exp.Column)}))
+
+
+def _leaves(node: Node) -> set[tuple[str, str]]:
+    leaves: set[tuple[str, str]] = set()
+    for step in node.walk():
+        table = step.expression
+        if isinstance(table, exp.Table) and not step.downstream and table.name in DATASETS:
+            leaves.add((table.name, step.name.split(".")[-1].strip('`"')))
+    return leaves

@@ -1,0 +1,177 @@
+"""A dataset's contract as SQL: what each raw text means, and every rule that a row breaks.
+
+All rules of a row are judged in one pass over the data, as expressions that Sail and Spark
+evaluate alike. Two traps shape them: casts round silently, so a rule looks at the text; and
+engines differ in how they cast odd texts, so only what a pattern admits is cast at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lakehouse_assets.parse.model import BLANKS, ORIGIN
+from lakehouse_assets.tables.contract import Category, Column, Dataset
+
+_WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
+_YEAR: Final = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_DATE: Final = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
+_ZONE: Final = r"(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?|[+-]18(:?00)?)?"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way in which a row can be wrong.
+
+    ``broken`` is SQL over the trimmed texts (``_text_<column>``), the typed columns and, for
+    a foreign key, ``_orphan_<column>``, which is true where the parent is not published.
+    """
+
+    name: str
+    column: str
+    category: Category
+    broken: str
+
+
+LOST_ORIGIN: Final = Rule(
+    name="origin",
+    column="",
+    category=Category.REFERENTIAL_INTEGRITY,
+    broken="_origin IS NOT NULL AND _root IS NULL",
+)
+"""A row mends one that is not in force, or never was."""
+
+
+def text(column: Column) -> str:
+    """SQL for a source column's trimmed text; null where only blanks stand."""
+    return trimmed(f"`{column.header}`")
+
+
+def trimmed(value: str) -> str:
+    """SQL for a text without outer blanks; null where only blanks stand."""
+    return f"nullif(trim(BOTH '{BLANKS}' FROM {value}), '')"
+
+
+PLACE: Final = "concat_ws('/', _content, CAST(_sheet_no AS STRING), CAST(_row AS STRING))"
+"""SQL for what names a bronze row: its upload, sheet and row."""
+
+
+def origin() -> str:
+    """SQL for the place of the row that a bronze row mends; null where it mends none.
+
+    Where the cells that name it are incomplete or wrong it is the place of no row.
+    """
+    file, digest, sheet, row = (trimmed(f"_extra['{name}']") for name in ORIGIN)
+    # The upload's identity as `lake.content_id` makes it.
+    content = f"substring(sha2(concat({file}, chr(0), {digest}), 256), 1, 16)"
+    place = f"concat({content}, '/', {_whole(sheet, 'INT')}, '/', {_whole(row, 'BIGINT')})"
+    any_ = f"coalesce({file}, {digest}, {sheet}, {row}) IS NOT NULL"
+    return f"CASE WHEN {any_} THEN coalesce({place}, '?') END"
+
+
+def typed(column: Column, value: str) -> str:
+    """SQL for a column's value out of its trimmed text (SQL); null where it cannot hold it."""
+    if column.type in ("BIGINT", "INT"):
+        return _whole(value, column.type)
+    if column.type.startswith("DECIMAL("):
+        places = int(column.type.removesuffix(")").split(",")[1])
+        fraction = f"([.][0-9]{{1,{places}}})?" if places else ""
+        return _where(value, rf"^-?[0-9]+{fraction}\z", f"try_cast({value} AS {column.type})")
+    if column.type == "DOUBLE":
+        return _where(value, r"^-?[0-9]+([.][0-9]+)?\z", f"try_cast({value} AS DOUBLE)")
+    if column.type == "TIMESTAMP":
+        cast = _where(value, rf"^{_DATE}[T ]{_TIME}{_ZONE}\z", f"try_cast({value} AS TIMESTAMP)")
+        # A zone can carry the instant out of the years that a timestamp may have.
+        return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
+    if column.type == "DATE":
+        return _where(value, rf"^{_DATE}\z", f"try_cast({value} AS DATE)")
+    if column.type == "BOOLEAN":
+        return f"CASE {value} WHEN '1' THEN true WHEN '0' THEN false END"
+    return value
+
+
+def of_bronze(dataset: Dataset, name: str) -> str:
+    """SQL for a column's value over a bronze row; null where the text cannot be read."""
+    column = dataset.silver.column(name)
+    return typed(column, text(column))
+
+
+def rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """Every rule that the dataset's contract states, those of the row itself first."""
+    own = [
+        Rule(
+            name=f"row.{fault}",
+            column="",
+            category=Category.SCHEMA,
+            broken=f"_fault = '{fault}'",
+        )
+        for fault in ("ragged", "unsplittable")
+    ]
+    for column in dataset.columns:
+        own += _column_rules(column)
+    references = [
+        Rule(
+            name=f"{c.name}.foreign_key",
+            column=c.name,
+            category=Category.REFERENTIAL_INTEGRITY,
+            broken=f"`_orphan_{c.name}`",
+        )
+        for c in dataset.foreign_keys
+    ]
+    return (*own, *references, LOST_ORIGIN)
+
+
+def own_rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """The rules that a row breaks on its own, whatever else has landed."""
+    return tuple(r for r in rules(dataset) if r.category is not Category.REFERENTIAL_INTEGRITY)
+
+
+def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:
+    """The rules that depend on what else is published."""
+    return tuple(r for r in rules(dataset) if r.broken.startswith("`_orphan_"))
+
+
+def broken(rules_: tuple[Rule, ...]) -> str:
+    """SQL for the array of the names of those rules that a row breaks."""
+    cases = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
+    return f"array_compact(array({cases}))"
+
+
+def category(dataset: Dataset, rules_column: str) -> str:
+    """SQL for the worst category among the names in an array column; null for none."""
+    cases = []
+    for kind in Category:
+        names = ", ".join(f"'{r.name}'" for r in rules(dataset) if r.category is kind)
+        if names:
+            cases.append(f"WHEN arrays_overlap({rules_column}, array({names})) THEN '{kind}'")
+    return f"CASE {' '.join(cases)} END"
+
+
+def _column_rules(column: Column) -> list[Rule]:
+    found: list[tuple[str, str]] = []
+    if column.header:
+        # A row that has no columns breaks only the rule that says so.
+        value = f"`_text_{column.name}`"
+        if column.required:
+            found.append(("required", f"_fault IS NULL AND {value} IS NULL"))
+        if column.type != "STRING":
+            found.append(("type", f"{value} IS NOT NULL AND `{column.name}` IS NULL"))
+    if column.minimum is not None:
+        found.append(("min", f"`{column.name}` < {column.minimum}"))
+    if column.allowed is not None:
+        allowed = ", ".join(str(value) for value in column.allowed)
+        found.append(("allowed", f"`{column.name}` NOT IN ({allowed})"))
+    return [
+        Rule(f"{column.name}.{name}", column.name, Category.DATA_QUALITY, sql)
+        for name, sql in found
+    ]
+
+
+def _whole(value: str, type_: str) -> str:
+    cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {type_})"
+    return _where(value, _WHOLE, cast)
+
+
+def _where(value: str, pattern: str, cast: str) -> str:
+    return f"CASE WHEN {value} RLIKE r'{pattern}' THEN {cast} END"
