@@ -322,9 +322,9 @@ for name, text in json.loads(sys.stdin.read()).items():
         del sys.modules[module]
     importlib.invalidate_caches()
     try:
-        fresh, found = map(
-            importlib.import_module, ("lakehouse_assets.tables.column_lineage", "lakehouse_assets.tables.registry")
-        )
+        tables = "lakehouse_assets.tables"
+        fresh = importlib.import_module(f"{tables}.column_lineage")
+        found = importlib.import_module(f"{tables}.registry")
         for table in found.GOLD.values():
             fresh.inputs(table), fresh.columns(table)
     except Exception as error:

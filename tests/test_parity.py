@@ -177,7 +177,7 @@ from lakehouse_assets.tables.contract import Column, Table
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.maintain import BySpark, by_delta_rs, maintain_table
 from resources.engines import spark_session
-from resources.storage import LocalStorage
+from lakehouse_assets.store.storage import LocalStorage
 
 spark = spark_session()
 storage = LocalStorage(sys.argv[1])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); sys.modules['numpy'] = None; "
-    "from lakehouse_assets.parse.cells import main; main()"
+    "from lakehouse_assets.parse.xlsx_worker import main; main()"
 )
 """The path goes along as it is here: on Glue packages are in places that `-I` does not search.
 Arrow does without numpy there, and then without pandas: together they take longer to load than most

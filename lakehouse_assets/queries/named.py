@@ -84,7 +84,8 @@ def parse(name: str, text: str) -> NamedQuery:
 def named_queries() -> dict[str, NamedQuery]:
     """Every named query by its name: the name of its file."""
     found = sorted(
-        (f for f in files(__name__).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
+        (f for f in files("lakehouse_assets.queries").iterdir() if f.name.endswith(".sql")),
+        key=lambda f: f.name,
     )
     queries = [parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in found]
     return {query.name: query for query in queries}

@@ -40,7 +40,7 @@ QUERIES = {
 }
 _MEASURE = """
 import sys
-from resources.duckdb_queries import connect
+from resources.duckdb_engine import connect
 connection = connect()
 connection.execute(f"CREATE VIEW t AS SELECT * FROM delta_scan('{sys.argv[1]}')")
 def read():
