@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import World
 
 from resources.engines import SailEngine
+from tests.support.harness import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,230 +9,37 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING
 
 import openpyxl
-import oracle
 import pyarrow as pa
 import pytest
-from harness import (
-    Archive,
-    Back,
-    Crashing,
-    Lose,
-    Maintain,
-    Repair,
-    Replay,
-    RuleSet,
-    SomeTables,
-    Step,
-    World,
-)
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-from oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
-from test_parity import TEXTS, verdicts
 
 from data.generate import Fate, LandedFile, Shop, Size
 from lakehouse_assets.operations.maintenance import maintain_tables_of
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import table_ids
+from tests.support import oracle
+from tests.support.harness import (
+    Back,
+    Crashing,
+    Repair,
+    Step,
+    World,
+)
+from tests.support.histories import D1, D2, D3, HEADER, NORMAL, STRICT, histories, play
+from tests.support.nasty_texts import TEXTS, verdicts
+from tests.support.oracle import Accept, Drop, Land, Remove, Resume, Run, Withdraw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-D1, D2, D3 = DATES = (date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3))
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
-
-# ----------------------------------------------------------------------------- random histories
-
-# The same rules, as the oracle has them and as the contracts do. Small files can be held: three
-# rows are enough.
-NORMAL = RuleSet(oracle.Rules(hold_rows=3))
-_STRICT = (
-    oracle.Check("orders", "total_amount", "total_amount.min", lambda v: v >= 8),
-    *(c for c in oracle.CHECKS if c.column not in {"total_amount", "reordered"}),
-)
-STRICT = RuleSet(  # another bound, a rule less
-    replace(NORMAL.oracle, checks=_STRICT),
-    columns=(
-        ("orders", "total_amount", (("minimum", 8),)),
-        ("order_items", "reordered", (("allowed", None),)),
-    ),
-)
-_SHARES = {"orders": 0.4, "order_items": 0.6, "products": 1.0}
-LAX = RuleSet(  # other limits
-    replace(NORMAL.oracle, hold_share={d: oracle.Decimal(str(s)) for d, s in _SHARES.items()}),
-    hold=tuple(_SHARES.items()),
-)
-
-_HEADER = {d: ",".join(columns) for d, columns in oracle.COLUMNS.items()}
-_STAMPS = (
-    "2025-04-01T10:00:00",
-    "2025-04-01T23:30:00-02:00",
-    "2025-04-02 08:00:00",
-    "2025-03-31T09:00:00",
-)
-_KEYS = tuple(str(n) for n in range(1, 13))
-"""Keys that have nothing to do with each other: each history is played for all of them at once."""
-
-# For each column, values that may stand there, and values that break a rule.
-_VALUES: dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
-    "products": (
-        ((*_KEYS[:6], "02"), ("", "x")),
-        (("1", "2"), ("", "2.5")),
-        (("Home", "Toys"), ("",)),
-        (("Kite", "Soap ", "=1+1", "'tis"), (" ",)),
-    ),
-    "orders": (
-        (("1", ""), ("one",)),
-        ((*_KEYS, "3.0"), ("", "x")),
-        (("7", "8", "9"), ("",)),
-        (_STAMPS, ("2025-04-01", "")),
-        (("10.00", "10", "0.01", "7.5"), ("-1", "1.005")),
-        (("2025-04-01", ""), ()),
-    ),
-    "order_items": (
-        ((*_KEYS, "04", "13", "14"), ("", "x")),
-        (_KEYS, ("99",)),
-        (("7",), ("",)),
-        (("", "3"), ("-1",)),
-        ((*_KEYS[:6],), ("9",)),
-        (("1", "2"), ("0",)),
-        (("0", "1"), ("2",)),
-        (_STAMPS[:3], ("24:00",)),
-        (("",), ()),
-    ),
-}
-_ODD = ("", "x", "5,5,5", '"5,1,1')
-
-
-def _row(random: Random, dataset: str, faulty: float) -> tuple[str, ...]:
-    return tuple(
-        random.choice(bad if bad and random.random() < faulty else good)
-        for good, bad in _VALUES[dataset]
-    )
-
-
-def _content(dataset: str, seed: int) -> bytes:
-    """A file; now and then one that cannot be read."""
-    random = Random(seed)
-    if random.random() < 1 / 15:
-        return random.choice([b"", b"a,b\n1,2\n", f"{_HEADER[dataset]}\n".encode()])
-    faulty = random.choice([0, 0.005, 0.005, 0.03])
-    count = random.choice([1, 3, 20, 20])
-    lines = [",".join(_row(random, dataset, faulty)) for _ in range(count)]
-    if random.random() < 1 / 10:
-        lines.insert(random.randint(0, count), random.choice(_ODD))
-    return "\n".join([_HEADER[dataset], *lines, ""]).encode()
-
-
-def _mended(dataset: str, seed: int) -> tuple[tuple[str, ...] | None, ...]:
-    """What some rejected rows are mended to: well, badly, or not at all."""
-    random = Random(seed)
-    return tuple(
-        _row(random, dataset, 0.02) if random.random() < 0.8 else None
-        for _ in range(random.randint(1, 4))
-    )
-
-
-_PATHS = [(d, day, f) for d in oracle.COLUMNS for day in DATES[:2] for f in ("a.csv", "Z.csv")]
-_DERIVED = [f"silver.{d}" for d in oracle.COLUMNS] + [f"gold.{t}" for t in oracle.GOLD]
-_LOSABLE = _DERIVED + [
-    f"{beside}.{d}" for beside in ("rejected", "superseded") for d in oracle.COLUMNS
-]
-_DAYS = st.frozensets(st.sampled_from(DATES), min_size=1)
-_SEEDS = st.integers(0, 2**32)
-_CRASHES = st.builds(
-    Crashing,
-    st.one_of(st.none(), _DAYS),
-    st.one_of(st.integers(0, 8), st.integers(0, 40)),  # a small run has few writes
-    others=st.lists(st.sampled_from(_DERIVED), unique=True, max_size=3).map(tuple),
-)
-_RUNS = st.one_of(
-    st.just(Run()),
-    st.just(Run()),
-    st.builds(Run, _DAYS),
-    st.builds(
-        SomeTables, _DAYS, st.lists(st.sampled_from(_DERIVED), unique=True, max_size=4).map(tuple)
-    ),
-    _CRASHES,
-    _CRASHES,
-)
-_BETWEEN = st.one_of(
-    st.builds(Back, st.integers(0, 2)),
-    st.just(Resume()),
-    st.builds(Replay, _DAYS),
-    st.just(Maintain()),
-    st.just(Archive()),
-    st.builds(Lose, st.sampled_from(_LOSABLE)),
-)
-_HAPPENINGS = ("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")
-_HAPPENINGS += ("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """Some files that come, go and change, with runs in between."""
-    pools = {d: draw(st.lists(_SEEDS, min_size=2, max_size=4)) for d in oracle.COLUMNS}
-    steps: list[Step] = []
-    used: list[tuple[str, date, str]] = []
-    for _ in range(draw(st.integers(1, 3))):
-        for _ in range(draw(st.integers(2, 8))):
-            kind = draw(st.sampled_from(_HAPPENINGS))
-            if kind == "rules":
-                steps.append(draw(st.sampled_from([NORMAL, STRICT, LAX])))
-            elif kind in {"land", "drop", "repair"}:
-                path = draw(st.sampled_from(used + _PATHS))
-                used.append(path)
-                if kind == "repair":
-                    steps.append(Repair(*path, _mended(path[0], draw(_SEEDS))))
-                else:
-                    content = _content(path[0], draw(st.sampled_from(pools[path[0]])))
-                    steps.append((Land if kind == "land" else Drop)(*path, content))
-            elif used:
-                path = draw(st.sampled_from(used))
-                steps.append(
-                    {
-                        "remove": Remove(*path, archived=False),
-                        "withdraw": Withdraw(*path),
-                        "reinstate": Reinstate(*path),
-                        "accept": Accept(*path),
-                    }[kind]
-                )
-        steps.append(draw(_RUNS))
-        if draw(st.integers(0, 2)) == 2:
-            steps.append(draw(_BETWEEN))
-    return steps
-
-
-def play(spark: SparkSession, history: Sequence[Step]) -> int:
-    """Let a history happen in an empty lake; compare after each run of all tables.
-
-    Returns how many runs died.
-    """
-    with tempfile.TemporaryDirectory() as folder, World(Path(folder), spark, NORMAL) as world:
-        whole = True  # not while a run of some tables only has left others behind
-        for step in history:
-            world.apply(step)
-            whole = not isinstance(step, SomeTables) and (whole or isinstance(step, Run | Crashing))
-            looked_at = isinstance(step, Run | Back | Resume | Replay | Maintain | Archive)
-            if looked_at and (whole or world.restored):
-                asked = step.dates if isinstance(step, Run) else None
-                world.check(listings=isinstance(step, Run), asked=asked)
-        if world.restored:
-            world.apply(Resume())
-        world.settle()
-        world.run_again()
-        return world.deaths
-
 
 # ------------------------------------------------------------------------------- generated shops
 
@@ -303,7 +110,7 @@ def test_a_shops_files_in_any_order_are_the_same_tables(
 
 
 def _text(dataset: str, *rows: str) -> bytes:
-    return "\n".join([_HEADER[dataset], *rows, ""]).encode()
+    return "\n".join([HEADER[dataset], *rows, ""]).encode()
 
 
 def test_late_rows_change_only_the_gold_days_that_they_touch(lake: World) -> None:
@@ -351,7 +158,7 @@ def test_an_accepted_workbook_still_names_its_unreadable_sheet(
     book = openpyxl.Workbook()
     good, bad = book.active, book.create_sheet("broken")
     assert good is not None
-    good.append(_HEADER["products"].split(","))
+    good.append(HEADER["products"].split(","))
     for n in range(3):
         good.append([n, "x", "Toys", "Kite"])
     bad.append(["no", "header"])

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import Lakehouse
-from machine import REAL, needs_java, needs_real_data
 
 from lakehouse_assets.operations.land import guess_dataset
 from lakehouse_assets.tables.registry import DATASETS
+from tests.support.commands import Lakehouse
+from tests.support.machine import REAL, needs_java, needs_real_data
 
 pytestmark = needs_real_data
 

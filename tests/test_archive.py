@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import Archive, World
-from oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
 from lakehouse_assets.operations.archive import ArchiveError, archive
 from lakehouse_assets.store.ledger import Kind
 from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.registry import DATASETS
 from resources.s3_storage import S3Storage
-from tests.torture._store import BUCKET, Store
+from tests.support.harness import Archive, World
+from tests.support.object_store import BUCKET, Store
+from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,10 +8,6 @@ from datetime import date
 import boto3
 import pytest
 import sqlglot
-from commands import PROJECT, Lakehouse
-from test_cli import ITEMS as SOME_ITEMS
-from test_cli import put
-from trino_server import Trino, running
 
 from lakehouse_assets.ports import Answer
 from lakehouse_assets.queries.named import NamedQuery, named_queries, parse, tables, views
@@ -21,7 +17,11 @@ from resources.athena_engine import view_statements
 from resources.duckdb_engine import DuckDBQueries
 from resources.glue_catalog import GlueCatalog
 from resources.settings import Settings
-from tests.torture._store import BUCKET, Store
+from tests.support import PROJECT
+from tests.support.commands import ITEMS as SOME_ITEMS
+from tests.support.commands import Lakehouse, put
+from tests.support.object_store import BUCKET, Store
+from tests.support.trino_server import Trino, running
 
 pytestmark = [pytest.mark.athena, pytest.mark.timeout(1800)]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import badinput
 import pyarrow as pa
 import pytest
 
 from lakehouse_assets.parse import Parsed, SheetProblem, Unreadable, schema
+from tests.support import badinput
 
 SEED = 2025
 KINDS = pytest.mark.parametrize("name", badinput.KINDS)

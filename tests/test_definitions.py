@@ -13,7 +13,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from tests.support import PROJECT
+
 SNAPSHOT = Path(__file__).parent / "snapshots" / "assets.json"
 
 LAYERS = {"raw", "bronze", "silver", "gold", "ledger"}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from tests.support import PROJECT
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="new files are told by inotify")

@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import openpyxl  # type: ignore[import-untyped]
-import oracle
 import pytest
 
 from data import generate
@@ -30,8 +29,8 @@ from data.files import (
     value_rules,
 )
 from data.generate import MAX_MESS, Fate, LandedFile, Shop, Size
+from tests.support import SAMPLE, oracle
 
-SAMPLE = Path(generate.__file__).parent / "sample"
 SMALL = Size(products=40, users=60, orders_per_day=20, items_per_order=5, days=3)
 FIRST = date(2025, 4, 1)
 LINE_RULES = {"row.ragged", "row.unsplittable"}

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import PROJECT
-from machine import needs_java
+
+from tests.support import PROJECT
+from tests.support.machine import needs_java
 
 pytestmark = [pytest.mark.spark, needs_java, pytest.mark.timeout(600)]
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from commands import PROJECT, Lakehouse
+from tests.support import PROJECT
+from tests.support.commands import Lakehouse
 
 SAY = """
 import logging

@@ -11,8 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commands import PROJECT, Ended, Lakehouse
-from test_cli import GOOD, ORDERS, put
+
+from tests.support import PROJECT
+from tests.support.commands import GOOD, ORDERS, Ended, Lakehouse, put
 
 _HOLD = """
 import sys, time

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from harness import World
-from oracle import Land
 
 from lakehouse_assets.operations import decide, restore
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.table_schema import MisfitError
 from lakehouse_assets.tables.contract import Column
 from lakehouse_assets.tables.registry import DATASETS, GOLD
+from tests.support.harness import World
+from tests.support.oracle import Land
 
 DAY, NEXT, LAST = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
 BRAND = Column(name="brand", type="STRING", description="Who makes it.")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from tests.support import PROJECT
+
 DAY = "2025-05-02"
 
 HOURLY_SALES = '''

@@ -9,8 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import openpyxl
-import oracle as o
 import pytest
+
+from tests.support import oracle as o
 
 D1, D2, D3 = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
 PRODUCTS = "product_id,department_id,department,product_name\n"

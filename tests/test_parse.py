@@ -20,7 +20,6 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from machine import REAL, needs_real_data
 
 from lakehouse_assets.parse import (
     Limits,
@@ -34,6 +33,7 @@ from lakehouse_assets.parse import (
     xlsx_reader,
 )
 from lakehouse_assets.parse.xlsx_worker import cell_text
+from tests.support.machine import REAL, needs_real_data
 
 BOM = b"\xef\xbb\xbf"
 BLANKS = " \t\r\n\u00a0"

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 
 import pytest
-from commands import Lakehouse
-from test_cli import GOOD, ORDERS, put
+
+from tests.support.commands import GOOD, ORDERS, Lakehouse, put
 
 REVENUE = "SELECT coalesce(sum(revenue), 0) FROM gold.daily_sales"
 MANY = "".join(

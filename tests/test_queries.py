@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import sqlglot
-from commands import PROJECT, Lakehouse
-from test_cli import ITEMS as SOME_ITEMS
-from test_cli import put
 
 from lakehouse_assets.queries.named import NamedQuery, named_queries, parse
 from lakehouse_assets.queries.portability import lint
 from lakehouse_assets.store.lake import Lake
 from resources.duckdb_engine import DuckDBQueries
 from resources.settings import Settings
+from tests.support import PROJECT
+from tests.support.commands import ITEMS as SOME_ITEMS
+from tests.support.commands import Lakehouse, put
 
 ITEMS_HEADER = SOME_ITEMS.splitlines()[0]
 QUERIES = named_queries()

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from athena_service import PAGE, Service, serving
-from commands import Lakehouse
-from test_cli import GOOD, put
 
 from lakehouse_assets.ports import Answer
 from lakehouse_assets.queries.named import NamedQuery, named_queries
@@ -19,6 +16,8 @@ from resources.aws import AwsError
 from resources.duckdb_engine import DuckDBQueries
 from resources.query_engine import query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
+from tests.support.athena_service import PAGE, Service, serving
+from tests.support.commands import GOOD, Lakehouse, put
 
 PREFIX = "shop_"
 DAILY = named_queries()["daily_revenue"]

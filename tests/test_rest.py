@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from harness import Archive, World
-from oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
 from lakehouse_assets.planning.settled_files import look
 from lakehouse_assets.store.lake import RawFile
 from lakehouse_assets.tables.registry import DATASETS
+from tests.support.harness import Archive, World
+from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
 DAY = date(2025, 4, 1)
 PATH = ("products", DAY, "p.csv")

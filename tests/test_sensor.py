@@ -20,8 +20,8 @@ from lakehouse_assets.defs.run_sensors import of_delay
 from resources.locks import alive
 from resources.s3_events import Queue
 from resources.settings import Settings
+from tests.support import SAMPLE
 
-SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 RANGE = {
     "dagster/asset_partition_range_start": "2025-04-15",
     "dagster/asset_partition_range_end": "2025-04-18",

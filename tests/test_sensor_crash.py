@@ -11,7 +11,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from test_webserver import end_group, until
 
 from lakehouse_assets.defs.file_sensor import PLAN_TAG
 from lakehouse_assets.planning import pending_files
@@ -19,8 +18,9 @@ from lakehouse_assets.store.ledger import Kind, Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.dagster_instance import open_instance
 from resources.settings import Settings
+from tests.support import PROJECT
+from tests.support.processes import end_group, until
 
-PROJECT = Path(__file__).parents[1]
 KILLS = 5
 HEADER = "department_id,department,product_id,product_name\n"
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from memory import MemoryLedger, absorb, memory_lake
 
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.pending_files import Pending, Plan
@@ -31,6 +30,7 @@ from lakehouse_assets.planning.settled_files import whole
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Fact, Kind
 from lakehouse_assets.tables.registry import DATASETS
+from tests.support.memory import MemoryLedger, absorb, memory_lake
 
 NOW = datetime(2025, 4, 20, 12, tzinfo=UTC)
 DAYS = [date(2025, 4, d) for d in (15, 16, 18, 20)]

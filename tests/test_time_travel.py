@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import Lakehouse
-from test_cli import GOOD, ORDERS, PRODUCTS, put
 
 from lakehouse_assets.store.ledger import Fact, Kind, Ledger
 from resources.settings import Settings
+from tests.support.commands import GOOD, ORDERS, PRODUCTS, Lakehouse, put
 
 DAILY = "SELECT order_date, orders, revenue FROM gold.daily_sales ORDER BY order_date"
 LATER = ORDERS.replace("2,11,8,2025-04-02T10:00:00,5.01", "2,11,8,2025-04-03T10:00:00,7.00")

@@ -10,18 +10,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
-SAMPLE = PROJECT / "data" / "sample"
+from tests.support import PROJECT, SAMPLE
+from tests.support.processes import end_group, until
+
 DATASETS = ("products", "orders", "order_items")
 GOLD = ("customer_insights", "daily_sales", "department_analytics", "product_performance")
 FIRST, RANGE = "2025-04-15", ["2025-04-16", "2025-04-17", "2025-04-18"]
@@ -158,19 +158,6 @@ class Server:
         return {e["partition"]: e["evaluation"] for e in reversed(found)}
 
 
-def until(what: Callable[[], Any], seconds: float, why: str) -> Any:
-    """What a call gives once it gives something; it may refuse the connection until then."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if found := what():
-                return found
-        except OSError:
-            pass
-        time.sleep(0.3)
-    raise AssertionError(f"{why}: not in {seconds} s")
-
-
 @contextmanager
 def served(root: Path, log: Path) -> Iterator[Server]:
     """`lakehouse ui` on a lake of its own; whatever it started is gone afterwards."""
@@ -205,14 +192,6 @@ def served(root: Path, log: Path) -> Iterator[Server]:
             process.wait(60)
         finally:
             end_group(process.pid)
-
-
-def end_group(group: int) -> None:
-    """End what is left of a process group of ours."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def land_sample(root: Path) -> None:

@@ -10,9 +10,9 @@ from deploy.glue.definition import job_definition
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.runners import glue_job
 from resources.settings import Settings
-from tests.aws.glue_runtime import LocalGlue
+from tests.support import PROJECT
+from tests.support.glue_runtime import LocalGlue
 
-PROJECT: Final = Path(__file__).parents[2]
 SAMPLE: Final = PROJECT / "data" / "sample"
 ACCOUNT: Final = "123456789012"
 RAW, PROCESSED, DEPLOYMENT = (f"shop-{zone}" for zone in ("raw", "processed", "deployment"))

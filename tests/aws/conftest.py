@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _aws import Aws
 from filelock import FileLock
 
 from deploy.glue.build import build
-from tests.aws.glue_runtime import LocalGlue
-from tests.torture._store import BUCKET, Store
+from tests.support.aws import Aws
+from tests.support.glue_runtime import LocalGlue
+from tests.support.object_store import BUCKET, Store
 
 WHEELS = "deployment/etl_scripts/lakehouse.gluewheels.zip"
 

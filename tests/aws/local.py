@@ -21,14 +21,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
-
-from deploy.glue.build import build  # noqa: E402
-from resources.dagster_instance import open_instance  # noqa: E402
-from resources.settings import Settings  # noqa: E402
-from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account  # noqa: E402
-from tests.aws.glue_runtime import LocalGlue  # noqa: E402
-from tests.torture._store import _free_port  # noqa: E402
+from deploy.glue.build import build
+from resources.dagster_instance import open_instance
+from resources.settings import Settings
+from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account
+from tests.support.glue_runtime import LocalGlue
+from tests.support.object_store import _free_port
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -19,8 +19,6 @@ import boto3
 import dagster as dg
 import pytest
 import requests
-from _aws import Aws
-from commands import Lakehouse
 
 from lakehouse_assets.defs import run_messages, run_sensors
 from resources.alerts import LogAlerts, SnsAlerts, alerts
@@ -28,6 +26,8 @@ from resources.aws import AwsError
 from resources.dagster_instance import home
 from resources.metrics import CloudWatchMetrics, LogMetrics, metrics
 from resources.settings import Settings
+from tests.support.aws import Aws
+from tests.support.commands import Lakehouse
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
 

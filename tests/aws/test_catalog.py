@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
-from _aws import Aws, refusing
 
 from lakehouse_assets.defs.catalog_asset import catalog_asset
 from lakehouse_assets.queries.named import tables
@@ -19,6 +18,7 @@ from lakehouse_assets.tables.registry import GOLD
 from resources import glue_catalog
 from resources.aws import AwsError
 from resources.glue_catalog import GlueCatalog, NoCatalog
+from tests.support.aws import Aws, refusing
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

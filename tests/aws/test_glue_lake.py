@@ -23,12 +23,11 @@ from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_id
 from resources.engines import SailEngine
 from resources.runners import GlueRunner, LocalRunner, glue_job
 from resources.settings import Settings
-from tests.aws.glue_runtime import LocalGlue
+from tests.support import PROJECT, SAMPLE
+from tests.support.glue_runtime import LocalGlue
 
 pytestmark = [pytest.mark.aws, pytest.mark.spark, pytest.mark.timeout(1800)]
 
-PROJECT = Path(__file__).parents[2]
-SAMPLE = PROJECT / "data" / "sample"
 DAYS = [date(2025, 4, 15), date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 18)]
 
 

@@ -19,7 +19,7 @@ from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.tables.registry import DATASETS
 from resources.glue_pipes import WORK, GlueJob
 from resources.runners import GlueRunner
-from tests.aws.glue_runtime import LocalGlue
+from tests.support.glue_runtime import LocalGlue
 
 pytestmark = [
     pytest.mark.aws,

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from _aws import Aws
-from commands import Lakehouse
 
 from lakehouse_assets.errors import LakehouseError
 from resources.duckdb_engine import query
 from resources.settings import Settings
-from tests.torture._store import BUCKET
+from tests.support.aws import Aws
+from tests.support.commands import Lakehouse
+from tests.support.object_store import BUCKET
 
 pytestmark = pytest.mark.aws
 

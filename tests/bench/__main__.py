@@ -24,7 +24,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parents[2]
+from tests.support import PROJECT
+
 FIRST = date(2025, 1, 1)
 SIZES = {"small": (2_000, 10), "large": (50_000, 10)}
 CONTENDERS = ("sail", "spark", "duckdb")

@@ -8,22 +8,18 @@ from the results' own metadata.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from datetime import date, timedelta
-from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+from rich.console import Console
+from rich.table import Table
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from lakehouse_assets.pipeline.result import Result  # noqa: E402
-from lakehouse_assets.pipeline.run_table import run_table  # noqa: E402
-from lakehouse_assets.store.lake import FilePath, Lake  # noqa: E402
-from lakehouse_assets.store.storage import LocalStorage  # noqa: E402
-from lakehouse_assets.tables.registry import DATASETS, table_ids  # noqa: E402
-from resources.engines import SailEngine  # noqa: E402
+from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.store.lake import FilePath, Lake
+from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.tables.registry import DATASETS, table_ids
+from resources.engines import SailEngine
 
 FIRST = date(2025, 1, 1)
 _HEADERS = {name: ",".join(d.headers) for name, d in DATASETS.items()}

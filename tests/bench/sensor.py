@@ -29,8 +29,8 @@ from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import FACTS, Fact, Kind, Ledger, _to_row
 from lakehouse_assets.store.storage import LocalStorage, StoredObject
 from lakehouse_assets.tables.registry import DATASETS, GOLD
+from tests.support import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 FIRST, DAYS = date(2025, 1, 1), 365
 MODIFIED = datetime(2026, 1, 2, tzinfo=UTC)
 CHUNK = 100_000

@@ -14,21 +14,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+import numpy as np
+import pyarrow as pa
+from deltalake import write_deltalake
+from rich.console import Console
+from rich.table import Table
 
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402
-from deltalake import write_deltalake  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from lakehouse_assets.operations import maintenance  # noqa: E402
-from lakehouse_assets.store.lake import Lake, to_arrow  # noqa: E402
-from lakehouse_assets.store.storage import LocalStorage  # noqa: E402
-from lakehouse_assets.tables.registry import GOLD  # noqa: E402
+from lakehouse_assets.operations import maintenance
+from lakehouse_assets.store.lake import Lake, to_arrow
+from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.tables.registry import GOLD
 
 CONTRACT = GOLD["customer_insights"].table
 TARGET_BYTES = 2 * 2**20

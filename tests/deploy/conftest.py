@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from _ecs import Cluster
-from _postgres import Postgres, programs
 
 from deploy.cdk.config import ENVIRONMENTS
-from tests.deploy.templates import Templates, write
-from tests.torture._store import Store
+from tests.support.ecs import Cluster
+from tests.support.object_store import Store
+from tests.support.postgres import Postgres, programs
+from tests.support.templates import Templates, write
 
 
 @pytest.fixture

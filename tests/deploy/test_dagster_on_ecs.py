@@ -21,18 +21,17 @@ import dagster as dg
 import pytest
 import requests
 import yaml
-from _ecs import Cluster
-from _postgres import Postgres
-from machine import needs_postgres
 
 from lakehouse_assets.tables.registry import table_ids
 from resources.dagster_instance import bury_dead_runs
 from resources.settings import Settings
-from tests.torture._store import BUCKET, Store, _free_port
+from tests.support import PROJECT, SAMPLE
+from tests.support.ecs import Cluster
+from tests.support.machine import needs_postgres
+from tests.support.object_store import BUCKET, Store, _free_port
+from tests.support.postgres import Postgres
 
-PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy" / "dagster"
-SAMPLE = PROJECT / "data" / "sample"
 
 pytestmark = [pytest.mark.deploy, needs_postgres, pytest.mark.timeout(600)]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from harness import World
-from oracle import Land, Run, Withdraw
-from test_lost_tables import DAY, NEXT, ROWS, content
 
 from deploy.recovery import healed
 from lakehouse_assets.store.ledger import FACTS
 from lakehouse_assets.tables.registry import queryable
+from tests.support.contents import DAY, NEXT, ROWS, content
+from tests.support.harness import World
+from tests.support.oracle import Land, Run, Withdraw
 
 pytestmark = pytest.mark.deploy
 

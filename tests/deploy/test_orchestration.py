@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ import yaml
 from deploy.cdk.config import ENVIRONMENTS
 from lakehouse_assets.tables.registry import table_ids
 from resources.settings import Settings
-from tests.deploy.templates import Templates
+from tests.support import PROJECT
+from tests.support.templates import Templates
 
-PROJECT = Path(__file__).parents[2]
 GUARDED = {"dev": False, "staging": True, "prod": True}
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(300)]

@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import boto3
 import pytest
-from _ministack import MiniStack
 from botocore.exceptions import ClientError
 
 from deploy import release as releases
 from deploy.release import BY_HAND, Release, apply, publish
 from lakehouse_assets.queries.named import named_queries
 from lakehouse_assets.tables.registry import DATASETS, queryable, table_ids
-from tests.deploy.templates import Templates
+from tests.support.ministack import MiniStack
+from tests.support.templates import Templates
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 

@@ -19,18 +19,17 @@ from typing import Any, Self
 
 import boto3
 import pytest
-from commands import Lakehouse
 
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import queryable
 from resources.settings import Settings
-from tests.torture._store import Store
+from tests.support import PROJECT, SAMPLE
+from tests.support.commands import Lakehouse
+from tests.support.object_store import Store
 
 pytestmark = [pytest.mark.recovery, pytest.mark.aws, pytest.mark.timeout(1200)]
 
-PROJECT = Path(__file__).parents[2]
-SAMPLE = PROJECT / "data" / "sample"
 DAYS = ("2025-04-15", "2025-04-16")
 BUCKETS = ("raw", "processed", "replica-raw", "replica-processed")
 FIRST_SECOND = 1.1

@@ -13,11 +13,11 @@ from typing import Any
 
 import boto3
 import pytest
-from _ministack import MiniStack
 from botocore.stub import Stubber
 
 from deploy import release as releases
 from deploy.release import Release, ReleaseError, deploy, main, publish, validated
+from tests.support.ministack import MiniStack
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(120)]
 

@@ -17,9 +17,8 @@ from deploy.smoke import Batch, SmokeError, smoke
 from lakehouse_assets.store.ledger import Ledger
 from resources.duckdb_engine import query
 from resources.settings import Settings
-from tests.torture._store import BUCKET, Store
-
-PROJECT = Path(__file__).parents[2]
+from tests.support import PROJECT
+from tests.support.object_store import BUCKET, Store
 
 pytestmark = [pytest.mark.deploy, pytest.mark.aws, pytest.mark.timeout(600)]
 

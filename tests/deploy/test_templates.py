@@ -19,14 +19,14 @@ from deploy.cdk.names import WILDCARDS
 from lakehouse_assets.queries.named import named_queries
 from lakehouse_assets.tables.glue_entries import REGISTERED, table_input
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
-from tests.deploy.templates import Templates, text
+from tests.support import PROJECT
+from tests.support.templates import Templates, text
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 
-PROJECT = Path(__file__).parents[2]
 CHECKOV = PROJECT / ".venv-checkov" / "bin" / "checkov"
 LINT_ACCEPTED = {
     "W3005": "CDK says twice what comes before what.",

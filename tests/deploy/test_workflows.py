@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from deploy import audit
+from tests.support import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 FILES = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 MINE = re.compile(r"\./\.github/workflows/[a-z-]+\.yml")
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")

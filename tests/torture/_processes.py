@@ -24,8 +24,6 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-import test_against_oracle as histories
-
 from lakehouse_assets.operations import decide, restore
 from lakehouse_assets.operations.land import land
 from lakehouse_assets.planning import pending_files
@@ -35,6 +33,8 @@ from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
 from resources.runners import all_tables, maintain_here, run_here
 from resources.settings import Settings
+from tests.support import PROJECT, histories
+from tests.support.processes import die_with_parent
 
 RULES = {"normal": histories.NORMAL, "strict": histories.STRICT, "lax": histories.LAX}
 OK, REFUSED, FAILED, UNSOUND, KILLED = 0, 3, 4, 5, -signal.SIGKILL
@@ -164,15 +164,9 @@ _ACTIONS = {
 # ------------------------------------------------------------------------- starting and ending
 
 
-def die_with_parent(number: int) -> None:
-    """Have this signal sent to this process when the one that started it is gone."""
-    _libc.prctl(1, number, 0, 0, 0)
-
-
 def start_server() -> None:
     """Import everything once; what `LD_PRELOAD` says now holds for all processes."""
-    here = Path(__file__).parents
-    os.environ["PYTHONPATH"] = f"{here[2]}{os.pathsep}{here[1]}"
+    os.environ["PYTHONPATH"] = str(PROJECT)
     _context.set_forkserver_preload(
         ["pyspark.sql.connect.session", "pysail.spark", "boto3", "tests.torture._processes"]
     )

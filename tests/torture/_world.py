@@ -14,15 +14,23 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import oracle
-import test_against_oracle as histories
-from harness import Back, Maintain, Repair, RuleSet, Step, World
-from oracle import Accept, Drop, Land, Reinstate, Remove, Restore, Resume, Run, Withdraw
-
 from lakehouse_assets.operations import restore
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Fact, Kind
 from lakehouse_assets.store.storage import Storage
+from tests.support import histories, oracle
+from tests.support.harness import Back, Maintain, Repair, RuleSet, Step, World
+from tests.support.oracle import (
+    Accept,
+    Drop,
+    Land,
+    Reinstate,
+    Remove,
+    Restore,
+    Resume,
+    Run,
+    Withdraw,
+)
 from tests.torture._processes import FAILED, KILLED, OK, REFUSED, RULES, UNSOUND, Hurt, Task
 
 if TYPE_CHECKING:
@@ -257,13 +265,13 @@ class Author:
         return self.random.choice([Withdraw(*path), broken, broken, self.event()])
 
     def _path(self, dataset: str | None = None) -> tuple[str, date, str]:
-        paths = [p for p in self._used + histories._PATHS if dataset in {None, p[0]}]
+        paths = [p for p in self._used + histories.PATHS if dataset in {None, p[0]}]
         path = self.random.choice(paths)
         self._used.append(path)
         return path
 
     def _content(self, dataset: str) -> bytes:
-        return histories._content(dataset, self.random.choice(self._pools[dataset]))
+        return histories.content(dataset, self.random.choice(self._pools[dataset]))
 
     def _land(self, dataset: str, file: str | None = None) -> Land:
         path = self._path(dataset)
@@ -273,13 +281,13 @@ class Author:
         return Land(*path, self._content(dataset))
 
     def _happening(self) -> Step:
-        kind = self.random.choice(histories._HAPPENINGS)
+        kind = self.random.choice(histories.HAPPENINGS)
         if kind == "rules":
             return self.random.choice([*RULES.values()])
         if kind in {"land", "drop", "repair"} or not self._used:
             path = self._path()
             if kind == "repair":
-                return Repair(*path, histories._mended(path[0], self.random.getrandbits(32)))
+                return Repair(*path, histories.mended(path[0], self.random.getrandbits(32)))
             return (Drop if kind == "drop" else Land)(*path, self._content(path[0]))
         path = self.random.choice(self._used)
         if kind == "remove":

@@ -1,7 +1,8 @@
 """Thousands of bad files through the parser: `python -m tests.torture.bad_inputs --count --seed`.
 
 Prints for each kind of bad file how many there were and what became of them; ends with 1 if an
-invariant of `tests/badinput.py` is broken, with a line of Python for each that makes the input.
+invariant of `tests/support/badinput.py` is broken, with a line of Python for each that makes the
+input.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import signal
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import NoReturn
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+from rich.console import Console
+from rich.table import Table
 
-import badinput  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from tests.support import badinput
 
 _HANGS_AFTER = 90
 """Seconds; reading a workbook is given up long before."""

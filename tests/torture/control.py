@@ -22,7 +22,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-PROJECT = Path(__file__).parents[2]
+from tests.support import PROJECT
+
 _COPIED = (
     "lakehouse_assets",
     "resources",

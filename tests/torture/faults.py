@@ -28,10 +28,10 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NoReturn
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
+from rich.console import Console
+from rich.table import Table
 
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from tests.support import PROJECT
 
 if TYPE_CHECKING:
     from tests.torture._scenarios import Place, Tally
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 SHARES = {"storage": 0.5, "kill": 0.33, "writers": 0.07, "disk": 0.05, "clock": 0.05}
 _SHOWN = 20
 _WORKERS = 2
-_PROJECT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -137,7 +136,7 @@ def _employ(desk: Desk, seed: int, count: int, *, small: bool) -> None:
         command = ["unshare", "-rm", *command, "--private"]
     workers = [
         subprocess.Popen(
-            command, cwd=_PROJECT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command, cwd=PROJECT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         for _ in range(count)
     ]
@@ -236,11 +235,12 @@ def _work(seed: int, *, private: bool, small: bool) -> NoReturn:
 @contextlib.contextmanager
 def _place(folder: Path, *, private: bool, small: bool) -> Iterator[Place]:
     from resources.engines import SailEngine
+    from tests.support.object_store import Store
+    from tests.support.processes import die_with_parent
     from tests.torture import _processes
     from tests.torture._scenarios import Clock, Place
-    from tests.torture._store import Store
 
-    _processes.die_with_parent(signal.SIGTERM)
+    die_with_parent(signal.SIGTERM)
     clock = Clock.build(folder)
     wrong = clock.environment if clock else {}
     os.environ.update(wrong)
@@ -255,8 +255,8 @@ def _place(folder: Path, *, private: bool, small: bool) -> Iterator[Place]:
 def _play(kind: str, seed: int, number: int, folder: Path, place: Place) -> Tally:
     """One scenario, from an empty lake to its last comparison."""
     from resources.s3_storage import S3Storage
+    from tests.support.object_store import BUCKET
     from tests.torture._scenarios import KINDS, Scene, Tally, small_disk
-    from tests.torture._store import BUCKET
     from tests.torture._world import Author, HurtWorld
 
     tally = Tally(kind, number)

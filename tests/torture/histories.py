@@ -14,13 +14,10 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[n]) for n in (1, 2)]  # As pytest's `pythonpath` does.
-
-from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from rich.console import Console
+from rich.table import Table
 
 _CHUNK = 20
 """Histories that one process plays: the embedded engine's memory grows with each."""
@@ -60,9 +57,8 @@ def main() -> None:
 
 def explore(number: int, examples: int) -> tuple[Counter[str], str]:
     """Play some histories; what was in them, and how the first one failed, if any did."""
-    import test_against_oracle as histories
-
     from resources.engines import SailEngine
+    from tests.support import histories
 
     counts: Counter[str] = Counter()
     spark = SailEngine().session()

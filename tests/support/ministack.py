@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tests.torture._processes import die_with_parent
-from tests.torture._store import _free_port
+from tests.support import PROJECT
+from tests.support.object_store import _free_port
+from tests.support.processes import die_with_parent
 
-PROGRAM = Path(__file__).parents[2] / ".venv-ministack" / "bin" / "ministack"
+PROGRAM = PROJECT / ".venv-ministack" / "bin" / "ministack"
 
 
 class MiniStack:

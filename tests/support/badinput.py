@@ -24,15 +24,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from random import Random
 from typing import Any, Literal, NamedTuple, TypeVar
 from unicodedata import category
 from xml.sax.saxutils import escape, quoteattr
 
-import oracle
-
 from lakehouse_assets.parse import Limits, Parsed, Unreadable, parse
+from tests.support import PROJECT, oracle
 
 LIMITS = Limits(
     max_expanded_bytes=64 * 2**20,
@@ -43,7 +41,6 @@ LIMITS = Limits(
 LONGEST_LINE = 1_000
 OVERHEAD = 256 * 2**20
 """What a process that parses may take beyond what the file may ask for."""
-PROJECT = Path(__file__).parents[1]
 DATASETS = tuple(oracle.COLUMNS)
 
 Texts = dict[str, str | None]
@@ -236,7 +233,7 @@ def _oracle(it: Case) -> oracle.Content | None:
 
 _MEASURE = """if True:
     import pickle, resource, sys
-    from badinput import judge
+    from tests.support.badinput import judge
     verdict = judge(pickle.load(sys.stdin.buffer))
     peak = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
     reader = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -252,7 +249,7 @@ def memory_faults(it: Case) -> list[str]:
         [sys.executable, "-c", _MEASURE],
         input=pickle.dumps(it),
         capture_output=True,
-        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}"},
+        env={"PYTHONPATH": str(PROJECT)},
         check=True,
     )
     own, reader, broken = done.stdout.decode().strip().split(" ", 2)

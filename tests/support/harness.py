@@ -25,7 +25,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import oracle
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
@@ -44,6 +43,7 @@ from lakehouse_assets.store.ledger import FACTS, Kind, Ledger
 from lakehouse_assets.store.storage import LocalStorage, Storage
 from lakehouse_assets.tables.contract import RECEIPTS, HoldLimit, Table
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
+from tests.support import oracle
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse_assets.cli.doctor import java
+from tests.support import PROJECT
 
 _JAVA = java()
 
@@ -27,9 +28,7 @@ needs_postgres = pytest.mark.skipif(
 )
 
 REAL = Path(
-    os.environ.get(
-        "LAKEHOUSE_REAL_DATA", Path(__file__).parents[2] / "shared" / "data" / "april_2025"
-    )
+    os.environ.get("LAKEHOUSE_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025")
 )
 """The real input, which is not ours to copy."""
 

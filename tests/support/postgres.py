@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-from tests.torture._store import _free_port
+from tests.support.object_store import _free_port
 
 USER, PASSWORD, DATABASE = "dagster", "a secret: @/%", "dagster"
 """The password has what a URL must not hold as it is: one that AWS makes may, too."""

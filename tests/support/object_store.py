@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self
 
-from tests.torture._processes import die_with_parent
+from tests.support.processes import die_with_parent
 
 BUCKET = "lake"
 _BEFORE = ("500", "503", "reset", "time-out")

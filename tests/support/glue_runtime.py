@@ -31,7 +31,7 @@ import boto3
 
 from resources.engines import SPARK_CONFIG
 from resources.spark_s3 import on_s3
-from tests.torture import _store
+from tests.support import object_store
 
 # What Glue's own Python has, of what a job here uses.
 GLUE_HAS = (
@@ -86,8 +86,8 @@ class LocalGlue:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._building = threading.Lock()
-        self._store = _store.Store()
-        self._server = _store._Proxy(self._store._port)
+        self._store = object_store.Store()
+        self._server = object_store._Proxy(self._store._port)
         self._server.RequestHandlerClass = _Handler
         self._server.glue = self  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -137,12 +137,12 @@ class LocalGlue:
 
     def put(self, key: str, data: bytes) -> str:
         """Put an object into the bucket; returns its ``s3://`` place."""
-        self.client("s3").put_object(Bucket=_store.BUCKET, Key=key, Body=data)
-        return f"s3://{_store.BUCKET}/{key}"
+        self.client("s3").put_object(Bucket=object_store.BUCKET, Key=key, Body=data)
+        return f"s3://{object_store.BUCKET}/{key}"
 
     def keys(self, prefix: str) -> list[str]:
         """The keys below a prefix of the bucket."""
-        found = self.client("s3").list_objects_v2(Bucket=_store.BUCKET, Prefix=prefix)
+        found = self.client("s3").list_objects_v2(Bucket=object_store.BUCKET, Prefix=prefix)
         return [content["Key"] for content in found.get("Contents", ())]
 
     @property
@@ -165,7 +165,7 @@ class LocalGlue:
         self._runs, self._threads, self._jobs = [], [], {}
         self.refusals, self.requests, self.expiry = {}, [], 60.0
         for key in [key for key in self.keys("") if not key.endswith(".zip")]:
-            self.client("s3").delete_object(Bucket=_store.BUCKET, Key=key)
+            self.client("s3").delete_object(Bucket=object_store.BUCKET, Key=key)
 
     # ------------------------------------------------------------------------------- protocol
 
@@ -386,7 +386,7 @@ class _Tail:
                 self.client.put_log_events(**place, logEvents=events)
 
 
-class _Handler(_store._Handler):
+class _Handler(object_store._Handler):
     def do_POST(self) -> None:  # noqa: N802 - http.server's name
         service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
         glue: LocalGlue = self.server.glue  # type: ignore[attr-defined]

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.release import Stack, stacks
-
-PROJECT = Path(__file__).parents[2]
+from tests.support import PROJECT
 
 
 def write(folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""The tests: whatever several of them use is in ``tests.support``."""

@@ -1,0 +1,1 @@
+"""The infrastructure, and what it deploys."""
