@@ -15,7 +15,7 @@ import dagster as dg
 
 from lakehouse_assets.defs.checks import SEVERITIES, evaluation
 from lakehouse_assets.operations import restore
-from lakehouse_assets.pipeline import bronze, gold, silver_checks
+from lakehouse_assets.pipeline import bronze_checks, gold, silver_checks
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.planning.pending_files import clear_lines, waiting
 from lakehouse_assets.store import receipts
@@ -104,7 +104,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
                 days,
                 dataset.bronze,
                 [f"raw.{dataset.name}"],
-                bronze.CHECKS,
+                bronze_checks.CHECKS,
                 _bronze_lineage(dataset),
                 "Every row of every file in force, as text.",
             )

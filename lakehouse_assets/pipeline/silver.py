@@ -15,6 +15,7 @@ from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.silver_affected import Affected, keys_of, touched
 from lakehouse_assets.pipeline.silver_checks import report
+from lakehouse_assets.pipeline.silver_receipts import in_tables
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
 from lakehouse_assets.pipeline.workspace import Workspace, matching, without
 from lakehouse_assets.planning.pending_files import anew, made, silver_inputs, table_reason
@@ -89,7 +90,7 @@ def _absorb(
     versions = {t.id: work.lake.create(t) for t in tables}
     receipts.record(
         ledger,
-        receipts.in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **versions}),
+        in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **versions}),
         work.run_id,
     )
     done = absorbed(

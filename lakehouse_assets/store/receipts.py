@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.resolve import Fate
-from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState, State
-from lakehouse_assets.tables.contract import RECEIPTS, Dataset, Table
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from lakehouse_assets.tables.contract import RECEIPTS, Dataset
 
 
 @dataclass(frozen=True)
@@ -90,10 +84,10 @@ def outside_tables(
 
     What silver still holds rows of keeps its receipt until silver has let them go.
     """
-    published = _said_in_tables(lake, dataset, dates)
+    published = said_in_tables(lake, dataset, dates)
     return [
         r
-        for r in _due(state, dataset, dates, PathState.state, lambda _: Counts())
+        for r in receipts_due(state, dataset, dates, PathState.state, lambda _: Counts())
         if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
     ]
 
@@ -106,56 +100,7 @@ def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
     return [r.path for r in due if known.get((r.path, r.digest)) != r]
 
 
-def in_tables(
-    work: Workspace, state: State, dataset: Dataset, dates: Sequence[date], versions: dict[str, int]
-) -> list[Receipt]:
-    """The receipts due of contents whose rows came to the tables, moved in them or left them.
-
-    In force is what bronze holds, whatever the ledger says of dates that no run has asked for
-    since. Each fate is counted in its own table.
-    """
-    days = among("_batch_date", dates)
-
-    def fates(table: Table, fate: str) -> DataFrame:
-        rows = work.read(table, versions[table.id]).where(days)
-        return rows.selectExpr("_content", f"{fate} AS fate")
-
-    hidden = f"CASE WHEN _duplicate THEN '{Fate.DUPLICATE}' ELSE '{Fate.SUPERSEDED}' END"
-    each = [
-        fates(dataset.silver, f"'{Fate.PUBLISHED}'"),
-        fates(dataset.superseded, hidden),
-        fates(dataset.rejected, f"'{Fate.REJECTED}'"),
-    ]
-    found: dict[str, dict[str, int]] = {}
-    for row in union(each).groupBy("_content", "fate").count().collect():
-        found.setdefault(row["_content"], {})[row["fate"]] = row["count"]
-
-    def counts(content: str) -> Counts:
-        fates = found.get(content, {})
-        return Counts(
-            published=fates.get(Fate.PUBLISHED, 0),
-            superseded=fates.get(Fate.SUPERSEDED, 0),
-            duplicates=fates.get(Fate.DUPLICATE, 0),
-            rejected=fates.get(Fate.REJECTED, 0),
-        )
-
-    present = work.lake.contents(dataset.bronze, versions[dataset.bronze.id])
-    left = _said_in_tables(work.lake, dataset, dates)
-
-    def standing(past: PathState, digest: str) -> str | None:
-        if content_id(past.path, digest) in present:
-            return "in_force"
-        by_ledger = past.state(digest)
-        return None if by_ledger == "in_force" else by_ledger
-
-    return [
-        r
-        for r in _due(state, dataset, dates, standing, counts)
-        if content_id(r.path, r.digest) in present or (r.path, r.digest) in left
-    ]
-
-
-def _said_in_tables(
+def said_in_tables(
     lake: Lake, dataset: Dataset, dates: Sequence[date] | None
 ) -> set[tuple[FilePath, str]]:
     """The contents (path and digest) of which the newest receipt says that tables have rows."""
@@ -166,7 +111,7 @@ def _said_in_tables(
     }
 
 
-def _due(
+def receipts_due(
     state: State,
     dataset: Dataset,
     dates: Sequence[date] | None,

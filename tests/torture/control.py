@@ -137,27 +137,27 @@ MUTANTS = (
     Mutant(
         "dead runs: rows of bronze before facts",
         "lakehouse_assets/pipeline/bronze.py",
-        '        commit(work, table, rows.where(among("_content", coming)), where)\n',
-        "        ledger.append(facts)\n"
-        '        commit(work, table, rows.where(among("_content", coming)), where)\n'
-        "        return lake.create(table)\n",
+        "    _commit_rows(work, dataset, dates, staged, change)\n"
+        "    _record_facts(work, ledger, dataset, facts)\n",
+        "    _record_facts(work, ledger, dataset, facts)\n"
+        "    _commit_rows(work, dataset, dates, staged, change)\n",
     ),
     Mutant(
         "holding: faulty rows are counted",
-        "lakehouse_assets/pipeline/bronze.py",
+        "lakehouse_assets/pipeline/bronze_judging.py",
         "faulty > Fraction(str(limit.share)) * read",
         "faulty > read",
     ),
     Mutant(
         "admission is a recorded decision",
-        "lakehouse_assets/pipeline/bronze.py",
+        "lakehouse_assets/pipeline/bronze_judging.py",
         "        if digest in past.admitted:",
         "        if False:",
         "tests/test_new_column.py",
     ),
     Mutant(
         "what was admitted may be without the columns that came later",
-        "lakehouse_assets/pipeline/bronze.py",
+        "lakehouse_assets/pipeline/bronze_reading.py",
         "    return [header for header in dataset.headers if header not in judged.headers]",
         "    return []",
         "tests/test_new_column.py",
@@ -237,7 +237,7 @@ MUTANTS = (
     ),
     Mutant(
         "receipts: every fate is counted in its own table",
-        "lakehouse_assets/store/receipts.py",
+        "lakehouse_assets/pipeline/silver_receipts.py",
         "CASE WHEN _duplicate THEN",
         "CASE WHEN NOT _duplicate THEN",
     ),
