@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lakehouse_assets.pipeline.sail_quirks import plain_uri
 from lakehouse_assets.ports import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, tables, views
 from lakehouse_assets.store.ledger import Fact
@@ -82,7 +83,7 @@ class DuckDBQueries:
         if version is None or newest is None:
             when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
             raise QueryError(f"{name} has no rows yet{when}")
-        uri = _quoted(self.lake.uri(table))
+        uri = _quoted(plain_uri(self.lake.storage, self.lake.path(table)))
         rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
         return f"{rows} WHERE seq <= {as_of.seq}" if as_of and own else rows
 

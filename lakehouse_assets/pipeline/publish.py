@@ -91,7 +91,7 @@ def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
     writer = rows.selectExpr(*_as_stored(work, table)).write.format("delta").mode("overwrite")
     if table.partition_by:
         writer = writer.partitionBy(*table.partition_by).option("replaceWhere", where)
-    writer.option("userMetadata", work.run_id).save(work.lake.uri(table))
+    writer.option("userMetadata", work.run_id).save(work.uri(table))
 
 
 def _as_stored(work: Workspace, table: Table) -> list[str]:
@@ -99,7 +99,7 @@ def _as_stored(work: Workspace, table: Table) -> list[str]:
     there = work.lake.shape(table)
     if there.keys() <= set(table.names):
         return [f"`{name}`" for name in there]
-    types = dict(work.spark.read.format("delta").load(work.lake.uri(table)).dtypes)
+    types = dict(work.spark.read.format("delta").load(work.uri(table)).dtypes)
     return [
         f"`{name}`" if name in table.names else f"CAST(NULL AS {types[name]}) AS `{name}`"
         for name in there

@@ -105,7 +105,6 @@ def _with_families(
     name = f"{subject_in_bronze(dataset)} AS _subject"
 
     def those(uploads: set[str], *columns: str) -> DataFrame:
-        # Columns before the union: Sail does not unite whole bronze rows, with their maps.
         cut = [rows.where(among("_content", uploads)).selectExpr(*columns) for rows in bronze]
         return union(cut)
 

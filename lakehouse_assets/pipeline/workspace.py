@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Self
 
+from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
 from lakehouse_assets.tables.contract import Column, Layer, Table
 
 if TYPE_CHECKING:
@@ -62,20 +63,17 @@ class Workspace:
         if version is None or version < 0:
             columns = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
             return self.spark.createDataFrame([], columns)
-        if self._is_connect and version < (self.lake.version(table) or 0):
-            self.lake.forget_checkpoint_hint(table)
+        let_read_version(self.spark, self.lake, table, version)
         reader = self.spark.read.format("delta").option("versionAsOf", version)
-        rows = reader.load(self.lake.uri(table))
+        rows = reader.load(self.uri(table))
         there = self.lake.shape(table, version)
         if not any(there.values()) and there.keys() == set(table.names):
             return rows
         return rows.selectExpr(*(_column(c, there, table) for c in table.columns))
 
-    @property
-    def _is_connect(self) -> bool:
-        # Sail 0.7.2, behind Spark Connect, reads no version older than the checkpoint that a
-        # log's hint names. Jobs on Glue may remove nothing of other tables, and need not.
-        return type(self.spark).__module__.startswith("pyspark.sql.connect.")
+    def uri(self, table: Table) -> str:
+        """Where the engine finds a table."""
+        return plain_uri(self.lake.storage, self.lake.path(table))
 
     def now(self, table: Table) -> DataFrame:
         """A table's rows as they are now."""
@@ -85,15 +83,12 @@ class Workspace:
         """Compute rows once and hand them back as stored.
 
         Plans are not cached by every engine: what several steps need is written down once.
-        As Parquet, a tenth of a Delta write's cost on Spark; but rows ``with_maps`` as Delta,
-        because Sail names the parts of a map differently in the two, and then cannot unite
-        staged rows with a table's.
+        As Parquet, a tenth of a Delta write's cost on Spark; only rows ``with_maps`` as Delta.
         """
         self._stages += 1
-        uri = self.lake.storage.uri(f"{self._folder}/{self._name}/{self._stages}")
+        uri = plain_uri(self.lake.storage, f"{self._folder}/{self._name}/{self._stages}")
         if with_maps:
-            rows.write.format("delta").save(uri)
-            return self.spark.read.format("delta").load(uri)
+            return stage_with_maps(self.spark, rows, uri)
         rows.write.parquet(uri)
         # The schema is told, because no rows may leave no file to read it from.
         return self.spark.read.schema(rows.schema).parquet(uri)

@@ -107,6 +107,10 @@ class Lake:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    def __post_init__(self) -> None:
+        if problem := table_schema.unusable(self.storage.root):
+            raise UnreachableError(f"{self.storage.root}: {problem}")
+
     def anew(self) -> Lake:
         """The same lake, with nothing known of its tables yet: what every job starts with."""
         return replace(self)

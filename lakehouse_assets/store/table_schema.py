@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from deltalake import DeltaTable
@@ -24,6 +25,26 @@ LATER: Final = "lakehouse.later"
 
 class MisfitError(LakehouseError):
     """A table that cannot take the form that its contract has now."""
+
+
+def unusable(folder: str) -> str | None:
+    """Why no Delta table can be in a folder of this name; None where one can be.
+
+    delta-rs 1.6 makes a URL of a local path, follows links to do so, and then reads an escape in a
+    name as the character (``%20`` as a space) and ends with "Invalid object store url" at others.
+    To be filed with it: ``object_store_url`` in ``logstore/mod.rs`` must encode what no domain
+    may have, and delta-kernel must decode a path once
+    (https://github.com/delta-io/delta-kernel-rs/pull/3204 does for other places than folders).
+    """
+    if "://" in folder or not (found := _UNUSABLE.search(folder)):
+        return None
+    return (
+        f"Delta tables cannot be kept in a folder with {found[0]} in its name; "
+        "rename the folder, or set LAKEHOUSE_ROOT to another"
+    )
+
+
+_UNUSABLE: Final = re.compile(r"[\[\]\\^|]|%[0-9A-Fa-f]{2}")
 
 
 def create(uri: str, table: Table) -> DeltaTable:

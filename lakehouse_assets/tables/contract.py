@@ -394,14 +394,22 @@ def delta_schema(table: Table) -> str:
                     "name": c.name,
                     "type": _delta_type(c.type),
                     "nullable": True,
-                    # Not for our own columns: Sail fails at a union of one with a comment
-                    # and one without, where it finds a third part of the union to be empty.
-                    "metadata": {} if c.name.startswith("_") else {"comment": c.description},
+                    "metadata": _comment(c),
                 }
                 for c in table.columns
             ],
         }
     )
+
+
+def _comment(column: Column) -> dict[str, str]:
+    """A column's description for Delta; none for the project's own columns.
+
+    Those are what tables have in common and what is united: Sail fails at a union of a column
+    with a comment and one without ("Physical input schema should be the same as the one converted
+    from logical input schema"): https://github.com/apache/datafusion/issues/19049.
+    """
+    return {} if column.name.startswith("_") else {"comment": column.description}
 
 
 _DELTA_TYPES: Final = {
