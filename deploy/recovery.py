@@ -19,10 +19,13 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.planning.pending_files import anew, missing
+from lakehouse_assets.planning.pending_files import missing
+from lakehouse_assets.planning.staleness import anew
+from lakehouse_assets.store.facts import FACTS, Kind
 from lakehouse_assets.store.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.store.ledger import FACTS, Kind, Ledger, State
-from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.store.ledger import Ledger, State
+from lakehouse_assets.store.receipts import RECEIPTS
+from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import queryable
 from resources.aws import CONNECTIONS, clear_errors, client
 from resources.settings import Settings

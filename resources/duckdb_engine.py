@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from lakehouse_assets.pipeline.sail_quirks import plain_uri
 from lakehouse_assets.ports import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, tables, views
-from lakehouse_assets.store.ledger import Fact
+from lakehouse_assets.store.facts import Fact
 from lakehouse_assets.tables.contract import Table
 from resources.aws import access_to_s3
 

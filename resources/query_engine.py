@@ -8,7 +8,7 @@ from lakehouse_assets.ports import QueryEngine, QueryError
 from resources.settings import QueryEngineName, Settings
 
 if TYPE_CHECKING:
-    from lakehouse_assets.store.ledger import Fact
+    from lakehouse_assets.store.facts import Fact
 
 
 def query_engine(settings: Settings, as_of: Fact | None = None) -> QueryEngine:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakehouse_assets.operations.archive import ArchiveError, archive
-from lakehouse_assets.store.ledger import Kind
+from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.registry import DATASETS
 from resources.s3_storage import S3Storage

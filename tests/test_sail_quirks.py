@@ -12,7 +12,8 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder, Schema, write_deltalake
 
 from lakehouse_assets.pipeline import sail_quirks
-from lakehouse_assets.store.lake import Lake, UnreachableError
+from lakehouse_assets.store.delta import UnreachableError
+from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
 from resources import duckdb_engine
 from tests.support.harness import FIRST, LAST, World

@@ -14,7 +14,8 @@ import pytest
 
 from lakehouse_assets.defs.file_sensor import PLAN_TAG
 from lakehouse_assets.planning import pending_files
-from lakehouse_assets.store.ledger import Kind, Ledger
+from lakehouse_assets.store.facts import Kind
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.dagster_instance import open_instance
 from resources.settings import Settings

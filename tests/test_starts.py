@@ -27,8 +27,8 @@ from lakehouse_assets.planning.run_requests import (
     seconds_to_look,
 )
 from lakehouse_assets.planning.settled_files import whole
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import FilePath
-from lakehouse_assets.store.ledger import Fact, Kind
 from lakehouse_assets.tables.registry import DATASETS
 from tests.support.memory import MemoryLedger, absorb, memory_lake
 

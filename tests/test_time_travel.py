@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.ledger import Ledger
 from resources.settings import Settings
 from tests.support.commands import GOOD, ORDERS, PRODUCTS, Lakehouse, put
 

@@ -10,6 +10,7 @@ from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_
 from lakehouse_assets.operations import restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.queries.named import named, named_queries, views
+from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.settings import Settings
@@ -96,7 +97,7 @@ def status_command() -> None:
     for path, found in pending.files.items():
         tell(f"pending: {path} ({found.reason})")
     for path, judged in pending.waiting:
-        for line in pending_files.clear_lines(path, judged):
+        for line in clear_lines(path, judged):
             tell(f"waits: {line}")
     if not pending:
         tell("Nothing is pending.")

@@ -25,8 +25,11 @@ from lakehouse_assets.cli.console import (
 from lakehouse_assets.operations import restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store import receipts
+from lakehouse_assets.store.facts import Kind
+from lakehouse_assets.store.file_state import Judgement, clear_lines
+from lakehouse_assets.store.file_state import waiting as waiting_files
 from lakehouse_assets.store.lake import FilePath
-from lakehouse_assets.store.ledger import Judgement, Kind, Ledger
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
 from lakehouse_assets.tables.contract import Layer
 from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
@@ -84,10 +87,10 @@ def _run(
     from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     failure = materialize(settings, dates, tables, out)
-    waiting = pending_files.waiting(ledger.followed())
+    waiting = waiting_files(ledger.followed())
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
     for path, judged in mine:
-        for line in pending_files.clear_lines(path, judged):
+        for line in clear_lines(path, judged):
             say(line)
     _say_waiting(waiting)
     _print_books(ledger, dates)

@@ -17,12 +17,13 @@ from lakehouse_assets.defs.checks import SEVERITIES, evaluation
 from lakehouse_assets.operations import restore
 from lakehouse_assets.pipeline import bronze_checks, gold, silver_checks
 from lakehouse_assets.pipeline.result import Check, Result, Severity
-from lakehouse_assets.planning.pending_files import clear_lines, waiting
 from lakehouse_assets.store import receipts
+from lakehouse_assets.store.file_state import clear_lines, waiting
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables import column_lineage
-from lakehouse_assets.tables.contract import LINEAGE, RECEIPTS, Column, Dataset, Gold, Table
+from lakehouse_assets.tables.contract import LINEAGE, Column, Dataset, Gold, Table
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 OWNERS = ["team:data-engineering"]

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning.pending_files import missing
 from lakehouse_assets.planning.settled_files import contents
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, RawFile
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.operations.land import keep_bytes
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState, State
+from lakehouse_assets.store.ledger import Ledger, State
 
 
 class DecisionError(LakehouseError):

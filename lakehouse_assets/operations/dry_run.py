@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.store.lake import ASIDE, FilePath, Lake
-from lakehouse_assets.store.ledger import FACTS, Ledger
-from lakehouse_assets.tables.contract import RECEIPTS
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.registry import queryable, table_ids
 
 if TYPE_CHECKING:

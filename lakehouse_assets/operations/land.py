@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import FilePath, Lake, Misplaced
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, State
+from lakehouse_assets.store.ledger import Ledger, State
 
 
 class LandingError(LakehouseError):

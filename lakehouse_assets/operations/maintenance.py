@@ -17,9 +17,11 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.operations.dry_run import FOLDER as REHEARSALS
 from lakehouse_assets.operations.restore import KEPT
+from lakehouse_assets.store.facts import FACTS, Fact, Kind
 from lakehouse_assets.store.lake import Lake
-from lakehouse_assets.store.ledger import FACTS, Fact, Kind, Ledger, State, moved
-from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.store.ledger import Ledger, State, moved
+from lakehouse_assets.store.receipts import RECEIPTS
+from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import queryable, table_ids
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.planning.pending_files import anew, made, table_reasons
+from lakehouse_assets.planning.staleness import anew, made, table_reasons
 from lakehouse_assets.store import receipts
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import Lake
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, State, moved
+from lakehouse_assets.store.ledger import Ledger, State, moved
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable
 

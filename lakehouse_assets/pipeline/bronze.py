@@ -22,11 +22,13 @@ from lakehouse_assets.pipeline.bronze_reading import Staged, stage_files
 from lakehouse_assets.pipeline.publish import AuditError, commit
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.workspace import Workspace, among
-from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, made, missing
+from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, missing
 from lakehouse_assets.planning.settled_files import contents
+from lakehouse_assets.planning.staleness import made
 from lakehouse_assets.store import receipts
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import ASIDE, Lake, RawFile, content_id
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, State, absorbed
+from lakehouse_assets.store.ledger import Ledger, State, absorbed
 from lakehouse_assets.tables.contract import Dataset
 
 

@@ -7,8 +7,9 @@ from datetime import date
 from statistics import median
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
-from lakehouse_assets.planning.pending_files import clear_lines, waiting
-from lakehouse_assets.store.ledger import Kind, State
+from lakehouse_assets.store.facts import Kind
+from lakehouse_assets.store.file_state import clear_lines, waiting
+from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 
 CHECKS = {

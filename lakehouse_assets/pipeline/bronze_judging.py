@@ -9,8 +9,10 @@ from typing import Any
 from lakehouse_assets.pipeline.bronze_reading import Staged, Summary
 from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import among
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.file_state import Judgement
 from lakehouse_assets.store.lake import FilePath
-from lakehouse_assets.store.ledger import Fact, Judgement, Kind, State
+from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from lakehouse_assets.parse import Limits, Unreadable, parse
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.pending_files import ToRead
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Source, Zone, content_id
-from lakehouse_assets.store.ledger import PathState, State
+from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lakehouse_assets.pipeline.publish import Published, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
 from lakehouse_assets.pipeline.table_changes import VersionGoneError, between
 from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
-from lakehouse_assets.planning.pending_files import anew, gold_inputs, made, table_reason
+from lakehouse_assets.planning.staleness import anew, gold_inputs, made, table_reason
 from lakehouse_assets.store.ledger import Absorbed, Ledger, absorbed
 from lakehouse_assets.tables.column_lineage import inputs as datasets_of
 from lakehouse_assets.tables.contract import Dataset, Gold

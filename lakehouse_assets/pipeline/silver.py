@@ -18,7 +18,7 @@ from lakehouse_assets.pipeline.silver_checks import report
 from lakehouse_assets.pipeline.silver_receipts import in_tables
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
 from lakehouse_assets.pipeline.workspace import Workspace, matching, without
-from lakehouse_assets.planning.pending_files import anew, made, silver_inputs, table_reason
+from lakehouse_assets.planning.staleness import anew, made, silver_inputs, table_reason
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.ledger import Ledger, State, absorbed
 from lakehouse_assets.tables.contract import Dataset

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.resolve import Fate
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import content_id
-from lakehouse_assets.store.ledger import PathState, State
+from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.receipts import Counts, Receipt, receipts_due, said_in_tables
 from lakehouse_assets.tables.contract import Dataset, Table
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.store.lake import ARCHIVE, Lake, Misplaced, RawFile
-from lakehouse_assets.store.ledger import FACTS, Ledger, State, folded
+from lakehouse_assets.store.ledger import Ledger, State, folded
 from lakehouse_assets.store.storage import StoredObject
 from lakehouse_assets.tables.contract import Dataset
 

@@ -16,8 +16,9 @@ from importlib.resources import files
 from typing import Final
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.store.ledger import FACTS
-from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.store.facts import FACTS
+from lakehouse_assets.store.receipts import RECEIPTS
+from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import queryable
 
 VIEWS: Final = "views"

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from lakehouse_assets.tables.contract import RECEIPTS
+from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.registry import queryable
 
 _STRUCTURE: Final = (

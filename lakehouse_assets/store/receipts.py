@@ -5,10 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Final
 
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger, PathState, State
-from lakehouse_assets.tables.contract import RECEIPTS, Dataset
+from lakehouse_assets.store.ledger import Ledger, State
+from lakehouse_assets.tables.contract import Column, Dataset, Table
+
+RECEIPTS: Final = Table(
+    layer="ledger",
+    name="receipts",
+    description="Where the rows of every landed content are: the newest line of each counts.",
+    columns=(
+        Column(name="seq", type="BIGINT", description="Order of all facts and receipts."),
+        Column(name="dataset", type="STRING", description="Dataset of the file."),
+        Column(name="batch_date", type="DATE", description="Folder that it landed in."),
+        Column(name="file", type="STRING", description="The file's name."),
+        Column(name="digest", type="STRING", description="SHA-256 of its bytes, in hex."),
+        Column(
+            name="state",
+            type="STRING",
+            description="in_force, held, unreadable, replaced or withdrawn.",
+        ),
+        Column(name="read", type="BIGINT", description="Records with any value."),
+        Column(name="published", type="BIGINT", description="Rows in silver."),
+        Column(name="superseded", type="BIGINT", description="Rows hidden by a newer version."),
+        Column(name="duplicates", type="BIGINT", description="Hidden rows that say the same."),
+        Column(name="rejected", type="BIGINT", description="Rows in quarantine."),
+        Column(name="held", type="BIGINT", description="Rows of a held file, in no table."),
+        Column(name="error", type="STRING", description="Why it is held or unreadable."),
+        Column(name="run_id", type="STRING", description="Run that said so."),
+        Column(name="recorded_at", type="TIMESTAMP", description="When, UTC."),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -9,7 +10,7 @@ from deltalake import DeltaTable
 from deltalake.schema import Field, Schema
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.tables.contract import Table, delta_schema
+from lakehouse_assets.tables.contract import Column, Table, delta_type
 
 # Everyone can read what these allow: no deletion vectors, no column mapping, classic
 # checkpoints. Thirty days of history serve time travel and restore.
@@ -25,6 +26,28 @@ LATER: Final = "lakehouse.later"
 
 class MisfitError(LakehouseError):
     """A table that cannot take the form that its contract has now."""
+
+
+def delta_schema(table: Table) -> str:
+    """The table's schema as the Delta protocol writes it (JSON).
+
+    Every column is nullable in storage: that a required one holds no null is audited before
+    a commit, and engines disagree on what a NOT NULL column accepts.
+    """
+    return json.dumps(
+        {
+            "type": "struct",
+            "fields": [
+                {
+                    "name": c.name,
+                    "type": delta_type(c.type),
+                    "nullable": True,
+                    "metadata": _comment(c),
+                }
+                for c in table.columns
+            ],
+        }
+    )
 
 
 def unusable(folder: str) -> str | None:
@@ -45,6 +68,16 @@ def unusable(folder: str) -> str | None:
 
 
 _UNUSABLE: Final = re.compile(r"[\[\]\\^|]|%[0-9A-Fa-f]{2}")
+
+
+def _comment(column: Column) -> dict[str, str]:
+    """A column's description for Delta; none for the project's own columns.
+
+    Those are what tables have in common and what is united: Sail fails at a union of a column
+    with a comment and one without ("Physical input schema should be the same as the one converted
+    from logical input schema"): https://github.com/apache/datafusion/issues/19049.
+    """
+    return {} if column.name.startswith("_") else {"comment": column.description}
 
 
 def create(uri: str, table: Table) -> DeltaTable:

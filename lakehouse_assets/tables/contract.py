@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -352,66 +351,6 @@ class Gold:
         return _digest(self.sql, [asdict(c) for c in self.columns], self.unit, self.grain)
 
 
-RECEIPTS: Final = Table(
-    layer="ledger",
-    name="receipts",
-    description="Where the rows of every landed content are: the newest line of each counts.",
-    columns=(
-        Column(name="seq", type="BIGINT", description="Order of all facts and receipts."),
-        Column(name="dataset", type="STRING", description="Dataset of the file."),
-        Column(name="batch_date", type="DATE", description="Folder that it landed in."),
-        Column(name="file", type="STRING", description="The file's name."),
-        Column(name="digest", type="STRING", description="SHA-256 of its bytes, in hex."),
-        Column(
-            name="state",
-            type="STRING",
-            description="in_force, held, unreadable, replaced or withdrawn.",
-        ),
-        Column(name="read", type="BIGINT", description="Records with any value."),
-        Column(name="published", type="BIGINT", description="Rows in silver."),
-        Column(name="superseded", type="BIGINT", description="Rows hidden by a newer version."),
-        Column(name="duplicates", type="BIGINT", description="Hidden rows that say the same."),
-        Column(name="rejected", type="BIGINT", description="Rows in quarantine."),
-        Column(name="held", type="BIGINT", description="Rows of a held file, in no table."),
-        Column(name="error", type="STRING", description="Why it is held or unreadable."),
-        Column(name="run_id", type="STRING", description="Run that said so."),
-        Column(name="recorded_at", type="TIMESTAMP", description="When, UTC."),
-    ),
-)
-
-
-def delta_schema(table: Table) -> str:
-    """The table's schema as the Delta protocol writes it (JSON).
-
-    Every column is nullable in storage: that a required one holds no null is audited before
-    a commit, and engines disagree on what a NOT NULL column accepts.
-    """
-    return json.dumps(
-        {
-            "type": "struct",
-            "fields": [
-                {
-                    "name": c.name,
-                    "type": _delta_type(c.type),
-                    "nullable": True,
-                    "metadata": _comment(c),
-                }
-                for c in table.columns
-            ],
-        }
-    )
-
-
-def _comment(column: Column) -> dict[str, str]:
-    """A column's description for Delta; none for the project's own columns.
-
-    Those are what tables have in common and what is united: Sail fails at a union of a column
-    with a comment and one without ("Physical input schema should be the same as the one converted
-    from logical input schema"): https://github.com/apache/datafusion/issues/19049.
-    """
-    return {} if column.name.startswith("_") else {"comment": column.description}
-
-
 _DELTA_TYPES: Final = {
     "BIGINT": "long",
     "INT": "integer",
@@ -423,7 +362,8 @@ _DELTA_TYPES: Final = {
 }
 
 
-def _delta_type(spark_type: str) -> Any:
+def delta_type(spark_type: str) -> Any:
+    """The Delta protocol's name for a Spark SQL type. Raises ValueError for an unknown one."""
     if re.fullmatch(r"DECIMAL\([0-9]+,[0-9]+\)", spark_type):
         return spark_type.lower()
     if spark_type == "ARRAY<STRING>":
@@ -441,44 +381,6 @@ def _delta_type(spark_type: str) -> Any:
     return _DELTA_TYPES[spark_type]
 
 
-def in_dependency_order(datasets: dict[str, Dataset]) -> Iterator[Dataset]:
-    """The datasets, parents before the children that refer to them.
-
-    Raises ValueError where foreign keys name no dataset, or go in a circle.
-    """
-    done: set[str] = set()
-    while len(done) < len(datasets):
-        ready = [
-            d
-            for d in datasets.values()
-            if d.name not in done and {c.references for c in d.foreign_keys} <= done
-        ]
-        if not ready:
-            left = ", ".join(sorted(set(datasets) - done))
-            raise ValueError(f"foreign keys of {left} name no dataset, or go in a circle")
-        for dataset in ready:
-            done.add(dataset.name)
-            yield dataset
-
-
-def ratio(numerator: str, denominator: str) -> str:
-    """SQL for a quotient of two BIGINT expressions as DECIMAL(18,4); null for a zero denominator.
-
-    Rounded half up from the exact quotient: long division in integers, two decimals at a
-    time, because engines disagree on the scale of decimal ÷ decimal, and what is rounded
-    twice can be wrong. The numerator may not be negative.
-    """
-    n, d = f"({numerator})", f"nullif({denominator}, 0)"
-    left = f"(({n} % {d}) * 100)"
-    hundredths = f"CAST({left} DIV {d} AS DECIMAL(18,0)) * CAST(0.01 AS DECIMAL(3,2))"
-    rest = f"((({left} % {d}) * 200 + {d}) DIV (2 * {d}))"
-    ten_thousandths = f"CAST({rest} AS DECIMAL(18,0)) * CAST(0.0001 AS DECIMAL(5,4))"
-    return (
-        f"CAST(CAST({n} DIV {d} AS DECIMAL(18,0)) + {hundredths} + {ten_thousandths} "
-        "AS DECIMAL(18,4))"
-    )
-
-
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -490,7 +392,7 @@ def _column_names(table: str, columns: tuple[Column, ...]) -> list[str]:
     _refuse(bool(repeated), f"{table}: column {', '.join(repeated)} stands twice")
     for column in columns:
         try:
-            _delta_type(column.type)
+            delta_type(column.type)
         except ValueError as error:
             raise ValueError(f"{table}: column {column.name!r}: {error}") from None
     return names

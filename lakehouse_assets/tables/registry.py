@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import TypeVar
 
 from lakehouse_assets.tables import gold, silver
-from lakehouse_assets.tables.contract import Dataset, Gold, Table, in_dependency_order
+from lakehouse_assets.tables.contract import Dataset, Gold, Table
 
 T = TypeVar("T", Dataset, Gold)
 
@@ -31,6 +32,26 @@ def _collect(package: ModuleType, kind: type[T]) -> dict[str, T]:
             )
         found[table.name] = table
     return found
+
+
+def in_dependency_order(datasets: dict[str, Dataset]) -> Iterator[Dataset]:
+    """The datasets, parents before the children that refer to them.
+
+    Raises ValueError where foreign keys name no dataset, or go in a circle.
+    """
+    done: set[str] = set()
+    while len(done) < len(datasets):
+        ready = [
+            d
+            for d in datasets.values()
+            if d.name not in done and {c.references for c in d.foreign_keys} <= done
+        ]
+        if not ready:
+            left = ", ".join(sorted(set(datasets) - done))
+            raise ValueError(f"foreign keys of {left} name no dataset, or go in a circle")
+        for dataset in ready:
+            done.add(dataset.name)
+            yield dataset
 
 
 def _with_units(tables: dict[str, Gold]) -> dict[str, Gold]:

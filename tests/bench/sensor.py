@@ -25,8 +25,9 @@ from deltalake.transaction import AddAction
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import Manners, decide
 from lakehouse_assets.planning.settled_files import look
+from lakehouse_assets.store.facts import FACTS, Fact, Kind
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
-from lakehouse_assets.store.ledger import FACTS, Fact, Kind, Ledger, _to_row
+from lakehouse_assets.store.ledger import Ledger, _to_row
 from lakehouse_assets.store.storage import LocalStorage, StoredObject
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from tests.support import PROJECT

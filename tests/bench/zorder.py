@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse_assets.operations import maintenance
-from lakehouse_assets.store.lake import Lake, to_arrow
+from lakehouse_assets.store.delta import to_arrow
+from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.registry import GOLD
 

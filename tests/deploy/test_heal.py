@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.recovery import healed
-from lakehouse_assets.store.ledger import FACTS
+from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.tables.registry import queryable
 from tests.support.contents import DAY, NEXT, ROWS, content
 from tests.support.harness import World

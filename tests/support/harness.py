@@ -38,10 +38,12 @@ from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.settled_files import whole
+from lakehouse_assets.store.facts import FACTS, Kind
 from lakehouse_assets.store.lake import FilePath, Lake
-from lakehouse_assets.store.ledger import FACTS, Kind, Ledger
+from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.store.storage import LocalStorage, Storage
-from lakehouse_assets.tables.contract import RECEIPTS, HoldLimit, Table
+from lakehouse_assets.tables.contract import HoldLimit, Table
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
 from tests.support import oracle
 
@@ -540,9 +542,7 @@ class World:
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in pending_files.waiting(
-                self.ledger.followed(), None if asked is None else [*asked]
-            )
+            for p, _ in waiting(self.ledger.followed(), None if asked is None else [*asked])
         }
         if listings:
             _same("files that wait", listed, waiting)

@@ -9,10 +9,12 @@ from typing import Any
 
 from lakehouse_assets.planning.pending_files import bronze_work
 from lakehouse_assets.store import receipts
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import Lake, RawFile
-from lakehouse_assets.store.ledger import Fact, Kind, State
+from lakehouse_assets.store.ledger import State
+from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.store.storage import StoredObject
-from lakehouse_assets.tables.contract import RECEIPTS, Table
+from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import DATASETS
 
 

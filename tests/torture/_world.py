@@ -15,8 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.operations import restore
+from lakehouse_assets.store.facts import Fact, Kind
 from lakehouse_assets.store.lake import FilePath
-from lakehouse_assets.store.ledger import Fact, Kind
 from lakehouse_assets.store.storage import Storage
 from tests.support import histories, oracle
 from tests.support.harness import Back, Maintain, Repair, RuleSet, Step, World

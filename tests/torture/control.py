@@ -76,7 +76,7 @@ MUTANTS = (
     ),
     Mutant(
         "silver takes in no more of bronze than the ledger tells of",
-        "lakehouse_assets/planning/pending_files.py",
+        "lakehouse_assets/planning/staleness.py",
         "bronze: min(told, _version(lake.version(dataset.bronze))),",
         "bronze: _version(lake.version(dataset.bronze)),",
     ),
@@ -164,13 +164,13 @@ MUTANTS = (
     ),
     Mutant(
         "a withdrawal covers what landed before it, and no more",
-        "lakehouse_assets/store/ledger.py",
+        "lakehouse_assets/store/file_state.py",
         "return [f for f in self.landings if f.seq > since]",
         "return self.landings if not since else []",
     ),
     Mutant(
         "a held upload over a good file leaves the good one in force",
-        "lakehouse_assets/store/ledger.py",
+        "lakehouse_assets/store/file_state.py",
         "known = [f for f in self.open if f.digest in self.admitted and self._is_read(f)]",
         "known = [f for f in self.open[-1:] if f.digest in self.admitted and self._is_read(f)]",
     ),
@@ -206,7 +206,7 @@ MUTANTS = (
     ),
     Mutant(
         "rules have a version: a change judges every row anew",
-        "lakehouse_assets/planning/pending_files.py",
+        "lakehouse_assets/planning/staleness.py",
         "    if absorbed.rules != rules:",
         "    if False:",
     ),
@@ -271,7 +271,7 @@ MUTANTS = (
     ),
     Mutant(
         "the ledger's order is total: an append lands on what was read, once",
-        "lakehouse_assets/store/lake.py",
+        "lakehouse_assets/store/delta.py",
         "max_commit_retries=0",
         "max_commit_retries=9",
         "tests/test_meeting_runs.py",

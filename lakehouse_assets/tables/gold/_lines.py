@@ -37,8 +37,3 @@ LINES = """
     )
 """
 """Two common table expressions: ``numbered``, and ``lines`` with one row per order line."""
-
-
-def money(cents: str) -> str:
-    """SQL for a sum of cents as DECIMAL(18,2)."""
-    return f"CAST(CAST({cents} AS DECIMAL(18,0)) * CAST(0.01 AS DECIMAL(3,2)) AS DECIMAL(18,2))"

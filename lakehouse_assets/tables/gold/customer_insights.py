@@ -1,6 +1,7 @@
 """Customer insights: what each customer has bought, how often and how regularly."""
 
-from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation
+from lakehouse_assets.tables.sql import ratio
 
 _DAY = 86_400_000_000  # microseconds
 

@@ -1,6 +1,7 @@
 """Daily sales: what each day brought in."""
 
-from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation
+from lakehouse_assets.tables.sql import ratio
 
 TABLE = Gold(
     name="daily_sales",

@@ -1,7 +1,8 @@
 """Department analytics: how each department did on each day."""
 
-from lakehouse_assets.tables.contract import Column, Gold, Reconciliation, ratio
-from lakehouse_assets.tables.gold._lines import LINES, money
+from lakehouse_assets.tables.contract import Column, Gold, Reconciliation
+from lakehouse_assets.tables.gold._lines import LINES
+from lakehouse_assets.tables.sql import money, ratio
 
 TABLE = Gold(
     name="department_analytics",

@@ -1,0 +1,222 @@
+"""The Delta tables of a lake: where each is, its versions and its files.
+
+Reads only Delta logs, through delta-rs; rows are the engine's work.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import Schema
+
+from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.store import table_schema
+from lakehouse_assets.store.storage import Storage
+from lakehouse_assets.store.table_schema import delta_schema
+from lakehouse_assets.tables.contract import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class UnreachableError(LakehouseError):
+    """A table's place that cannot be read."""
+
+
+class DeltaTables:
+    """The Delta tables of a processed zone; what of a lake knows their logs."""
+
+    storage: Storage
+    _open: dict[tuple[str, int | None], DeltaTable]
+
+    def __post_init__(self) -> None:
+        if problem := table_schema.unusable(self.storage.root):
+            raise UnreachableError(f"{self.storage.root}: {problem}")
+
+    def path(self, table: Table) -> str:
+        """A table's folder in the processed zone."""
+        if table.layer == "ledger":
+            return table.name
+        return f"{table.layer}/{table.name}"
+
+    def uri(self, table: Table) -> str:
+        """What engines and other tools open."""
+        return self.storage.uri(self.path(table))
+
+    def delta(self, table: Table, version: int | None = None) -> DeltaTable | None:
+        """The table's log at a version (the newest unless given); None before its first.
+
+        Raises UnreachableError where its place cannot be read.
+
+        Logs that are open are only brought up to date: opening one costs milliseconds, and a
+        job asks often.
+        """
+        uri = self.uri(table)
+        newest = self._open.get((uri, None))
+        if newest is not None and version is None:
+            newest.update_incremental()
+            return newest
+        if newest is not None and newest.version() == version:
+            return newest
+        if (uri, version) not in self._open:
+            try:
+                self._open[uri, version] = DeltaTable(uri, version=version)
+            except TableNotFoundError:
+                return None
+            except OSError as error:
+                raise UnreachableError(
+                    f"{uri}: {_told(error)}; check that it exists, that its permissions let you "
+                    "read and write it, and the way there"
+                ) from None
+        return self._open[uri, version]
+
+    def version(self, table: Table) -> int | None:
+        """The newest version; None before the first."""
+        found = self.delta(table)
+        return None if found is None else found.version()
+
+    def seen(self, table: Table) -> tuple[int, str] | None:
+        """A table's version, and what tells it from another at its place; None before its first.
+
+        By what was last seen of its log.
+        """
+        found = self._open.get((self.uri(table), None)) or self.delta(table)
+        return None if found is None else (found.version(), str(found.metadata().id))
+
+    def forget_checkpoint_hint(self, table: Table) -> None:
+        """Remove the file that names the log's last checkpoint: readers find it without that."""
+        self.storage.delete(f"{self.path(table)}/_delta_log/_last_checkpoint")
+
+    def create(self, table: Table) -> int:
+        """Make sure that the table exists, with its contract's columns.
+
+        Returns its newest version. Raises MisfitError where a column's type or the partitions
+        are others now.
+
+        A column that the contract has no longer stays, and is null in rows written since: to take
+        it away would need a feature of Delta that not every reader knows.
+        """
+        while (found := self.delta(table)) is not None:
+            try:
+                if table_schema.fit(found, table):
+                    return found.version()
+            except (DeltaError, OSError):
+                # Another process was faster, or the storage wrote it and failed to say so.
+                self._open.pop((self.uri(table), None))
+                now = self.delta(table)
+                if now is None or now.version() == found.version():
+                    raise
+        try:
+            return table_schema.create(self.uri(table), table).version()
+        except (DeltaError, OSError):
+            # The same here.
+            found = self.delta(table)
+            if found is None:
+                raise
+            return found.version()
+
+    def shape(self, table: Table, version: int | None = None) -> dict[str, bool]:
+        """A version's columns in their order; each with whether it came, or went, later."""
+        found = self.delta(table, version)
+        return {} if found is None else table_schema.shape(found)
+
+    def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
+        """The data files of a version: ``path``, ``size_bytes``, ``num_records``, partition values.
+
+        Read from the log alone. Partition values stand under their columns' names. No version
+        means no files.
+        """
+        found = self.file_table(table, version)
+        rows: list[dict[str, Any]] = [] if found is None else found.to_pylist()
+        return rows
+
+    def contents(self, bronze: Table, version: int | None) -> dict[str, date]:
+        """The contents that a version of a bronze table has rows of, each with its batch date."""
+        return {f["_content"]: f["_batch_date"] for f in self.files(bronze, version)}
+
+    def file_table(self, table: Table, version: int | None) -> pa.Table | None:
+        """The same as `files` in columns; None where there is no version."""
+        found = None if version is None else self.delta(table, version)
+        if found is None:
+            return None
+        import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+        actions = pa.table(found.get_add_actions(flatten=True))
+        columns = [
+            "path",
+            "size_bytes",
+            "num_records",
+            *(f"partition.{c}" for c in table.partition_by),
+        ]
+        known = [c for c in columns if c in actions.column_names]
+        return actions.select(known).rename_columns([c.removeprefix("partition.") for c in known])
+
+    def rows(
+        self, table: Table, sql: str = "SELECT * FROM t", version: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of a small table of the lake's own (ledger, receipts), named ``t`` in the query.
+
+        Through delta-rs's own query engine: pyarrow's dataset reader can abort the process
+        when the interpreter ends while its threads still hold Python file objects.
+        """
+        found = self.delta(table, version)
+        return [] if found is None else _asked(found, sql).read_all().to_pylist()
+
+    def stream(self, table: Table, version: int) -> pa.RecordBatchReader:
+        """Every row of a version of such a table, in batches."""
+        found = self.delta(table, version)
+        assert found is not None  # who names a version has seen it
+        return _asked(found, "SELECT * FROM t")
+
+    def append(self, table: Table, rows: Sequence[dict[str, Any]], on: int) -> bool:
+        """Append rows to a small table as the very next version after ``on`` (-1: none yet).
+
+        Returns whether it did: not where another writer was faster. Appends once, even where
+        a storage writes and then fails to say so.
+        """
+        self.create(table)
+        found = self.delta(table)
+        if found is None or (found.version() != on and (on >= 0 or found.version() > 0)):
+            return False
+        name = uuid.uuid4().hex
+        properties = CommitProperties(custom_metadata={"append": name}, max_commit_retries=0)
+        try:
+            write_deltalake(
+                found, to_arrow(table, rows), mode="append", commit_properties=properties
+            )
+        except (DeltaError, OSError) as error:
+            newest = DeltaTable(self.uri(table))
+            since = [c for c in newest.history() if c["version"] > on]
+            if not any(c.get("append") == name for c in since):
+                if isinstance(error, CommitFailedError):
+                    return False
+                raise
+        return True
+
+
+def _asked(table: DeltaTable, sql: str) -> pa.RecordBatchReader:
+    import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+    return pa.RecordBatchReader.from_stream(QueryBuilder().register("t", table).execute(sql))
+
+
+def _told(error: OSError) -> str:
+    """What a storage said, without the way that it took to be told."""
+    text = re.sub(r"\x1b\[[0-9]+m", "", str(error))
+    answer = re.search("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text, re.DOTALL)
+    last = [line.strip("↳ ") for line in text.splitlines() if line.strip()][-1:]
+    return ": ".join(answer.groups() if answer else last)
+
+
+def to_arrow(table: Table, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows of a table as Arrow, with exactly its contract's columns and types."""
+    import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+
+    schema = pa.schema(Schema.from_json(delta_schema(table)).to_arrow())
+    return pa.Table.from_pylist(list(rows), schema=schema)

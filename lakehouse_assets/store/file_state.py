@@ -1,0 +1,179 @@
+"""What the ledger says of one path, and what follows: in force, held, waiting for a person."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.parse.model import shown
+from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.lake import FilePath
+
+if TYPE_CHECKING:
+    from lakehouse_assets.store.ledger import State
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a run found in a content: whether it can be read, and what share of it is faulty.
+
+    ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
+    name, each with its problem. ``repairs`` counts the rows that name the row they mend.
+    ``headers`` are those that the contract asked for.
+    """
+
+    kind: Kind
+    read: int = 0
+    faulty: int = 0
+    error: str | None = None
+    sheets: tuple[tuple[str, str], ...] = ()
+    rules: str = ""
+    unexpected: tuple[str, ...] = ()
+    repairs: int = 0
+    headers: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> bool:
+        """Whether there is something that a person must look at."""
+        return self.kind is not Kind.ADMITTED or bool(self.sheets)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is held or cannot be read, wholly or in some sheets; None where all is well."""
+        told = (
+            [self.error]
+            if self.error
+            else [f"[{shown(sheet)}] {why}" for sheet, why in self.sheets]
+        )
+        return "; ".join(told) or None
+
+
+@dataclass
+class PathState:
+    """All that the ledger says of one path, and what follows from it."""
+
+    path: FilePath
+    landings: list[Fact] = field(default_factory=list)
+    withdrawals: list[int] = field(default_factory=list)
+    judgements: dict[str, Judgement] = field(default_factory=dict)
+    admitted: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
+    read_at: dict[str, int] = field(default_factory=dict)  # digest → when a run last read it
+    archived: dict[str, str] = field(default_factory=dict)  # digest → where its bytes went
+    newest: Fact | None = None
+
+    def take(self, fact: Fact) -> None:
+        """Take in the next fact about this path."""
+        digest = fact.digest or ""
+        self.newest = fact
+        match fact.kind:
+            case Kind.LANDED:
+                self.landings.append(fact)
+            case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
+                self.read_at[digest] = fact.seq
+                self.judgements[digest] = Judgement(
+                    kind=fact.kind,
+                    read=fact.detail["read"],
+                    faulty=fact.detail["faulty"],
+                    error=fact.detail["error"],
+                    sheets=tuple((s, p) for s, p in fact.detail["sheets"]),
+                    rules=fact.detail["rules"],
+                    unexpected=tuple(fact.detail["unexpected"]),
+                    repairs=fact.detail.get("repairs", 0),
+                    headers=tuple(fact.detail.get("headers", ())),
+                )
+                if fact.kind is Kind.ADMITTED:
+                    self.admitted.add(digest)
+            case Kind.ACCEPTED:
+                self.admitted.add(digest)
+                self.accepted.add(digest)
+            case Kind.ARCHIVED:
+                self.archived[digest] = fact.detail["at"]
+            case Kind.WITHDRAWN:
+                self.withdrawals.append(fact.seq)
+            case Kind.REINSTATED if self.withdrawals:
+                self.withdrawals.pop()
+            case _:
+                pass
+
+    def after(self, fact: Fact) -> PathState:
+        """The state once a further fact, which has no number yet, is recorded."""
+        later = copy.deepcopy(self)
+        later.take(fact)
+        return later
+
+    @property
+    def last(self) -> Fact | None:
+        """What landed last, withdrawn or not."""
+        return self.landings[-1] if self.landings else None
+
+    @property
+    def open(self) -> list[Fact]:
+        """What landed since the last withdrawal that stands."""
+        since = self.withdrawals[-1] if self.withdrawals else 0
+        return [f for f in self.landings if f.seq > since]
+
+    @property
+    def in_force(self) -> str | None:
+        """Digest of the admitted content landed last since the last standing withdrawal."""
+        known = [f for f in self.open if f.digest in self.admitted and self._is_read(f)]
+        return known[-1].digest if known else None
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Landed contents that no run has read since they landed, oldest first."""
+        newest = {f.digest: f for f in self.landings if f.digest}
+        return [d for d, f in newest.items() if not self._is_read(f)]
+
+    @property
+    def held(self) -> list[str]:
+        """What landed since the last standing withdrawal and is held, also where replaced since."""
+        found = [f.digest for f in self.open if f.digest]
+        return [d for d in dict.fromkeys(found) if d not in self.admitted and self._is_held(d)]
+
+    def _is_held(self, digest: str) -> bool:
+        judged = self.judgements.get(digest)
+        return judged is not None and judged.kind is Kind.HELD
+
+    def _is_read(self, landed: Fact) -> bool:
+        return landed.seq < self.read_at.get(landed.digest or "", 0)
+
+    def state(self, digest: str) -> str | None:
+        """The receipt's state of a content; None before a run has read it."""
+        if digest == self.in_force:
+            return "in_force"
+        landed = [f.digest for f in self.open]
+        if landed and digest == landed[-1]:
+            judged = self.judgements.get(digest)
+            return str(judged.kind) if judged and self._is_read(self.open[-1]) else None
+        return "replaced" if digest in landed else "withdrawn"
+
+    @property
+    def standing(self) -> Judgement | None:
+        """The judgement of what stands last at the path; None where nothing does."""
+        landed = self.open
+        if not landed or landed[-1].digest is None or not self._is_read(landed[-1]):
+            return None
+        judged = self.judgements.get(landed[-1].digest)
+        if judged and judged.kind is Kind.HELD and landed[-1].digest in self.admitted:
+            return replace(judged, kind=Kind.ADMITTED, error=None)
+        return judged
+
+
+def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[FilePath, Judgement]]:
+    """The files that stand last at their path and are held, unreadable or partly so."""
+    found = []
+    for path, past in sorted(state.paths.items()):
+        standing = past.standing
+        if standing and standing.bad and (dates is None or path.batch_date in dates):
+            found.append((path, standing))
+    return found
+
+
+def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
+    """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
+    lines = [f"{path}: {judgement.error}"] if judgement.error else []
+    return lines + [f"{path} [{shown(sheet)}]: {problem}" for sheet, problem in judgement.sheets]
