@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, partial
 from typing import Annotated, Any
 
 import typer
@@ -20,10 +19,10 @@ from deltalake.exceptions import DeltaError
 from lakehouse_assets.cli.console import fail, say, tell
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning.pending_files import missing
-from lakehouse_assets.planning.staleness import anew
-from lakehouse_assets.store.facts import FACTS, Kind
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import FACTS, Absorbed
 from lakehouse_assets.store.lake import ARCHIVE, FilePath, Lake
-from lakehouse_assets.store.ledger import Ledger, State
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import queryable
@@ -116,7 +115,7 @@ def healed(lake: Lake) -> Iterator[str]:
         at = _cut(lake)
         lake.storage.delete(lake.path(RECEIPTS))
         yield f"ledger.facts: {what}; cut after version {at}"
-        lake = lake.anew()
+        lake = lake.fresh()
     told = _told(lake)
     for name, table in _tables().items():
         what = _wrong(lake, table, told)
@@ -128,7 +127,7 @@ def healed(lake: Lake) -> Iterator[str]:
         elif what:
             lake.storage.delete(lake.path(table))
             yield f"{name}: {what}; removed"
-    for path in _unarchived(lake.anew()):
+    for path in _unarchived(lake.fresh()):
         yield f"{path}: back from the archive"
 
 
@@ -139,14 +138,14 @@ def _tables() -> dict[str, Table]:
 
 @dataclass(frozen=True)
 class _Told:
-    """What the ledger tells of the tables as they stand now.
+    """What the ledger tells of the tables' logs.
 
-    ``newest`` is each table's newest version, ``written`` when who writes a table first told of
-    a version, ``heard`` when a run was first heard of; both as ``seq``.
+    ``newest`` is the newest version of each log by its id, ``written`` when who writes a table
+    first told of a version, ``heard`` when a run was first heard of; both as ``seq``.
     """
 
     newest: dict[str, int] = field(default_factory=dict)
-    written: dict[tuple[str, int], int] = field(default_factory=dict)
+    written: dict[TableVersion, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)
 
 
@@ -154,31 +153,17 @@ def _told(lake: Lake) -> _Told:
     told = _Told()
     if _missing(lake, FACTS):
         return told
-    other = cache(partial(_other, lake))  # a lost table's place is asked once, not for each fact
-    state = State()
-    for fact in Ledger(lake).facts():
-        state.take(fact)
+    ledger = Ledger(lake)
+    for fact in ledger.facts():
         if fact.run_id:
             told.heard.setdefault(fact.run_id, fact.seq)
-        if fact.kind is Kind.ABSORBED:
-            name = fact.detail["table"]
-            taken = state.absorbed[name]
-            for table, version in {name: taken.version, **taken.beside}.items():
-                if (which := taken.made.get(table)) and not other(table, which):
-                    told.written.setdefault((table, version), fact.seq)
-    for name, taken in state.absorbed.items():
-        for table, version in {name: taken.version, **taken.beside, **taken.inputs}.items():
-            if not other(table, taken.made.get(table)):
-                told.newest[table] = max(version, told.newest.get(table, -1))
+        if isinstance(fact.detail, Absorbed):
+            for version in fact.detail.written.values():
+                told.written.setdefault(version, fact.seq)
+    for taken in ledger.state().absorbed.values():
+        for then in (*taken.written.values(), *taken.inputs.values()):
+            told.newest[then.log_id] = max(then.version, told.newest.get(then.log_id, -1))
     return told
-
-
-def _other(lake: Lake, table: str, which: str | None) -> bool:
-    """Whether another table stands there now: lost and made anew, it counts from 0 again."""
-    try:
-        return bool(anew(lake, {table: which}))
-    except (DeltaError, OSError):
-        return True  # one whose log cannot be read is wrong whatever its version
 
 
 def _wrong(lake: Lake, table: Table, told: _Told) -> str | None:
@@ -188,13 +173,14 @@ def _wrong(lake: Lake, table: Table, told: _Told) -> str | None:
     found = lake.delta(table)
     if found is None:
         return None
-    then = told.newest.get(table.id, -1)
+    log = str(found.metadata().id)
+    then = told.newest.get(log, -1)
     # Its next version would pass for the one that is gone, in which something else may stand.
     if found.version() < then:
         return f"set back to version {found.version()}, the ledger knows {then}"
     for commit in found.history():
         heard = told.heard.get(commit.get("userMetadata", ""))
-        if heard and heard > told.written.get((table.id, commit["version"]), heard):
+        if heard and heard > told.written.get(TableVersion(log, commit["version"]), heard):
             return f"set back, and a run has written another version {commit['version']} since"
     return None
 
@@ -236,7 +222,7 @@ def _cut(lake: Lake) -> int:
     there = _files(lake, FACTS)
     for version in sorted({v for v in log.values() if v is not None}, reverse=True):
         try:
-            named = {f["path"] for f in lake.anew().files(FACTS, version)}
+            named = {f["path"] for f in lake.fresh().files(FACTS, version)}
         except (DeltaError, OSError):
             continue
         if named <= there:

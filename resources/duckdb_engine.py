@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from lakehouse_assets.pipeline.sail_quirks import plain_uri
 from lakehouse_assets.ports import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, tables, views
 from lakehouse_assets.store.facts import Fact
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Table
 from resources.aws import access_to_s3
 
@@ -76,10 +77,11 @@ class DuckDBQueries:
     def _rows(self, name: str, table: Table) -> str:
         as_of, newest = self.as_of, self.lake.version(table)
         own = table.layer == "ledger"  # only ever appended to, and numbered
-        version = as_of.detail["versions"].get(name) if as_of and not own else newest
-        seen = self.lake.seen(table)
-        if as_of and not own and seen and as_of.detail["made"].get(name) != seen[1]:
-            version = None  # another table than then
+        version = newest
+        if as_of and not own and (now := self.lake.versions([table]).get(name)):
+            # A table that came later, or was not filled yet, was empty: that is its version 0.
+            then = Ledger(self.lake).state(as_of.seq).versions.get(name, replace(now, version=0))
+            version = then.version if then.same_log(now) else None  # another table than then
         if version is None or newest is None:
             when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
             raise QueryError(f"{name} has no rows yet{when}")

@@ -11,7 +11,7 @@ import dagster as dg
 
 from lakehouse_assets.defs.checks import evaluation
 from lakehouse_assets.operations import restore
-from lakehouse_assets.operations.maintenance import Maintained, maintain, maintain_own, written_by
+from lakehouse_assets.operations.maintenance import Maintenance, maintain, maintain_own, written_by
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.store.ledger import Ledger
@@ -51,7 +51,7 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
         """
         return run_here(self.engine, table, dates, context.run.run_id, replay=replay)
 
-    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
         """Maintain every table. Raises BusyError."""
         return maintain_here(context.run_id)
 
@@ -91,7 +91,7 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
         result.metadata |= {"dpu_seconds": ended.dpu_seconds, "cost_usd": round(cost, 4)}
         return result
 
-    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
         """Maintain every table as its job, which is its only writer; what is no table's, here.
 
         Raises BusyError, and dagster's Failure as `run` does.
@@ -104,7 +104,7 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
                 ended = _by_job(settings, context, table, {"maintain": True})
                 with _trying_again(settings):
                     ended.raise_for_state()
-                done += [Maintained(**told) for told in ended.told["maintained"]]
+                done += [Maintenance(**told) for told in ended.told["maintained"]]
         return done + maintain_own(lake)
 
 
@@ -158,7 +158,7 @@ def _trying_again(settings: Settings) -> Iterator[None]:
 def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
     """Be the table's one writer of this machine. Raises BusyError."""
     ledger = Ledger(settings.lake())
-    if ledger.state().rewinding:  # a restore that died halfway goes first
+    if ledger.state().unfinished:  # a restore that died halfway goes first
         with all_tables(settings):
             restore.finish(ledger, run_id)
     with one_writer(settings, table):
@@ -182,7 +182,7 @@ def run_here(
         )
 
 
-def maintain_here(run_id: str) -> list[Maintained]:
+def maintain_here(run_id: str) -> list[Maintenance]:
     """Maintain every table in this process. Raises BusyError."""
     settings = Settings.load()
     return maintain(settings.lake(), run_id, lambda table: one_writer(settings, table))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse_assets.operations.restore import RewindError, restore
+from lakehouse_assets.operations.restore import RestoreError, restore
 from lakehouse_assets.tables.registry import queryable
 from tests.support.contents import DAY, NEXT, ROWS, content
 from tests.support.harness import Archive, Back, Lose, World
@@ -57,7 +57,7 @@ def test_nobody_goes_back_to_a_table_that_is_no_more(shop: World) -> None:
     """One clear line, and everything stays; a run after the loss can be gone back to."""
     old = shop.ledger.state().published[-1].run_id or ""
     shop.apply(Lose("silver.orders"), Run())
-    with pytest.raises(RewindError, match=r"silver\.orders was lost since"):
+    with pytest.raises(RestoreError, match=r"silver\.orders was lost since"):
         restore(shop.ledger, old, "a test")
     shop.check()
     shop.apply(Back(0))

@@ -24,11 +24,12 @@ with FileLock(sys.argv[1]):
 """
 _APPEND = """
 import sys
-from lakehouse_assets.store.ledger import Fact, Kind, Ledger
+from lakehouse_assets.store.facts import Fact, Maintained
+from lakehouse_assets.store.ledger import Ledger
 from resources.settings import Settings
 ledger = Ledger(Settings.load().lake())
 for n in range(8):
-    ledger.append([Fact(Kind.MAINTAINED, detail={"table": sys.argv[1], "version": n})] * 2)
+    ledger.append([Fact(Maintained(sys.argv[1], n))] * 2)
 """
 
 

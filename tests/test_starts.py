@@ -27,7 +27,7 @@ from lakehouse_assets.planning.run_requests import (
     seconds_to_look,
 )
 from lakehouse_assets.planning.settled_files import whole
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Fact, Reinstated, Withdrawn
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.tables.registry import DATASETS
 from tests.support.memory import MemoryLedger, absorb, memory_lake
@@ -244,8 +244,8 @@ class Sensor(RuleBasedStateMachine):
     def decide_by_hand(self, data: Any) -> None:
         """A file is withdrawn, or brought back."""
         past = self.ledger.state.at(data.draw(st.sampled_from(sorted(self.ledger.state.paths))))
-        kind = Kind.WITHDRAWN if past.open else Kind.REINSTATED
-        self.ledger.record(self.now, Fact(kind, past.path))
+        decision = Withdrawn("a test") if past.open else Reinstated("a test")
+        self.ledger.record(self.now, Fact(decision, past.path))
 
     @rule(seconds=st.sampled_from([1, 10, 31, 300, 2000, 20_000]))
     def pass_time(self, seconds: int) -> None:

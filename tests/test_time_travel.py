@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Fact, Restored
 from lakehouse_assets.store.ledger import Ledger
 from resources.settings import Settings
 from tests.support.commands import GOOD, ORDERS, PRODUCTS, Lakehouse, put
@@ -122,13 +122,11 @@ def test_dry_run_only_says_that_a_restore_was_left_halfway(two_runs: Lakehouse) 
     """Its process died once it was announced: a run finishes it, a dry run writes nothing."""
     ledger = Ledger(Settings(root=str(two_runs.root)).lake())
     state = ledger.state()
-    first, last = (state.published[n] for n in (0, -1))
-    detail = {"run_id": first.run_id, "as_of": first.seq, "targets": first.detail["versions"]}
-    detail |= {"before": last.detail["versions"], "before_seq": state.seq}
-    ledger.append([Fact(Kind.RESTORED, detail=detail, run_id="died")])
+    first = state.published[0]
+    ledger.append([Fact(Restored(first.run_id or "", first.seq, state.seq), run_id="died")])
     before = two_runs.versions()
     assert "left halfway" in two_runs.ok("run", "--dry-run")
     assert two_runs.versions() == before
     two_runs.ok("run")
-    assert ledger.state().rewinding is None
+    assert ledger.state().unfinished is None
     two_runs.ok("resume")

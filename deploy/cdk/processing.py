@@ -15,9 +15,8 @@ from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
 from deploy.cdk.stack import Part, acknowledge_glue, grant
 from deploy.glue.definition import job_definition
-from lakehouse_assets.tables import column_lineage
-from lakehouse_assets.tables.contract import Dataset, Table
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.contract import Layer, Table
+from lakehouse_assets.tables.jobs import jobs
 
 SCRIPT, WHEELS = "job.py", "lakehouse.gluewheels.zip"
 """What jobs run and install; each release brings its own, ``etl_scripts/<release>/``."""
@@ -44,15 +43,9 @@ class Processing(Part):
         self._connections = self._connect(network)
         self.roles: dict[str, iam.Role] = {}
         self.jobs: dict[str, glue.CfnJob] = {}
-        for dataset in DATASETS.values():
-            self._job(dataset.bronze, [dataset.bronze], [], raw=dataset.name)
-            parents = [DATASETS[c.references].silver for c in dataset.foreign_keys if c.references]
-            written = [dataset.silver, dataset.rejected, dataset.superseded]
-            self._job(dataset.silver, written, [dataset.bronze, *parents, *_advised(dataset)])
-        for gold in GOLD.values():
-            self._job(
-                gold.table, [gold.table], [DATASETS[n].silver for n in column_lineage.inputs(gold)]
-            )
+        for job in jobs().values():
+            raw = job.table.name if job.table.layer == Layer.BRONZE else None
+            self._job(job.table, job.writes, (*job.reads, *job.advice_reads), raw)
 
     def _connect(self, network: Network) -> list[str]:
         """A way into each zone's subnet: a job starts in another where one has no addresses."""
@@ -224,8 +217,3 @@ class Processing(Part):
     def _bucket(self, zone: str) -> str:
         """A bucket's ARN, by its name: the policy check cannot follow another stack's."""
         return f"arn:{self.partition}:s3:::{names.bucket(self.settings, zone, self.account)}"
-
-
-def _advised(dataset: Dataset) -> list[Table]:
-    """An advice of a dataset may ask any silver table."""
-    return [other.silver for other in DATASETS.values()] if dataset.advice else []

@@ -20,7 +20,7 @@ from dagster_pipes import (
 from pyspark.sql import SparkSession
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.operations.maintenance import BySpark, Maintained, maintain_tables_of
+from lakehouse_assets.operations.maintenance import BySpark, Maintenance, maintain_tables_of
 from lakehouse_assets.pipeline.publish import AuditError
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
@@ -63,7 +63,7 @@ def brought_up_to_date(pipes: PipesContext, settings: Settings, spark: SparkSess
     )
 
 
-def maintained(pipes: PipesContext, settings: Settings, spark: SparkSession) -> list[Maintained]:
+def maintained(pipes: PipesContext, settings: Settings, spark: SparkSession) -> list[Maintenance]:
     """Maintain what this job writes; nobody else does, while it runs."""
     table = pipes.get_extra("table")
     pipes.log.info("%s: maintenance, Spark %s", table, spark.version)

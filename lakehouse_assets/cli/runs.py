@@ -25,9 +25,8 @@ from lakehouse_assets.cli.console import (
 from lakehouse_assets.operations import restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.facts import Kind
-from lakehouse_assets.store.file_state import Judgement, clear_lines
-from lakehouse_assets.store.file_state import waiting as waiting_files
+from lakehouse_assets.store.facts import Absorbed, Judgement, Kind, Published, Restored
+from lakehouse_assets.store.file_state import clear_lines, waiting_files
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
@@ -56,11 +55,11 @@ def run_command(
     """
     settings = Settings.load()
     ledger = Ledger(settings.lake())
-    if ledger.state().rewinding:
+    if ledger.state().unfinished:
         if dry_run:
             tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
             return
-        _finish_rewind(settings, ledger)
+        _finish_restore(settings, ledger)
     pending = pending_files.of(ledger, DATASETS, GOLD)
     for line in (*(f"{m.path}: {m.problem}" for m in pending.misplaced), *pending.notices):
         say(line)
@@ -71,7 +70,7 @@ def run_command(
         tell("Nothing is pending.")
         _say_waiting(pending.waiting)
     elif dry_run:
-        _rehearse(settings, ledger, pending, dates)
+        _dry_run(settings, ledger, pending, dates)
     else:
         _run(settings, ledger, dates, selected, asked or pending.files.keys())
 
@@ -143,27 +142,28 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
     newest = {(f.run_id, f.kind): f for f in facts if f.kind in told}  # maintenance has many
     for fact in sorted(newest.values(), key=lambda f: -f.seq):
         mine = [f for f in facts if f.run_id == fact.run_id and f.seq <= fact.seq]
-        moved = [f.detail for f in mine if f.kind is Kind.ABSORBED and "rows_come" in f.detail]
-        silver = [d for d in moved if d["table"].startswith("silver.")]
-        gold = [d for d in moved if d["table"].startswith("gold.")]
-        days = fact.detail.get("dates", [])
-        about = fact.detail.get("run_id") if fact.kind is Kind.RESTORED else None
+        absorbed = [f.detail for f in mine if isinstance(f.detail, Absorbed)]
+        silver = [d for d in absorbed if d.table.startswith("silver.")]
+        gold = [d for d in absorbed if d.table.startswith("gold.")]
+        days = fact.detail.dates if isinstance(fact.detail, Published) else ()
+        about = fact.detail.run_id if isinstance(fact.detail, Restored) else ""
         rows.append(
             (
                 (fact.run_id or "")[:8],
                 fact.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if fact.recorded_at else "",
                 f"{fact.kind} to {about[:8]}" if about else str(fact.kind),
                 f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
-                sum(f.kind in {Kind.ADMITTED, Kind.HELD, Kind.UNREADABLE} for f in mine),
-                *(sum(d[what] for d in layer) for layer in (silver, gold) for what in _MOVED),
+                sum(isinstance(f.detail, Judgement) for f in mine),
+                *(
+                    sum(rows or 0 for rows in moved)
+                    for layer in (silver, gold)
+                    for moved in ([d.rows_come for d in layer], [d.rows_gone for d in layer])
+                ),
             )
         )
     names = ["run", "ended (UTC)", "what", "batch dates", "files read"]
     names += ["silver +", "silver -", "gold +", "gold -"]
     print_rows(names, rows, form)
-
-
-_MOVED = ("rows_come", "rows_gone")
 
 
 @app.command("restore")
@@ -211,23 +211,23 @@ def _new_run() -> str:
     return str(uuid.uuid4())
 
 
-def _finish_rewind(settings: Settings, ledger: Ledger) -> None:
+def _finish_restore(settings: Settings, ledger: Ledger) -> None:
     with all_tables(settings):
         restore.finish(ledger, _new_run())
 
 
-def _rehearse(
+def _dry_run(
     settings: Settings, ledger: Ledger, pending: pending_files.Plan, dates: Sequence[date]
 ) -> None:
     """Print the plan, and what a run by it would do to the tables."""
     tell(f"A run would work on {len(dates)} batch date(s): {', '.join(map(str, dates))}")
 
-    from lakehouse_assets.operations.dry_run import rehearse  # noqa: PLC0415
+    from lakehouse_assets.operations.dry_run import dry_run  # noqa: PLC0415
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
-    rehearsed = rehearse(engine(settings).session(), ledger.lake, dates, settings.limits)
+    done = dry_run(engine(settings).session(), ledger.lake, dates, settings.limits)
     rows = [
-        (path.batch_date, str(path), found.reason, rehearsed.rows.get(path, ""))
+        (path.batch_date, str(path), found.reason, done.rows.get(path, ""))
         for path, found in sorted(pending.files.items())
         if path.batch_date in dates
     ]
@@ -241,12 +241,12 @@ def _rehearse(
             r.metadata.get("changed_grains", ""),
             r.metadata.get("changed", ""),
         )
-        for r in rehearsed.results
+        for r in done.results
         if "reason" in r.metadata
     ]
     names = ["table", "why", "rows in", "rows out", "grains", "such as"]
     print_rows(names, changes, Format.TABLE)
-    for line in dict.fromkeys(line for r in rehearsed.results for line in r.lines):
+    for line in dict.fromkeys(line for r in done.results for line in r.lines):
         say(line)
 
 

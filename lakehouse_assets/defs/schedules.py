@@ -5,13 +5,13 @@ from typing import Protocol
 
 import dagster as dg
 
-from lakehouse_assets.operations.maintenance import Maintained
+from lakehouse_assets.operations.maintenance import Maintenance
 
 
 class Maintainer(Protocol):
     """What maintains tables."""
 
-    def maintain(self, context: dg.OpExecutionContext) -> list[Maintained]:
+    def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
         """Maintain every table; returns what was done to each."""
         ...
 

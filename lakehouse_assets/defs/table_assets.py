@@ -18,12 +18,13 @@ from lakehouse_assets.operations import restore
 from lakehouse_assets.pipeline import bronze_checks, gold, silver_checks
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.file_state import clear_lines, waiting
+from lakehouse_assets.store.file_state import clear_lines, waiting_files
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables import column_lineage
 from lakehouse_assets.tables.contract import LINEAGE, Column, Dataset, Gold, Table
+from lakehouse_assets.tables.jobs import gold_job, silver_job
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 OWNERS = ["team:data-engineering"]
@@ -98,7 +99,6 @@ def table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Asse
 def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
     found: list[dg.AssetsDefinition] = []
     for dataset in DATASETS.values():
-        parents = [c.references for c in dataset.foreign_keys if c.references]
         found.append(
             _asset(
                 lake,
@@ -115,7 +115,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
                 lake,
                 days,
                 dataset.silver,
-                [dataset.bronze.id, *(f"silver.{p}" for p in parents)],
+                [table.id for table in silver_job(dataset).reads],
                 silver_checks.checks(dataset),
                 _silver_lineage(dataset),
                 f"The newest qualifying row of each `{dataset.key}`.",
@@ -126,7 +126,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Ass
             lake,
             days,
             table.table,
-            [f"silver.{n}" for n in column_lineage.inputs(table)],
+            [read.id for read in gold_job(table).reads],
             gold.checks(table),
             _gold_lineage(table),
             f"```sql\n{dedent(table.sql).strip()}\n```",
@@ -324,7 +324,7 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
             )
         restore.close(lake, context.run_id, context.partition_keys)
         yield dg.MaterializeResult()
-        bad = waiting(Ledger(lake).followed(), dates)
+        bad = waiting_files(Ledger(lake).followed(), dates)
         lines = [line for path, judged in bad for line in clear_lines(path, judged)]
         if lines:
             raise dg.Failure("\n".join(lines), allow_retries=False)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning.pending_files import missing
 from lakehouse_assets.planning.settled_files import contents
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Archived, Fact
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, RawFile
 from lakehouse_assets.store.ledger import Ledger
@@ -49,9 +49,7 @@ def archive(ledger: Ledger, datasets: Mapping[str, Dataset], run_id: str) -> lis
             except FileNotFoundError:
                 continue  # somebody has taken it away since the listing
             if versions and place != past.archived.get(past.last.digest):
-                facts.append(
-                    Fact(Kind.ARCHIVED, past.path, past.last.digest, {"at": place}, run_id)
-                )
+                facts.append(Fact(Archived(place), past.path, past.last.digest, run_id))
             leaving[past.path] = versions
     ledger.append(facts)
     for path, versions in leaving.items():

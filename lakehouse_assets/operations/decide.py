@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.operations.land import keep_bytes
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Accepted, Fact, Reinstated, Withdrawn
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger, State
@@ -46,7 +46,7 @@ def withdraw(ledger: Ledger, path: FilePath) -> None:
         if not past.open:
             found = "all that landed is withdrawn already" if past.landings else "nothing landed"
             raise DecisionError(f"{path}: {found}; nothing is there to be withdrawn")
-        return [Fact(Kind.WITHDRAWN, path, detail=_decided_by())]
+        return [Fact(Withdrawn(_who()), path)]
 
     ledger.decide(decide)
 
@@ -58,7 +58,7 @@ def reinstate(ledger: Ledger, path: FilePath) -> None:
         past = state.at(path)
         if not past.withdrawals:
             raise DecisionError(f"{path}: nothing is withdrawn; there is nothing to bring back")
-        fact = Fact(Kind.REINSTATED, path, detail=_decided_by())
+        fact = Fact(Reinstated(_who()), path)
         _keep_what_comes(ledger, past, fact)
         return [fact]
 
@@ -77,8 +77,7 @@ def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) 
         nonlocal accepted
         past = state.at(path)
         accepted = _held(past, digest)
-        detail = {"why": why, **_decided_by()}
-        fact = Fact(Kind.ACCEPTED, path, accepted, detail)
+        fact = Fact(Accepted(why, _who()), path, accepted)
         _keep_what_comes(ledger, past, fact)
         return [fact]
 
@@ -116,8 +115,8 @@ def _keep_what_comes(ledger: Ledger, past: PathState, fact: Fact) -> None:
         raise DecisionError(f"{past.path}: the bytes of {after[:12]} are gone; land the file again")
 
 
-def _decided_by() -> dict[str, str]:
+def _who() -> str:
     try:
-        return {"who": getpass.getuser()}
+        return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
-        return {"who": "unknown"}
+        return "unknown"

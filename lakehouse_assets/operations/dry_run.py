@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from lakehouse_assets.parse import Limits
 
 
-FOLDER = "rehearsal"
+FOLDER = "dry_run"
 """Where the copies are; one that a dead process has left goes with the next maintenance."""
 
 
 @dataclass(frozen=True)
-class Rehearsed:
-    """What each table's job would tell, and the rows that would be read of each file."""
+class DryRun:
+    """Each table's result, and the number of rows that would be read of each file."""
 
     results: list[Result]
     rows: dict[FilePath, int]
 
 
-def rehearse(
+def dry_run(
     spark: SparkSession, lake: Lake, dates: Sequence[date], limits: Limits | None = None
-) -> Rehearsed:
+) -> DryRun:
     """Do a run of these dates on a copy of the lake; nothing of it stays."""
     folder = f"{FOLDER}/{uuid.uuid4().hex}"
     try:
@@ -48,9 +48,7 @@ def rehearse(
             lake.storage.link(part, f"{folder}/{part}")
         copy = replace(lake, storage=lake.storage.within(folder))
         before = Ledger(copy).state()
-        results = [
-            run_table(spark, copy, table, dates, "rehearsal", limits) for table in table_ids()
-        ]
+        results = [run_table(spark, copy, table, dates, "dry run", limits) for table in table_ids()]
         after = Ledger(copy).state()
     finally:
         lake.storage.delete(folder)
@@ -60,4 +58,4 @@ def rehearse(
         judged = state.judgements.get(newest or "")
         if judged and state.read_at != before.at(path).read_at:
             rows[path] = judged.read
-    return Rehearsed(results, rows)
+    return DryRun(results, rows)

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Fact, Landed
 from lakehouse_assets.store.lake import FilePath, Lake, Misplaced
 from lakehouse_assets.store.ledger import Ledger, State
 
@@ -55,12 +55,12 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
         keep_bytes(lake, path, past.unjudged)
     lake.raw.write(str(path), data)
     stored = lake.raw.find(str(path))
-    detail = {"by": "land", "size": len(data), "stamp": stored.stamp if stored else ""}
+    detail = Landed("land", stored.stamp if stored else "", len(data))
 
     def landed(state: State) -> list[Fact]:
         now = state.at(path)
         same = now.last is not None and now.last.digest == digest and bool(now.open)
-        return [] if same else [Fact(Kind.LANDED, path, digest, detail)]
+        return [] if same else [Fact(detail, path, digest)]
 
     return path, bool(ledger.decide(landed))
 

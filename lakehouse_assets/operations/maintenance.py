@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deltalake.exceptions import DeltaError
 
-from lakehouse_assets.operations.dry_run import FOLDER as REHEARSALS
+from lakehouse_assets.operations.dry_run import FOLDER as DRY_RUNS
 from lakehouse_assets.operations.restore import KEPT
-from lakehouse_assets.store.facts import FACTS, Fact, Kind
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import FACTS, Fact, Maintained
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger, State, moved
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.contract import Table
-from lakehouse_assets.tables.registry import queryable, table_ids
+from lakehouse_assets.tables.jobs import jobs
+from lakehouse_assets.tables.registry import table_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,7 +36,7 @@ _KEPT_HOURS: Final = int(KEPT.total_seconds() // 3600)
 
 
 @dataclass(frozen=True)
-class Maintained:
+class Maintenance:
     """What maintenance did to a table, in files."""
 
     table: str
@@ -65,7 +67,7 @@ def by_delta_rs(lake: Lake, table: Table, partition: Partition, target_bytes: in
 
 def maintain(
     lake: Lake, run_id: str, alone: Callable[[str], AbstractContextManager[None]]
-) -> list[Maintained]:
+) -> list[Maintenance]:
     """Maintain every table of the lake, on this machine.
 
     ``alone`` keeps other writers from the table whose job it is given.
@@ -78,62 +80,58 @@ def maintain(
 
 
 def written_by(lake: Lake, job: str) -> list[Table]:
-    """The tables that a table's job writes, as far as they exist: quarantine goes with silver."""
-    return [t for t in queryable().values() if _writer(t) == job and lake.version(t) is not None]
+    """The tables that a table's job writes, as far as they exist."""
+    return [t for t in jobs()[job].writes if lake.version(t) is not None]
 
 
 def maintain_tables_of(
     lake: Lake, job: str, run_id: str, rewrite: Rewrite = by_delta_rs
-) -> list[Maintained]:
+) -> list[Maintenance]:
     """Maintain the tables that a table's job writes; nobody else may write them meanwhile."""
     ledger = Ledger(lake)
     done = []
     for table in written_by(lake, job):
         state = ledger.state()
-        if state.rewinding:
+        if state.unfinished:
             break
         last = state.maintained.get(table.id)
-        found, move = maintain_table(lake, table, last, rewrite=rewrite)
-        _record(ledger, table, move, run_id)
-        done.append(found)
+        lake.create(table)
+        before = lake.versions([table])[table.id]
+        done.append(maintain_table(lake, table, last, rewrite=rewrite))
+        _record(ledger, table, before, lake.versions([table])[table.id], run_id)
     return done
 
 
-def maintain_own(lake: Lake) -> list[Maintained]:
+def maintain_own(lake: Lake) -> list[Maintenance]:
     """Maintain what is no table's: the ledger and the receipts, and what dry runs left."""
     _sweep(lake)
-    return [maintain_table(lake, own, None)[0] for own in (FACTS, RECEIPTS) if lake.delta(own)]
+    return [maintain_table(lake, own, None) for own in (FACTS, RECEIPTS) if lake.delta(own)]
 
 
 def _sweep(lake: Lake) -> None:
     """Remove what dry runs have left that died a day ago or more."""
     yesterday = time.time() - 86_400
-    for stored in lake.storage.list(REHEARSALS):
+    for stored in lake.storage.list(DRY_RUNS):
         if stored.modified < yesterday:
             lake.storage.delete(stored.path)
 
 
-def _writer(table: Table) -> str:
-    """The table whose job writes this one: quarantine and older versions go with silver."""
-    beside = table.layer in {"rejected", "superseded"}
-    return f"silver.{table.name}" if beside else table.id
-
-
-def _record(ledger: Ledger, table: Table, move: tuple[int, int], run_id: str) -> None:
+def _record(
+    ledger: Ledger, table: Table, before: TableVersion, after: TableVersion, run_id: str
+) -> None:
     """Record where the table stands, and that those who read it have read that."""
 
     def facts(state: State) -> Iterator[Fact]:
-        if move[0] != move[1]:
-            moves = {table.id: move}
-            concerned = {
-                name: known
-                for name, known in state.absorbed.items()
-                if name == table.id or table.id in known.inputs or table.id in known.beside
-            }
+        if before != after:
+            moves = {before: after}
+            concerned = [
+                known
+                for known in state.absorbed.values()
+                if before in (*known.written.values(), *known.inputs.values())
+            ]
             yield from moved(concerned, moves, run_id)
-        detail = {"table": table.id, "version": move[1]}
-        if state.maintained.get(table.id) != move[1]:
-            yield Fact(Kind.MAINTAINED, detail=detail, run_id=run_id)
+        if state.maintained.get(table.id) != after.version:
+            yield Fact(Maintained(table.id, after.version), run_id=run_id)
 
     ledger.decide(lambda state: list(facts(state)))
 
@@ -167,7 +165,7 @@ def maintain_table(
     last: int | None,
     target_bytes: int = TARGET_BYTES,
     rewrite: Rewrite = by_delta_rs,
-) -> tuple[Maintained, tuple[int, int]]:
+) -> Maintenance:
     """Bring files to size and order, then remove what is older than any restore needs."""
     before = lake.create(table)
     files = lake.files(table, before)
@@ -182,7 +180,7 @@ def maintain_table(
     opened.cleanup_metadata()
     after = lake.create(table)
     here = len(lake.files(table, after))
-    return Maintained(table.id, len(files), here, rewritten, len(removed)), (before, after)
+    return Maintenance(table.id, len(files), here, rewritten, len(removed))
 
 
 def _worth_it(

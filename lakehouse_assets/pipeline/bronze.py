@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from lakehouse_assets.parse import Limits
@@ -24,11 +24,10 @@ from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, missing
 from lakehouse_assets.planning.settled_files import contents
-from lakehouse_assets.planning.staleness import made
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Absorbed, Fact, Landed
 from lakehouse_assets.store.lake import ASIDE, Lake, RawFile, content_id
-from lakehouse_assets.store.ledger import Ledger, State, absorbed
+from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.tables.contract import Dataset
 
 
@@ -91,7 +90,7 @@ def _as_if(state: State, facts: Sequence[Fact]) -> State:
     """The state once these facts are recorded."""
     after = copy.deepcopy(state)
     for i, fact in enumerate(facts):
-        after.take(Fact(fact.kind, fact.path, fact.digest, fact.detail, seq=state.seq + 1 + i))
+        after.take(replace(fact, seq=state.seq + 1 + i))
     return after
 
 
@@ -150,9 +149,11 @@ def _commit_rows(
 def _record_facts(work: Workspace, ledger: Ledger, dataset: Dataset, facts: list[Fact]) -> None:
     """What landed and what was found, and that bronze's version now has it."""
     table = dataset.bronze
-    version = work.lake.create(table)
-    which = made(work.lake, [table.id])
-    taken_in = absorbed(table.id, version, {}, dataset.rules_digest, work.run_id, made=which)
+    work.lake.create(table)
+    taken_in = Fact(
+        Absorbed(table.id, work.lake.versions([table]), {}, dataset.rules_digest),
+        run_id=work.run_id,
+    )
     ledger.decide(
         lambda now: [f for f in (*facts, taken_in) if not _landed_meanwhile(now, f)],
     )
@@ -160,7 +161,7 @@ def _record_facts(work: Workspace, ledger: Ledger, dataset: Dataset, facts: list
 
 def _landed_meanwhile(now: State, fact: Fact) -> bool:
     """Whether what this run would land by reading it has been landed by someone since."""
-    if fact.kind is not Kind.LANDED or fact.path is None:
+    if not isinstance(fact.detail, Landed) or fact.path is None:
         return False
     last = now.at(fact.path).last
     return last is not None and last.digest == fact.digest

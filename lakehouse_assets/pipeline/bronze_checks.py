@@ -8,7 +8,7 @@ from statistics import median
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.store.facts import Kind
-from lakehouse_assets.store.file_state import clear_lines, waiting
+from lakehouse_assets.store.file_state import clear_lines, waiting_files
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 
@@ -25,7 +25,7 @@ _VOLUME_LEAST = 3
 
 def report(result: Result, state: State, dataset: Dataset, dates: Sequence[date]) -> None:
     """Add to a result, for each of these dates, the counts and every check's outcome."""
-    standing = dict(waiting(state, dates))
+    standing = dict(waiting_files(state, dates))
     read_per_day: dict[date, int] = {}
     for past in state.of(dataset.name):
         digest = past.in_force

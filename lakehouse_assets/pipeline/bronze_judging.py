@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from lakehouse_assets.pipeline.bronze_reading import Staged, Summary
 from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import among
-from lakehouse_assets.store.facts import Fact, Kind
-from lakehouse_assets.store.file_state import Judgement
+from lakehouse_assets.store.facts import Admitted, Fact, Held, Judgement, Landed, Unreadable
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
@@ -30,22 +28,11 @@ def judge(
         path, digest, past = summary.path, summary.digest, state.at(summary.path)
         # Bytes at the path itself that are not those landed last land by being read.
         if summary.at_path and (not past.last or past.last.digest != digest):
-            detail = {"by": "run", "stamp": stamps.get(path, "")}
-            landed.append(Fact(Kind.LANDED, path, digest, detail, run_id))
+            landed.append(Fact(Landed("run", stamps.get(path, "")), path, digest, run_id))
         verdict = _verdict(dataset, summary, faulty.get(summary.content, 0))
         if digest in past.admitted:  # a recorded decision; what is new is that it has been read
             verdict = past.judgements.get(digest, verdict)
-        found_out: dict[str, Any] = {
-            "read": verdict.read,
-            "faulty": verdict.faulty,
-            "error": verdict.error,
-            "sheets": verdict.sheets,
-            "rules": verdict.rules,
-            "unexpected": verdict.unexpected,
-            "repairs": verdict.repairs,
-            "headers": verdict.headers,
-        }
-        verdicts.append(Fact(verdict.kind, path, digest, found_out, run_id))
+        verdicts.append(Fact(verdict, path, digest, run_id))
     return landed + verdicts
 
 
@@ -60,18 +47,18 @@ def _faulty_rows(dataset: Dataset, staged: Staged) -> dict[str, int]:
 
 
 def _verdict(dataset: Dataset, summary: Summary, faulty: int) -> Judgement:
-    read, error, kind = summary.read, summary.error, Kind.ADMITTED
+    read, error = summary.read, summary.error
+    kind: type[Judgement] = Admitted
     limit = dataset.hold
     if error is not None:
-        kind = Kind.UNREADABLE
+        kind = Unreadable
     elif read >= limit.least_rows and faulty > Fraction(str(limit.share)) * read:
-        kind = Kind.HELD
+        kind = Held
         error = (
             f"held: {faulty:,} of {read:,} rows break a rule, more than {limit.share:.0%}; "
             "mend the file and land it again, or let it in with lakehouse accept"
         )
-    return Judgement(
-        kind=kind,
+    return kind(
         read=read,
         faulty=faulty,
         error=error,

@@ -1,4 +1,4 @@
-"""Gold: follow changed silver rows to the units they touch, and compute those anew, whole."""
+"""Gold: follow changed silver rows to the units they touch, and compute those again, whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from lakehouse_assets.pipeline.publish import Published, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
 from lakehouse_assets.pipeline.table_changes import VersionGoneError, between
 from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
-from lakehouse_assets.planning.staleness import anew, gold_inputs, made, table_reason
-from lakehouse_assets.store.ledger import Absorbed, Ledger, absorbed
+from lakehouse_assets.planning.staleness import table_reason, to_absorb
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import Absorbed, Fact
+from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.tables.column_lineage import inputs as datasets_of
 from lakehouse_assets.tables.contract import Dataset, Gold
+from lakehouse_assets.tables.jobs import gold_job
 from lakehouse_assets.tables.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -31,15 +34,16 @@ def run(
     result = Result(table.id, version=work.lake.create(table))
     for name in datasets_of(gold):
         work.lake.create(DATASETS[name].silver)
-    inputs = gold_inputs(work.lake, gold, DATASETS)
-    reason = table_reason(work.lake, state, table.id, inputs, gold.digest)
+    job = gold_job(gold, DATASETS)
+    now = work.lake.versions(job.tables)
+    reason = table_reason(job, state, now)
     sums: list[Check] = []
     if replay:
         reason = reason or "replayed"
     if reason and not state.frozen:
         result.metadata["reason"] = reason
         again = frozenset(dates if replay else ())
-        sums = _absorb(work, ledger, state.absorbed.get(table.id), gold, inputs, again, result)
+        sums = _absorb(work, ledger, state, gold, now, again, result)
     rows = sum(f["num_records"] for f in work.lake.files(table, result.version))
     result.metadata["rows"] = rows
     for day in dates:
@@ -74,23 +78,25 @@ def checks(gold: Gold) -> dict[str, str]:
 def _absorb(
     work: Workspace,
     ledger: Ledger,
-    before: Absorbed | None,
+    state: State,
     gold: Gold,
-    inputs: Mapping[str, int],
+    now: Mapping[str, TableVersion],
     again: Collection[date],
     result: Result,
 ) -> list[Check]:
-    table = gold.table
-    silver = {n: work.read(DATASETS[n].silver, inputs[f"silver.{n}"]) for n in datasets_of(gold)}
+    table, job = gold.table, gold_job(gold, DATASETS)
+    before, inputs = state.absorbed.get(table.id), to_absorb(job, state, now)
+    silver = {
+        n: work.read(DATASETS[n].silver, inputs[f"silver.{n}"].version) for n in datasets_of(gold)
+    }
     units = None
     # Another version than recorded: a run died before it could say what it had taken in.
-    whole = before is not None and before.version == result.version
-    same = before is not None and before.rules == gold.digest
-    if gold.unit and before is not None and whole and same and not anew(work.lake, before.made):
+    whole = before is not None and before.written == {table.id: now[table.id]}
+    if gold.unit and before is not None and whole and before.rules == job.rules:
         try:
             units = _units(work, gold, silver, before.inputs, inputs, again)
         except VersionGoneError:
-            units = None  # too long ago to tell what changed: compute everything
+            units = None  # lost, or too long ago to tell what changed: compute everything
     present = work.read(table, result.version)
     if units is None:
         scoped = silver
@@ -110,17 +116,9 @@ def _absorb(
     result.version = published.version
     result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
     result.metadata |= _changed(gold, published)
-    done = absorbed(
-        table.id,
-        published.version,
-        inputs,
-        gold.digest,
-        work.run_id,
-        made=made(work.lake, [table.id, *inputs]),
-        rows_come=published.come,
-        rows_gone=published.gone,
-    )
-    ledger.append([done])
+    moved = published.come, published.gone
+    done = Absorbed(job.id, work.lake.versions(job.writes), inputs, job.rules, *moved)
+    ledger.append([Fact(done, run_id=work.run_id)])
     return _reconcile(work, gold, computed)
 
 
@@ -139,8 +137,8 @@ def _units(
     work: Workspace,
     gold: Gold,
     silver: Mapping[str, DataFrame],
-    before: Mapping[str, int],
-    after: Mapping[str, int],
+    before: Mapping[str, TableVersion],
+    after: Mapping[str, TableVersion],
     again: Collection[date],
 ) -> DataFrame:
     """The values of the unit that changed rows belong to, before or after the change.
@@ -153,7 +151,7 @@ def _units(
     found = [silver[root].where("false").select(column)]
     for name in datasets_of(gold):
         table = DATASETS[name].silver
-        changes = between(work, table, before.get(table.id, -1), after[table.id])
+        changes = between(work, table, before.get(table.id), after[table.id])
         changed = [changes.all] if changes else []
         if again:
             replayed = silver[name].where(among("_batch_date", again))

@@ -40,7 +40,7 @@ def run_table(
     """
     started, cpu = time.perf_counter(), time.process_time()
     layer, name = table.split(".")
-    lake = lake.anew()
+    lake = lake.fresh()
     ledger = Ledger(lake)
     days = sorted(set(dates))
     with Workspace(spark, lake, run_id, table) as work:

@@ -18,10 +18,13 @@ from lakehouse_assets.pipeline.silver_checks import report
 from lakehouse_assets.pipeline.silver_receipts import in_tables
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
 from lakehouse_assets.pipeline.workspace import Workspace, matching, without
-from lakehouse_assets.planning.staleness import anew, made, silver_inputs, table_reason
+from lakehouse_assets.planning.staleness import table_reason, to_absorb
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.ledger import Ledger, State, absorbed
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import Absorbed, Fact
+from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.jobs import Job, silver_job
 from lakehouse_assets.tables.registry import DATASETS
 from lakehouse_assets.tables.rules import category
 
@@ -33,19 +36,19 @@ def run(
     work: Workspace, ledger: Ledger, dataset: Dataset, dates: Sequence[date], *, replay: bool
 ) -> Result:
     """Absorb all that has changed in bronze and in the parents; see `run_table`."""
-    lake = work.lake
+    lake, job = work.lake, silver_job(dataset, DATASETS)
     state = ledger.followed()
-    for table in (dataset.bronze, dataset.silver, dataset.rejected, dataset.superseded):
+    for table in (dataset.bronze, *job.writes):
         lake.create(table)
-    inputs = silver_inputs(lake, state, dataset, DATASETS)
+    now = lake.versions(job.tables)
     result = Result(dataset.silver.id)
-    reason = table_reason(lake, state, dataset.silver.id, inputs, dataset.rules_digest)
+    reason = table_reason(job, state, now)
     if replay:
         reason = reason or "replayed"
     if reason and not state.frozen:
         result.metadata["reason"] = reason
         again = frozenset(dates if replay else ())
-        published = _absorb(work, ledger, state, dataset, inputs, again)
+        published = _absorb(work, ledger, state, dataset, now, again)
         result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
     result.version = lake.version(dataset.silver)
     report(work, result, dataset, dates)
@@ -57,55 +60,52 @@ def _absorb(
     ledger: Ledger,
     state: State,
     dataset: Dataset,
-    inputs: Mapping[str, int],
+    now: Mapping[str, TableVersion],
     again: Collection[date],
 ) -> Published:
-    before = state.absorbed.get(dataset.silver.id)
+    """Resolve what is affected, publish it, record the receipts, then the fact: in this order."""
+    job = silver_job(dataset, DATASETS)
+    inputs = to_absorb(job, state, now)
+    affected = _affected(work, state, job, dataset, now, again)
     parents = {
-        c.references: _published(work, DATASETS[c.references], inputs).select(
-            DATASETS[c.references].key
-        )
-        for c in dataset.foreign_keys
-        if c.references
+        parent: _published(work, DATASETS[parent], inputs).select(DATASETS[parent].key)
+        for column in dataset.foreign_keys
+        if (parent := column.references)
     }
-    affected = None
-    tables = (dataset.silver, dataset.rejected, dataset.superseded)
-    now = {t.id: work.lake.create(t) for t in tables}
-    # Other versions than recorded: a run died between two commits, and may have left rows behind
-    # that no change since then points to.
-    whole = before is not None and {**before.beside, dataset.silver.id: before.version} == now
-    same = before is not None and before.rules == dataset.rules_digest
-    if before is not None and whole and same and not anew(work.lake, before.made):
-        try:
-            affected = touched(work, dataset, state, before.inputs, inputs, again)
-        except VersionGoneError:
-            affected = None  # too long ago to tell what changed: resolve everything
-    if affected is None:
-        bronze = work.read(dataset.bronze, inputs[dataset.bronze.id])
-        here = work.lake.contents(dataset.bronze, inputs[dataset.bronze.id])
-        days = {s.path.batch_date for s in state.of(dataset.name)}
-        affected = Affected(None, bronze, days, bool(state.repairing(dataset.name, here)))
     resolved = resolve(work, dataset, affected.rows, parents, repairs=affected.repairs)
     published = _publish(work, dataset, affected, resolved)
-    versions = {t.id: work.lake.create(t) for t in tables}
-    receipts.record(
-        ledger,
-        in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **versions}),
-        work.run_id,
-    )
-    done = absorbed(
-        dataset.silver.id,
-        versions[dataset.silver.id],
-        inputs,
-        dataset.rules_digest,
-        work.run_id,
-        {t.id: versions[t.id] for t in tables[1:]},
-        made(work.lake, [*versions, *inputs]),
-        rows_come=published.come,
-        rows_gone=published.gone,
-    )
-    ledger.append([done])
+    written = work.lake.versions(job.writes)
+    due = in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **written})
+    receipts.record(ledger, due, work.run_id)
+    moved = published.come, published.gone
+    done = Absorbed(job.id, written, inputs, job.rules, *moved)
+    ledger.append([Fact(done, run_id=work.run_id)])
     return published
+
+
+def _affected(
+    work: Workspace,
+    state: State,
+    job: Job,
+    dataset: Dataset,
+    now: Mapping[str, TableVersion],
+    again: Collection[date],
+) -> Affected:
+    """What changed since the job was last done; everything where that cannot be told."""
+    before, inputs = state.absorbed.get(job.id), to_absorb(job, state, now)
+    # Other versions than recorded: a run died between two commits, and may have left rows behind
+    # that no change since then points to.
+    written = {table.id: now[table.id] for table in job.writes}
+    if before and before.written == written and before.rules == job.rules:
+        try:
+            return touched(work, dataset, state, before.inputs, inputs, again)
+        except VersionGoneError:
+            pass  # lost, or too long ago to tell what changed
+    bronze = inputs[dataset.bronze.id].version
+    here = work.lake.contents(dataset.bronze, bronze)
+    days = {s.path.batch_date for s in state.of(dataset.name)}
+    repairs = bool(state.repairing(dataset.name, here))
+    return Affected(None, work.read(dataset.bronze, bronze), days, repairs)
 
 
 def _publish(
@@ -163,5 +163,6 @@ def _rejected(
     return work.stage(whole, with_maps=True)
 
 
-def _published(work: Workspace, dataset: Dataset, inputs: Mapping[str, int]) -> DataFrame:
-    return work.read(dataset.silver, inputs[dataset.silver.id])
+def _published(work: Workspace, dataset: Dataset, inputs: Mapping[str, TableVersion]) -> DataFrame:
+    found = inputs.get(dataset.silver.id)
+    return work.read(dataset.silver, found and found.version)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.pipeline.resolve import subject, subject_in_bronze
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
 from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
+from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
@@ -40,8 +41,8 @@ def touched(
     work: Workspace,
     dataset: Dataset,
     state: State,
-    before: Mapping[str, int],
-    after: Mapping[str, int],
+    before: Mapping[str, TableVersion],
+    after: Mapping[str, TableVersion],
     again: Collection[date],
 ) -> Affected:
     """The subjects that changes touch, or uploads of the dates to do again, and their bronze rows.
@@ -49,12 +50,13 @@ def touched(
     Raises VersionGoneError where a version that was absorbed can no longer be compared.
     """
     bronze = dataset.bronze
-    old, new = before.get(bronze.id, -1), after[bronze.id]
-    partitions = touched_partitions(work, bronze, old, new)
+    then, now = before.get(bronze.id), after[bronze.id]
+    partitions = touched_partitions(work, bronze, then, now)
+    old, new = then and then.version, now.version
     uploads, days = {content for _, content in partitions}, {day for day, _ in partitions}
     days_here = work.lake.contents(bronze, new)
     here = set(days_here)
-    there = set(work.lake.contents(bronze, old if old >= 0 else None))
+    there = set(work.lake.contents(bronze, old))
     come, gone = (here - there) & uploads, (there - here) & uploads
     come |= {content for content in here if days_here[content] in again}
     name = f"{subject_in_bronze(dataset)} AS _subject"
@@ -125,14 +127,19 @@ def _with_families(
 
 
 def _of_changed_parents(
-    work: Workspace, dataset: Dataset, before: Mapping[str, int], after: Mapping[str, int]
+    work: Workspace,
+    dataset: Dataset,
+    before: Mapping[str, TableVersion],
+    after: Mapping[str, TableVersion],
 ) -> list[DataFrame]:
     """Subjects of rejected rows whose parent came or went, and of published ones that lost it."""
     found: list[DataFrame] = []
     for column in dataset.foreign_keys:
         parent = DATASETS[column.references or ""]
         table = parent.silver
-        changes = between(work, table, before.get(table.id, -1), after[table.id])
+        if table.id not in after:
+            continue
+        changes = between(work, table, before.get(table.id), after[table.id])
         if changes is None:
             continue
         key = parent.key

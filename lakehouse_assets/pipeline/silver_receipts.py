@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.resolve import Fate
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
+from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import content_id
 from lakehouse_assets.store.ledger import State
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 
 def in_tables(
-    work: Workspace, state: State, dataset: Dataset, dates: Sequence[date], versions: dict[str, int]
+    work: Workspace,
+    state: State,
+    dataset: Dataset,
+    dates: Sequence[date],
+    versions: Mapping[str, TableVersion],
 ) -> list[Receipt]:
     """The receipts due of contents whose rows came to the tables, moved in them or left them.
 
@@ -29,7 +34,7 @@ def in_tables(
     days = among("_batch_date", dates)
 
     def fates(table: Table, fate: str) -> DataFrame:
-        rows = work.read(table, versions[table.id]).where(days)
+        rows = work.read(table, versions[table.id].version).where(days)
         return rows.selectExpr("_content", f"{fate} AS fate")
 
     hidden = f"CASE WHEN _duplicate THEN '{Fate.DUPLICATE}' ELSE '{Fate.SUPERSEDED}' END"
@@ -51,7 +56,7 @@ def in_tables(
             rejected=fates.get(Fate.REJECTED, 0),
         )
 
-    present = work.lake.contents(dataset.bronze, versions[dataset.bronze.id])
+    present = work.lake.contents(dataset.bronze, versions[dataset.bronze.id].version)
     left = said_in_tables(work.lake, dataset, dates)
 
     def standing(past: PathState, digest: str) -> str | None:

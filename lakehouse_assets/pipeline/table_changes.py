@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.pipeline.workspace import Workspace, among
+from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.tables.contract import Table
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class Changes:
         return self.gone.unionByName(self.come)
 
 
-def between(work: Workspace, table: Table, before: int, after: int) -> Changes | None:
+def between(
+    work: Workspace, table: Table, before: TableVersion | None, after: TableVersion
+) -> Changes | None:
     """The rows that differ between two versions, compared by the contract's columns.
 
-    Returns None where none can differ. ``before`` may be -1: all rows are come. Raises
+    Returns None where none can differ. Without a version ``before`` all rows are come. Raises
     VersionGoneError where the older version can no longer be read.
     """
     old, new = _differing(work, table, before, after)
@@ -42,11 +45,12 @@ def between(work: Workspace, table: Table, before: int, after: int) -> Changes |
         return None
     columns = [c.name for c in table.payload]
 
-    def rows(version: int, partitions: set[Partition]) -> DataFrame:
+    def rows(version: TableVersion | None, partitions: set[Partition]) -> DataFrame:
         # Each column alone: a superset of the combinations, which is exact for one column and
         # harmless for several where both versions are cut alike.
         where = [among(c, {p[i] for p in partitions}) for i, c in enumerate(table.partition_by)]
-        found = work.read(table, version).where(" AND ".join(where) or "true")
+        found = work.read(table, version and version.version)
+        found = found.where(" AND ".join(where) or "true")
         return found.select(*columns) if partitions else found.where("false").select(*columns)
 
     both = old & new
@@ -60,7 +64,9 @@ def between(work: Workspace, table: Table, before: int, after: int) -> Changes |
     return Changes(gone, come)
 
 
-def touched_partitions(work: Workspace, table: Table, before: int, after: int) -> set[Partition]:
+def touched_partitions(
+    work: Workspace, table: Table, before: TableVersion | None, after: TableVersion
+) -> set[Partition]:
     """Partition values of the files that only one of two versions has.
 
     An unpartitioned table has the one empty tuple. Raises VersionGoneError.
@@ -70,16 +76,18 @@ def touched_partitions(work: Workspace, table: Table, before: int, after: int) -
 
 
 def _differing(
-    work: Workspace, table: Table, before: int, after: int
+    work: Workspace, table: Table, before: TableVersion | None, after: TableVersion
 ) -> tuple[set[Partition], set[Partition]]:
     """Partitions with files that differ, as far as each of the two versions has rows there."""
     if before == after:
         return set(), set()
+    if before and not before.same_log(after):
+        raise VersionGoneError(f"{table.id} version {before.version} of a table that was lost")
     try:
-        old = {f["path"]: f for f in work.lake.files(table, None if before < 0 else before)}
+        old = {f["path"]: f for f in work.lake.files(table, before and before.version)}
     except DeltaError as error:
-        raise VersionGoneError(f"{table.id} version {before}") from error
-    new = {f["path"]: f for f in work.lake.files(table, after)}
+        raise VersionGoneError(f"{table.id} version {before and before.version}") from error
+    new = {f["path"]: f for f in work.lake.files(table, after.version)}
 
     def partition(file: dict[str, object]) -> Partition:
         return tuple(file[c] for c in table.partition_by)

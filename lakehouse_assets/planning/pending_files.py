@@ -16,12 +16,14 @@ from typing import NamedTuple
 
 from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look
 from lakehouse_assets.planning.staleness import table_reasons
-from lakehouse_assets.store.facts import Fact, Kind
-from lakehouse_assets.store.file_state import Judgement, PathState, waiting
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import Fact, Judgement, Kind, Landed
+from lakehouse_assets.store.file_state import PathState, waiting_files
 from lakehouse_assets.store.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
 from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.store.receipts import behind
 from lakehouse_assets.tables.contract import Dataset, Gold
+from lakehouse_assets.tables.jobs import Job, jobs
 
 _NEW, _CHANGED = "new", "changed"
 
@@ -145,7 +147,7 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
             files[found.path.dataset][found.path] = found
             plan.there.setdefault(found.path.batch_date, set()).add(found.path.dataset)
     plan.misplaced.sort(key=lambda found: found.path)
-    plan.waiting = waiting(state)
+    plan.waiting = waiting_files(state)
     if state.frozen and state.restored:
         plan.frozen = True
         plan.notices.append(
@@ -160,8 +162,10 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
             if path not in plan.files:
                 plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
         plan.notices += work.notices
-    plan.tables = table_reasons(lake, state, datasets, gold)
-    plan.grounds = _grounds(lake, state, datasets, gold)
+    all_jobs = jobs(datasets, gold)
+    versions = lake.versions({t.id: t for job in all_jobs.values() for t in job.tables}.values())
+    plan.tables = table_reasons(all_jobs.values(), state, versions)
+    plan.grounds = _grounds(all_jobs, state, versions)
     return plan
 
 
@@ -188,13 +192,12 @@ def _pending(reason: str, past: PathState | None, raw: RawFile | None) -> Pendin
 
 
 def _grounds(
-    lake: Lake, state: State, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]
+    all_jobs: Mapping[str, Job], state: State, versions: Mapping[str, TableVersion]
 ) -> dict[str, str]:
-    rules = {d.name: d.rules_digest for d in datasets.values()}
-    rules |= {g.table.id: g.digest for g in gold.values()}
-    tables = [t for d in datasets.values() for t in (d.bronze, d.silver)]
-    versions = {t.id: lake.version(t) for t in tables}
-    return {"rules": str(rules), "versions": str(versions), "restores": str(state.turned)}
+    rules = {name: job.rules for name, job in all_jobs.items()}
+    # What is derived is seen by its inputs.
+    read = {t.id: versions.get(t.id) for job in all_jobs.values() for t in job.reads}
+    return {"rules": str(rules), "versions": str(read), "restores": str(state.announced)}
 
 
 def bronze_work(
@@ -290,9 +293,10 @@ def missing(past: PathState, present: Container[str]) -> str | None:
 
 def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
     """Digest of the bytes at a path, without reading them where the stamp tells."""
-    if last.digest and last.detail.get("stamp") == raw.stored.stamp:
+    landed = last.detail
+    if last.digest and isinstance(landed, Landed) and landed.stamp == raw.stored.stamp:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
-        if recorded - raw.stored.modified > SETTLED_SECONDS or last.detail.get("by") == "land":
+        if recorded - raw.stored.modified > SETTLED_SECONDS or landed.by == "land":
             return last.digest
     return hashlib.sha256(lake.raw.read(raw.stored.path)).hexdigest()
 

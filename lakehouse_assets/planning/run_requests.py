@@ -32,7 +32,10 @@ AT_ONCE = _cursor(0)
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that has ended: the how manieth for its plan, and when, in seconds since the epoch."""
+    """A run that has ended: its number among its plan's attempts, from 1, and when it ended.
+
+    ``ended`` is in seconds since the epoch.
+    """
 
     number: int
     ended: float

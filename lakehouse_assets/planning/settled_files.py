@@ -1,9 +1,9 @@
-"""Files at rest, found by one query for all of them; a plan looks at the others only.
+"""Settled files, found by one query for all of them; a plan looks at the others only.
 
-A lake knows every file that ever landed, and hardly any has news. At rest is a file of which
+A lake knows every file that ever landed, and hardly any has news. Settled is a file of which
 nothing can be pending: it landed once, a run read it whole and found nothing for a person, its
 rows are in bronze, nobody has decided about it, and its bytes have not been touched since. What
-is not certain is not at rest: the plan looks, and says what it finds.
+is not certain is not settled: the plan looks, and says what it finds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from lakehouse_assets.store.facts import FACTS
+from lakehouse_assets.store.facts import FACTS, Admitted, Kind, Landed, in_sql
 from lakehouse_assets.store.lake import ARCHIVE, Lake, Misplaced, RawFile
 from lakehouse_assets.store.ledger import Ledger, State, folded
 from lakehouse_assets.store.storage import StoredObject
@@ -25,30 +25,32 @@ if TYPE_CHECKING:
 SETTLED_SECONDS: Final = 2.0
 """A stamp taken this soon after a change may hide another one within the clock's grain."""
 
-_PATHS: Final = """
+# The twin, in SQL, of what `PathState` says of a file that landed once and was admitted whole:
+# columns and fields carry the names of the facts' own types.
+_PATHS: Final = f"""
 CREATE TABLE paths AS
 SELECT
     dataset, batch_date, file,
-    count(*) FILTER (kind = 'landed') = 1
-        AND count(*) FILTER (kind = 'admitted') = 1
-        AND bool_and(kind IN ('landed', 'admitted', 'archived'))
+    count(*) FILTER (kind = '{Kind.LANDED}') = 1
+        AND count(*) FILTER (kind = '{Kind.ADMITTED}') = 1
+        AND bool_and(kind IN ('{Kind.LANDED}', '{Kind.ADMITTED}', '{Kind.ARCHIVED}'))
         AND count(DISTINCT digest) = 1
-        AND max(seq) FILTER (kind = 'landed') < max(seq) FILTER (kind = 'admitted')
-        AND bool_or(kind = 'admitted'
-            AND (detail ->> '$.sheets') = '[]'
-            AND CAST(detail ->> '$.read' AS BIGINT) > 0) AS plain,
+        AND max(seq) FILTER (kind = '{Kind.LANDED}') < max(seq) FILTER (kind = '{Kind.ADMITTED}')
+        AND bool_or(kind = '{Kind.ADMITTED}'
+            AND {in_sql(Admitted, "sheets")} = '[]'
+            AND CAST({in_sql(Admitted, "read")} AS BIGINT) > 0) AS plain,
     max(digest) AS digest,
-    max(detail ->> '$.stamp') FILTER (kind = 'landed') AS stamp,
-    max(epoch(recorded_at)) FILTER (kind = 'landed') AS recorded,
-    bool_or(kind = 'landed' AND (detail ->> '$.by') = 'land') AS by_land
+    max({in_sql(Landed, "stamp")}) FILTER (kind = '{Kind.LANDED}') AS stamp,
+    max(epoch(recorded_at)) FILTER (kind = '{Kind.LANDED}') AS recorded,
+    bool_or(kind = '{Kind.LANDED}' AND {in_sql(Landed, "by")} = 'land') AS by_land
 FROM facts
 WHERE file IS NOT NULL
 GROUP BY dataset, batch_date, file
 """
 
 # A content's name is `content_id`, in SQL.
-_RESTING: Final = """
-CREATE TABLE resting AS
+_SETTLED: Final = """
+CREATE TABLE settled AS
 SELECT p.dataset, p.batch_date, p.file, b._content, l.number
 FROM (
     SELECT *, concat(dataset, '/', CAST(batch_date AS VARCHAR), '/', file) AS path
@@ -65,7 +67,7 @@ WHERE l.path IS NULL
 
 @dataclass(frozen=True)
 class Look:
-    """What a plan is made from, as far as it is not at rest.
+    """What a plan is made from, as far as it is not settled.
 
     ``state`` is the ledger's word on such paths, ``files`` are those in the raw zone, and
     ``present`` the contents in bronze by dataset, each with its batch date. ``there`` names
@@ -79,7 +81,7 @@ class Look:
 
 
 def whole(lake: Lake, state: State, datasets: Mapping[str, Dataset]) -> Look:
-    """A look at everything, at rest or not."""
+    """A look at everything, settled or not."""
     present = {d.name: contents(lake, d) for d in datasets.values()}
     there = _by_date((path.batch_date, path.dataset) for path in state.paths)
     return Look(state, lake.raw_files(), present, there)
@@ -92,7 +94,7 @@ def contents(lake: Lake, dataset: Dataset, dates: Sequence[date] | None = None) 
 
 
 def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:
-    """A look at what is not at rest; at everything while a restore stands."""
+    """A look at what is not settled; at everything while a restore stands."""
     lake = ledger.lake
     version = lake.version(FACTS)
     if version is None:
@@ -108,20 +110,20 @@ def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:
         query.register("bronze", _bronze(lake, datasets.values()))
         within: dict[str, Any] = {"first": lake.first_date, "last": lake.last_date}
         within |= {"datasets": sorted(lake.datasets), "settled": SETTLED_SECONDS}
-        query.execute(_RESTING, within)
+        query.execute(_SETTLED, within)
         query.register("facts", lake.stream(FACTS, version))
-        news = "SELECT f.* FROM facts AS f ANTI JOIN resting USING (dataset, batch_date, file)"
+        news = "SELECT f.* FROM facts AS f ANTI JOIN settled USING (dataset, batch_date, file)"
         state = folded(query.sql(news).to_arrow_table().to_pylist())
         if state.restored:
             return whole(lake, ledger.followed(), datasets)
-        awake = query.execute(
-            "SELECT number FROM listed ANTI JOIN resting USING (number) ORDER BY number"
+        others = query.execute(
+            "SELECT number FROM listed ANTI JOIN settled USING (number) ORDER BY number"
         )
-        numbers: Any = awake.fetchnumpy()["number"]
+        numbers: Any = others.fetchnumpy()["number"]
         files = lake.what_are([stored[n] for n in numbers.tolist()])
         present: dict[str, dict[str, date]] = {name: {} for name in datasets}
         for row in query.execute(
-            "SELECT dataset, _content, _batch_date FROM bronze ANTI JOIN resting USING (_content)"
+            "SELECT dataset, _content, _batch_date FROM bronze ANTI JOIN settled USING (_content)"
         ).fetchall():
             present[row[0]][row[1]] = row[2]
         there = query.execute("SELECT DISTINCT batch_date, dataset FROM paths").fetchall()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -23,6 +24,23 @@ from lakehouse_assets.tables.contract import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@final
+@dataclass(frozen=True)
+class TableVersion:
+    """A version of one table: its log's own id, and the number in that log.
+
+    A table that was lost and built again has another log, which counts from 0. The id is
+    empty where a ledger of before did not name it.
+    """
+
+    log_id: str
+    version: int
+
+    def same_log(self, other: TableVersion) -> bool:
+        """Whether both may be versions of the same table, so that they can be compared."""
+        return self.log_id == other.log_id or not (self.log_id and other.log_id)
 
 
 class UnreachableError(LakehouseError):
@@ -81,13 +99,14 @@ class DeltaTables:
         found = self.delta(table)
         return None if found is None else found.version()
 
-    def seen(self, table: Table) -> tuple[int, str] | None:
-        """A table's version, and what tells it from another at its place; None before its first.
-
-        By what was last seen of its log.
-        """
-        found = self._open.get((self.uri(table), None)) or self.delta(table)
-        return None if found is None else (found.version(), str(found.metadata().id))
+    def versions(self, tables: Iterable[Table]) -> dict[str, TableVersion]:
+        """The newest version of each table by its id; without tables that do not exist."""
+        found = {table.id: self.delta(table) for table in tables}
+        return {
+            name: TableVersion(str(log.metadata().id), log.version())
+            for name, log in found.items()
+            if log is not None
+        }
 
     def forget_checkpoint_hint(self, table: Table) -> None:
         """Remove the file that names the log's last checkpoint: readers find it without that."""

@@ -4,51 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.parse.model import shown
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import (
+    Accepted,
+    Admitted,
+    Archived,
+    Fact,
+    Judgement,
+    Kind,
+    Landed,
+    Reinstated,
+    Withdrawn,
+)
 from lakehouse_assets.store.lake import FilePath
 
 if TYPE_CHECKING:
     from lakehouse_assets.store.ledger import State
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a run found in a content: whether it can be read, and what share of it is faulty.
-
-    ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
-    name, each with its problem. ``repairs`` counts the rows that name the row they mend.
-    ``headers`` are those that the contract asked for.
-    """
-
-    kind: Kind
-    read: int = 0
-    faulty: int = 0
-    error: str | None = None
-    sheets: tuple[tuple[str, str], ...] = ()
-    rules: str = ""
-    unexpected: tuple[str, ...] = ()
-    repairs: int = 0
-    headers: tuple[str, ...] = ()
-
-    @property
-    def bad(self) -> bool:
-        """Whether there is something that a person must look at."""
-        return self.kind is not Kind.ADMITTED or bool(self.sheets)
-
-    @property
-    def reason(self) -> str | None:
-        """Why it is held or cannot be read, wholly or in some sheets; None where all is well."""
-        told = (
-            [self.error]
-            if self.error
-            else [f"[{shown(sheet)}] {why}" for sheet, why in self.sheets]
-        )
-        return "; ".join(told) or None
 
 
 @dataclass
@@ -69,32 +44,22 @@ class PathState:
         """Take in the next fact about this path."""
         digest = fact.digest or ""
         self.newest = fact
-        match fact.kind:
-            case Kind.LANDED:
+        match fact.detail:
+            case Landed():
                 self.landings.append(fact)
-            case Kind.ADMITTED | Kind.HELD | Kind.UNREADABLE:
+            case Judgement() as judged:
                 self.read_at[digest] = fact.seq
-                self.judgements[digest] = Judgement(
-                    kind=fact.kind,
-                    read=fact.detail["read"],
-                    faulty=fact.detail["faulty"],
-                    error=fact.detail["error"],
-                    sheets=tuple((s, p) for s, p in fact.detail["sheets"]),
-                    rules=fact.detail["rules"],
-                    unexpected=tuple(fact.detail["unexpected"]),
-                    repairs=fact.detail.get("repairs", 0),
-                    headers=tuple(fact.detail.get("headers", ())),
-                )
-                if fact.kind is Kind.ADMITTED:
+                self.judgements[digest] = judged
+                if judged.kind is Kind.ADMITTED:
                     self.admitted.add(digest)
-            case Kind.ACCEPTED:
+            case Accepted():
                 self.admitted.add(digest)
                 self.accepted.add(digest)
-            case Kind.ARCHIVED:
-                self.archived[digest] = fact.detail["at"]
-            case Kind.WITHDRAWN:
+            case Archived(at=place):
+                self.archived[digest] = place
+            case Withdrawn():
                 self.withdrawals.append(fact.seq)
-            case Kind.REINSTATED if self.withdrawals:
+            case Reinstated() if self.withdrawals:
                 self.withdrawals.pop()
             case _:
                 pass
@@ -159,11 +124,13 @@ class PathState:
             return None
         judged = self.judgements.get(landed[-1].digest)
         if judged and judged.kind is Kind.HELD and landed[-1].digest in self.admitted:
-            return replace(judged, kind=Kind.ADMITTED, error=None)
+            return Admitted(**{**vars(judged), "error": None})
         return judged
 
 
-def waiting(state: State, dates: Sequence[date] | None = None) -> list[tuple[FilePath, Judgement]]:
+def waiting_files(
+    state: State, dates: Sequence[date] | None = None
+) -> list[tuple[FilePath, Judgement]]:
     """The files that stand last at their path and are held, unreadable or partly so."""
     found = []
     for path, past in sorted(state.paths.items()):

@@ -92,7 +92,7 @@ class Lake(DeltaTables):
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    def anew(self) -> Lake:
+    def fresh(self) -> Lake:
         """The same lake, with nothing known of its tables yet: what every job starts with."""
         return replace(self)
 

@@ -8,104 +8,49 @@ another writer was faster, so that the order is total.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from lakehouse_assets.store.facts import FACTS, Fact, Kind
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import (
+    FACTS,
+    Absorbed,
+    Fact,
+    Maintained,
+    Published,
+    ReceiptsRecorded,
+    Restored,
+    RestoreDone,
+    Resumed,
+)
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 
 
-@dataclass(frozen=True)
-class Absorbed:
-    """Up to which versions of its inputs, and by which rules, a table has been brought.
-
-    ``beside`` are the versions of what is written with it; ``made`` tells which tables those
-    versions are of, by name: one that was lost and made anew counts from 0 again.
-    """
-
-    version: int
-    inputs: dict[str, int]
-    rules: str
-    run_id: str | None
-    recorded_at: datetime | None
-    beside: dict[str, int] = field(default_factory=dict)
-    made: dict[str, str | None] = field(default_factory=dict)
-
-
-def absorbed(
-    table: str,
-    version: int,
-    inputs: Mapping[str, int],
-    rules: str,
-    run_id: str | None,
-    beside: Mapping[str, int] | None = None,
-    made: Mapping[str, str | None] | None = None,
-    **more: object,
-) -> Fact:
-    """The fact that a table has taken in these versions of its inputs, by these rules."""
-    detail = {
-        "table": table,
-        "version": version,
-        "inputs": dict(inputs),
-        "rules": rules,
-        "beside": dict(beside or {}),
-        "made": dict(made or {}),
-    }
-    return Fact(Kind.ABSORBED, detail=detail | more, run_id=run_id)
-
-
 def moved(
-    then: Mapping[str, Absorbed], moves: Mapping[str, tuple[int, int]], run_id: str
+    then: Iterable[Absorbed], moves: Mapping[TableVersion, TableVersion], run_id: str
 ) -> Iterator[Fact]:
     """Facts for tables that stand at another version with the very rows of an older one.
 
-    ``moves`` holds both versions by table. What the tables had absorbed ``then``, they have
-    absorbed now, and who read the older version has read the newer.
+    ``moves`` leads from the older versions to the newer. What the tables had absorbed ``then``,
+    they have absorbed now, and who read the older version has read the newer.
     """
 
-    def at(table: str, version: int) -> int:
-        old, new = moves.get(table, (version, version))
-        return new if version == old else version
+    def now(versions: Mapping[str, TableVersion]) -> dict[str, TableVersion]:
+        return {name: moves.get(version, version) for name, version in versions.items()}
 
-    for table, known in then.items():
-        yield absorbed(
-            table,
-            at(table, known.version),
-            {name: at(name, version) for name, version in known.inputs.items()},
-            known.rules,
-            run_id,
-            {name: at(name, version) for name, version in known.beside.items()},
-            known.made,
-        )
-
-
-@dataclass(frozen=True)
-class Rewind:
-    """Tables taken back, or forth again, to versions that belong together.
-
-    ``as_of`` is the ``seq`` up to which the ledger says what those versions had absorbed.
-    ``before`` and ``before_seq`` are where the first restore of a row of them came from, and
-    ``made`` tells which tables those were.
-    """
-
-    seq: int
-    run_id: str
-    as_of: int
-    targets: dict[str, int]
-    before: dict[str, int] = field(default_factory=dict)
-    before_seq: int = 0
-    made: dict[str, str | None] = field(default_factory=dict)
+    for known in then:
+        detail = Absorbed(known.table, now(known.written), now(known.inputs), known.rules)
+        yield Fact(detail, run_id=run_id)
 
 
 @dataclass
 class State:
     """The ledger, folded: what is in force at each path, and what each table has absorbed.
 
-    ``restored`` is the restore that stands; ``rewinding`` one, or its end, that a process has
+    ``restored`` is the restore that stands; ``unfinished`` one, or its end, that a process has
     announced and not finished. ``frozen`` is the state that a restored run had read: nothing
     is taken in while it holds.
     """
@@ -114,10 +59,10 @@ class State:
     absorbed: dict[str, Absorbed] = field(default_factory=dict)
     published: list[Fact] = field(default_factory=list)
     maintained: dict[str, int] = field(default_factory=dict)
-    restored: Rewind | None = None
+    restored: Restored | None = None
     frozen: bool = False
-    rewinding: Rewind | None = None
-    turned: int = 0  # when a restore, or the end of one, was last announced
+    unfinished: Restored | Resumed | None = None
+    announced: int = 0  # when a restore, or the end of one, was last announced
     seq: int = 0
 
     def at(self, path: FilePath) -> PathState:
@@ -135,7 +80,7 @@ class State:
         return sorted(found, key=lambda s: s.path)
 
     def repairing(self, dataset: str, contents: Iterable[str]) -> set[str]:
-        """Which of these uploads hold rows that mend others, or may: a dead run told nothing."""
+        """Which of these uploads hold rows that mend others, or may: no run has judged them."""
         without = {
             content_id(past.path, digest)
             for past in self.of(dataset)
@@ -144,38 +89,34 @@ class State:
         }
         return set(contents) - without
 
+    @property
+    def versions(self) -> dict[str, TableVersion]:
+        """The version of each table that the ledger knows last."""
+        return {n: v for known in self.absorbed.values() for n, v in known.written.items()}
+
     def take(self, fact: Fact) -> None:
         """Take in the next fact."""
-        self.seq = max(self.seq, int(fact.detail.get("through", fact.seq)))
-        if fact.kind is Kind.ABSORBED:
-            self.absorbed[fact.detail["table"]] = Absorbed(
-                version=fact.detail["version"],
-                inputs=fact.detail["inputs"],
-                rules=fact.detail["rules"],
-                run_id=fact.run_id,
-                recorded_at=fact.recorded_at,
-                beside=fact.detail["beside"],
-                made=fact.detail["made"],
-            )
-        if fact.path is None:
-            self._take_of_tables(fact)
+        self.seq = fact.seq
+        if fact.path is not None:
+            self.paths.setdefault(fact.path, PathState(fact.path)).take(fact)
             return
-        self.paths.setdefault(fact.path, PathState(fact.path)).take(fact)
-
-    def _take_of_tables(self, fact: Fact) -> None:
-        if fact.kind in (Kind.RESTORED, Kind.RESUMED):
-            self.turned = fact.seq
-        match fact.kind:
-            case Kind.PUBLISHED:
+        match fact.detail:
+            case Absorbed() as known:
+                self.absorbed[known.table] = known
+            case ReceiptsRecorded(count):
+                self.seq += count
+            case Published():
                 self.published.append(fact)
-            case Kind.MAINTAINED:
-                self.maintained[fact.detail["table"]] = fact.detail["version"]
-            case Kind.RESTORED:
-                self.rewinding = self.restored = Rewind(seq=fact.seq, **fact.detail)
-            case Kind.RESUMED:
-                self.rewinding, self.restored = Rewind(seq=fact.seq, **fact.detail), None
-            case Kind.REWOUND:
-                self.rewinding = None
+            case Maintained(table, version):
+                self.maintained[table] = version
+            case Restored() as restored:
+                self.unfinished = self.restored = restored
+                self.announced = fact.seq
+            case Resumed() as resumed:
+                self.unfinished, self.restored = resumed, None
+                self.announced = fact.seq
+            case RestoreDone():
+                self.unfinished = None
             case _:
                 pass
 
@@ -207,37 +148,29 @@ class Ledger:
         return replace(
             self.state(through=state.restored.as_of),
             restored=state.restored,
-            rewinding=state.rewinding,
+            unfinished=state.unfinished,
             frozen=True,
         )
 
-    def append(self, facts: Iterable[Fact], reserve: int = 0) -> list[Fact]:
-        """Record facts, giving each the next ``seq``; returns them as recorded.
-
-        ``reserve`` takes that many numbers behind the last fact for receipts.
-        """
+    def append(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Record facts, giving each the next ``seq``; returns them as recorded."""
         new = list(facts)
-        return self.decide(lambda _: new, reserve)
+        return self.decide(lambda _: new)
 
-    def decide(self, make: Callable[[State], list[Fact]], reserve: int = 0) -> list[Fact]:
+    def decide(self, make: Callable[[State], list[Fact]]) -> list[Fact]:
         """Record the facts that follow from what the ledger says at that very moment.
 
         ``make`` is asked again where another writer was faster; it may refuse by raising.
         """
         while True:
-            known = self.facts()
-            new = make(_folded(known))
+            state = self.state()
+            on, first = self._known[0], state.seq + 1
+            new = make(state)
             if not new:
                 return []
-            first = 1 + max((int(f.detail.get("through", f.seq)) for f in known), default=0)
             now = datetime.now(UTC)
             recorded = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(new)]
-            if reserve:
-                last = recorded[-1]
-                detail = {**last.detail, "through": last.seq + reserve}
-                recorded[-1] = replace(last, detail=detail)
-            rows = [_to_row(f) for f in recorded]
-            if self.lake.append(FACTS, rows, on=self._known[0]):
+            if self.lake.append(FACTS, [f.to_row() for f in recorded], on=on):
                 return recorded
 
 
@@ -255,31 +188,4 @@ def folded(rows: Iterable[dict[str, Any]]) -> State:
 
 
 def _in_order(rows: Iterable[dict[str, Any]]) -> list[Fact]:
-    return sorted(map(_from_row, rows), key=lambda f: f.seq)
-
-
-def _from_row(row: dict[str, Any]) -> Fact:
-    path = FilePath(row["dataset"], row["batch_date"], row["file"]) if row["file"] else None
-    return Fact(
-        kind=Kind(row["kind"]),
-        path=path,
-        digest=row["digest"],
-        detail=json.loads(row["detail"]),
-        run_id=row["run_id"],
-        seq=row["seq"],
-        recorded_at=row["recorded_at"],
-    )
-
-
-def _to_row(fact: Fact) -> dict[str, Any]:
-    return {
-        "seq": fact.seq,
-        "kind": str(fact.kind),
-        "recorded_at": fact.recorded_at,
-        "run_id": fact.run_id,
-        "dataset": fact.path.dataset if fact.path else None,
-        "batch_date": fact.path.batch_date if fact.path else None,
-        "file": fact.path.file if fact.path else None,
-        "digest": fact.digest,
-        "detail": json.dumps(fact.detail),
-    }
+    return sorted(map(Fact.from_row, rows), key=lambda f: f.seq)

@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Fact, Kind, ReceiptsRecorded
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import Ledger, State
@@ -184,9 +184,7 @@ def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]
     new = [r for r in due if known.get((r.path, r.digest)) != r]
     if not new:
         return []
-    [fact] = ledger.append(
-        [Fact(Kind.RECEIPTS, detail={"count": len(new)}, run_id=run_id)], reserve=len(new)
-    )
+    [fact] = ledger.append([Fact(ReceiptsRecorded(len(new)), run_id=run_id)])
     now = datetime.now(UTC)
     rows = [
         {

@@ -105,7 +105,7 @@ def fit(found: DeltaTable, table: Table) -> bool:
         what = f"column {other[0]!r} has another type" if other else "other partitions"
         raise MisfitError(
             f"{table.id}: {what} in its contract than in {found.table_uri}; give the column "
-            "another name, or remove the table's folder: the next run makes it anew"
+            "another name, or remove the table's folder: the next run builds it again"
         )
     come = [field for name, field in wanted.items() if name not in there]
     gone = [f for n, f in there.items() if n not in wanted and LATER not in f.metadata]

@@ -297,8 +297,8 @@ class Gold:
 
     ``unit`` is ``<dataset>.<column>``: the column by whose values the table is recomputed.
     A changed row of any input is followed along the foreign keys to the units it touches;
-    those units are computed anew, whole, from just the rows that belong to them. Without a
-    unit every change computes the whole table anew.
+    those units are computed again, whole, from just the rows that belong to them. Without a
+    unit every change computes the whole table.
     """
 
     name: str

@@ -25,9 +25,9 @@ from deltalake.transaction import AddAction
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import Manners, decide
 from lakehouse_assets.planning.settled_files import look
-from lakehouse_assets.store.facts import FACTS, Fact, Kind
+from lakehouse_assets.store.facts import FACTS, Admitted, Fact, Landed
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
-from lakehouse_assets.store.ledger import Ledger, _to_row
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.storage import LocalStorage, StoredObject
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from tests.support import PROJECT
@@ -109,13 +109,11 @@ def _fill(folder: Path, keys: int) -> None:
         for path, etag in some:
             digest = sha256(str(path).encode()).hexdigest()
             rules = DATASETS[path.dataset].rules_digest
-            judged = {"read": 1, "faulty": 0, "error": None, "sheets": [], "rules": rules}
-            judged |= {"unexpected": [], "repairs": 0}
-            facts.append(Fact(Kind.LANDED, path, digest, {"by": "run", "stamp": etag}, "run"))
-            facts.append(Fact(Kind.ADMITTED, path, digest, judged, "run"))
+            facts.append(Fact(Landed("run", etag), path, digest, "run"))
+            facts.append(Fact(Admitted(read=1, rules=rules), path, digest, "run"))
             files[path.dataset].append(_bronze_file(path, digest))
         now = MODIFIED + timedelta(hours=1)
-        rows = [_to_row(replace(f, seq=first + i, recorded_at=now)) for i, f in enumerate(facts)]
+        rows = [replace(f, seq=first + i, recorded_at=now).to_row() for i, f in enumerate(facts)]
         assert lake.append(FACTS, rows, on=lake.create(FACTS))
         first += len(rows)
         for name, added in files.items():

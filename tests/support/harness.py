@@ -39,6 +39,7 @@ from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.settled_files import whole
 from lakehouse_assets.store.facts import FACTS, Kind
+from lakehouse_assets.store.file_state import waiting_files
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
@@ -304,7 +305,7 @@ class World:
 
     def reopen(self) -> None:
         """Forget what was seen of the tables: somebody else has changed them."""
-        self.lake = self.lake.anew()
+        self.lake = self.lake.fresh()
         self.ledger = Ledger(self.lake)
 
     def _lose(self, table: Table) -> None:
@@ -363,7 +364,7 @@ class World:
         refused = ""
         try:
             decision()
-        except (decide.DecisionError, restore.RewindError) as error:
+        except (decide.DecisionError, restore.RestoreError) as error:
             refused = str(error)
         assert bool(refused) == (len(self.events) - 1 in expected), (self.events[-1], refused)
 
@@ -430,11 +431,11 @@ class World:
         self._gold = None
 
     def plan(self) -> pending_files.Plan:
-        """What is pending: the same, whether files at rest are looked at or not."""
+        """What is pending: the same, whether settled files are looked at or not."""
         everything = whole(self.lake, self.ledger.followed(), DATASETS)
         slow = pending_files.make(self.lake, everything, DATASETS, GOLD)
         quick = pending_files.of(self.ledger, DATASETS, GOLD)
-        assert quick == slow, f"the plan differs where files at rest are passed over: {quick}"
+        assert quick == slow, f"the plan differs where settled files are passed over: {quick}"
         return slow
 
     # -------------------------------------------------------------------------------- reading
@@ -542,7 +543,7 @@ class World:
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in waiting(self.ledger.followed(), None if asked is None else [*asked])
+            for p, _ in waiting_files(self.ledger.followed(), None if asked is None else [*asked])
         }
         if listings:
             _same("files that wait", listed, waiting)

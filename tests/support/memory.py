@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from lakehouse_assets.planning.pending_files import bronze_work
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.store.facts import Admitted, Fact, Landed
 from lakehouse_assets.store.lake import Lake, RawFile
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.receipts import RECEIPTS
@@ -55,6 +56,9 @@ class MemoryLake(Lake):
     def version(self, table: Table) -> int | None:
         return None
 
+    def versions(self, tables: Iterable[Table]) -> dict[str, TableVersion]:
+        return {}
+
     def files(self, table: Table, version: int | None) -> list[dict[str, Any]]:
         return []
 
@@ -77,7 +81,7 @@ class MemoryLedger:
     def record(self, now: datetime, *facts: Fact) -> None:
         for fact in facts:
             seq = self.state.seq + 1
-            self.state.take(Fact(fact.kind, fact.path, fact.digest, fact.detail, "r", seq, now))
+            self.state.take(replace(fact, run_id="r", seq=seq, recorded_at=now))
 
 
 def absorb(
@@ -95,11 +99,8 @@ def absorb(
         digest = item.digest or _digest(lake, item.source.path)
         past = ledger.state.at(item.path)
         if past.last is None or past.last.digest != digest:
-            detail = {"by": "run", "stamp": stamps.get(item.path, "")}
-            ledger.record(now, Fact(Kind.LANDED, item.path, digest, detail))
-        judged = {"read": 0, "faulty": 0, "error": None, "sheets": [], "unexpected": []}
-        judged |= {"rules": contract.rules_digest}
-        ledger.record(now, Fact(Kind.ADMITTED, item.path, digest, judged))
+            ledger.record(now, Fact(Landed("run", stamps.get(item.path, "")), item.path, digest))
+        ledger.record(now, Fact(Admitted(rules=contract.rules_digest), item.path, digest))
     known = {(r.path, r.digest): r for r in receipts.current(lake)}
     for due in receipts.outside_tables(lake, ledger.state, contract, dates):
         if known.get((due.path, due.digest)) != due:

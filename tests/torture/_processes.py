@@ -81,7 +81,7 @@ def _main(task: Task) -> NoReturn:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (task.largest_file, largest[1]))
         _ACTIONS[task.do](*task.args)
-    except (decide.DecisionError, restore.RewindError) as refusal:
+    except (decide.DecisionError, restore.RestoreError) as refusal:
         code, failure = REFUSED, refusal
     except UnsoundError as unsound:
         code, failure = UNSOUND, unsound
@@ -104,7 +104,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
     ledger = _ledger()
     if dates is None:
         pending = pending_files.of(ledger, DATASETS, GOLD)
-        if not pending and not ledger.state().rewinding:
+        if not pending and not ledger.state().unfinished:
             return
         dates = pending.due or [pending.newest]
     run_id = uuid.uuid4().hex

@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.operations import restore
-from lakehouse_assets.store.facts import Fact, Kind
+from lakehouse_assets.store.facts import Fact, Kind, ReceiptsRecorded
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.storage import Storage
 from tests.support import histories, oracle
@@ -149,7 +149,7 @@ class HurtWorld(World):
 
     def compare(self, run: Run) -> None:
         """Compare what a run that says it is done has left."""
-        if not self.ledger.state().rewinding:
+        if not self.ledger.state().unfinished:
             self.check(listings=run.dates is None and not self.restored)
 
     @property
@@ -161,7 +161,7 @@ class HurtWorld(World):
 
     def end(self) -> None:
         """One clean run of what is pending, everything compared, and once more."""
-        if self.restored or self.ledger.state().rewinding:
+        if self.restored or self.ledger.state().unfinished:
             restore.finish(self.ledger, "a test")
             if self.restored:
                 self.apply(Resume())
@@ -176,14 +176,17 @@ class HurtWorld(World):
     def audit(self) -> None:
         """No number twice, no fact lost, none doubled."""
         facts = self.ledger.facts()
-        taken: list[int] = []
-        for fact in facts:
-            taken += range(fact.seq, int(fact.detail.get("through", fact.seq)) + 1)
-        twice = [n for n, count in Counter(taken).items() if count > 1]
+        reserved = [
+            number
+            for fact in facts
+            if isinstance(fact.detail, ReceiptsRecorded)
+            for number in range(fact.seq + 1, fact.seq + 1 + fact.detail.count)
+        ]
+        taken = Counter([*(fact.seq for fact in facts), *reserved])
+        twice = [number for number, count in taken.items() if count > 1]
         assert not twice, f"numbers taken twice: {twice}"
-        reserved = {*taken} - {f.seq for f in facts}
         receipts = {r["seq"] for r in self.rows("receipts")}
-        assert receipts <= reserved, f"receipts without a number: {receipts - reserved}"
+        assert receipts <= {*reserved}, f"receipts without a number: {receipts - {*reserved}}"
         refused = oracle.evaluate(self.events, self.rules.oracle, settle=False).refused
         happened = [e for i, e in enumerate(self.events) if i not in refused]
         for event, kind in _FACTS.items():
@@ -192,7 +195,7 @@ class HurtWorld(World):
             assert found == wanted, f"{found} facts {kind}, not {wanted}"
         said: Counter[tuple[object, ...]] = Counter()
         # A restore that first ends another one may rightly say again what tables have absorbed.
-        moving = {Kind.RESTORED, Kind.RESUMED, Kind.REWOUND, Kind.MAINTAINED}
+        moving = {Kind.RESTORED, Kind.RESUMED, Kind.RESTORE_DONE, Kind.MAINTAINED}
         movers = {None, "a test", *(f.run_id for f in facts if f.kind in moving)}
         last: dict[FilePath | None, Fact] = {}
         for fact in facts:

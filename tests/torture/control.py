@@ -77,8 +77,8 @@ MUTANTS = (
     Mutant(
         "silver takes in no more of bronze than the ledger tells of",
         "lakehouse_assets/planning/staleness.py",
-        "bronze: min(told, _version(lake.version(dataset.bronze))),",
-        "bronze: _version(lake.version(dataset.bronze)),",
+        "replace(now, version=min(version, now.version))",
+        "now",
     ),
     Mutant(
         "version order: batch date before file name",
@@ -131,8 +131,8 @@ MUTANTS = (
     Mutant(
         "dead runs: a version that differs from the record means: resolve everything",
         "lakehouse_assets/pipeline/silver.py",
-        "dataset.silver.id: before.version} == now",
-        "dataset.silver.id: before.version} is not None",
+        "before.written == written and",
+        "before.written and written and",
     ),
     Mutant(
         "dead runs: rows of bronze before facts",
@@ -183,7 +183,7 @@ MUTANTS = (
     Mutant(
         "the ledger is updated: what a table has absorbed is recorded",
         "lakehouse_assets/pipeline/gold.py",
-        "    ledger.append([done])\n",
+        "    ledger.append([Fact(done, run_id=work.run_id)])\n",
         "",
     ),
     Mutant(
@@ -207,11 +207,11 @@ MUTANTS = (
     Mutant(
         "rules have a version: a change judges every row anew",
         "lakehouse_assets/planning/staleness.py",
-        "    if absorbed.rules != rules:",
+        "    if absorbed.rules != job.rules:",
         "    if False:",
     ),
     Mutant(
-        "files at rest: bytes touched since are looked at",
+        "settled files: bytes touched since are looked at",
         "lakehouse_assets/planning/settled_files.py",
         "l.readable AND l.stamp = p.stamp",
         "l.readable",
@@ -220,7 +220,7 @@ MUTANTS = (
     Mutant(
         "restore: what the tables had absorbed goes back with them",
         "lakehouse_assets/operations/restore.py",
-        "    ledger.append([*moved(ledger.state(rewind.as_of).absorbed, moves, run_id), done])",
+        "    ledger.append([*moved(then.absorbed.values(), moves, run_id), done])",
         "    ledger.append([done])",
     ),
     Mutant(
