@@ -1,8 +1,8 @@
-"""The only writer of tables: compare, audit, then one commit.
+"""The only writer of tables: audit, compare, then one commit.
 
-Every write replaces whole partitions, the ones in which a row really differs. One primitive
-serves every layer and both engines: it is atomic, it can be repeated, and what is equal
-already commits nothing. (A MERGE rewrites the same files, and cannot be audited before.)
+Every commit replaces whole partitions, those in which a row differs, and is atomic: a crash before
+it leaves the table as it was, one after it leaves it done. Doing it again commits nothing, because
+nothing differs. A MERGE would rewrite the same files, and could not be audited beforehand.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ class AuditError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """What a publication did: the version now, and how many rows went and came.
+    """What a publication did: the table's version now, and how many rows are new and gone in it.
 
-    ``rows`` are both, without maps and with arrays as text; None where there were none.
+    A row that changed counts in both. ``rows`` are all of these, without maps and with arrays as
+    text; None where nothing was committed.
     """
 
     version: int
@@ -47,46 +48,60 @@ def replace_rows(
 ) -> Published:
     """Put ``rows`` in the place of ``owned``; what is in ``others`` stays.
 
-    ``owned`` and ``others`` are the table's present rows, divided; ``rows`` is staged. Only
-    partitions in which a row goes or comes are written, all in one commit. Raises AuditError
-    where a grain repeats or a required column is null in ``rows``.
+    Only partitions in which a row differs are written, all in one commit.
+
+    Args:
+        work: The run's engine and lake.
+        table: What is written.
+        owned: The table's rows that ``rows`` stand for.
+        others: All its other rows.
+        rows: What is to be there; staged, because it is read several times.
+        grain: The columns that together are unique in ``rows``.
+        required: The columns that may not be null in ``rows``.
+
+    Raises:
+        AuditError: A grain repeats, or a required column is null; nothing was written.
     """
     rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
     version = work.lake.create(table)
     count = _audit(table, rows, grain, required)
-    old, new = _comparable(table, owned), _comparable(table, rows)
-    if owned.count():
-        gone, come = work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old))
-        moved = gone.selectExpr("*", "1 AS _gone", "0 AS _come")
-        moved = moved.unionByName(come.selectExpr("*", "0 AS _gone", "1 AS _come"))
-    elif count:
-        moved = new.selectExpr("*", "0 AS _gone", "1 AS _come")
+    if not owned.count():
+        if not count:
+            return Published(version)
+        differing = _comparable(table, rows).selectExpr("*", "0 AS _gone", "1 AS _come")
     else:
-        return Published(version)
-    touched = (
-        moved.groupBy(*table.partition_by)
+        differing = _difference(work, _comparable(table, owned), _comparable(table, rows))
+    partitions = (
+        differing.groupBy(*table.partition_by)
         .agg({"_gone": "sum", "_come": "sum"})
         .where("`sum(_gone)` + `sum(_come)` > 0")
         .collect()
     )
-    if not touched:
+    if not partitions:
         return Published(version)
-    where = " AND ".join(among(c, {row[c] for row in touched}) for c in table.partition_by)
+    where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
     content = others.where(where or "true").unionByName(rows.where(where or "true"))
     commit(work, table, content, where)
     return Published(
         version=work.lake.create(table),
-        gone=sum(row["sum(_gone)"] for row in touched),
-        come=sum(row["sum(_come)"] for row in touched),
-        rows=moved,
+        gone=sum(row["sum(_gone)"] for row in partitions),
+        come=sum(row["sum(_come)"] for row in partitions),
+        rows=differing,
     )
+
+
+def _difference(work: Workspace, old: DataFrame, new: DataFrame) -> DataFrame:
+    """The rows that only one of two sets has, each marked ``_gone`` or ``_come``."""
+    gone, come = work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old))
+    marked = gone.selectExpr("*", "1 AS _gone", "0 AS _come")
+    return marked.unionByName(come.selectExpr("*", "0 AS _gone", "1 AS _come"))
 
 
 def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
     """Replace what ``where`` (over partition columns) covers by ``rows``, in one commit.
 
-    An empty ``where`` replaces the whole table. The rows must lie within it: Sail would
-    accept others.
+    An empty ``where`` replaces the whole table. The rows must lie within it: Sail would take
+    others, too (`sail_quirks`).
     """
     writer = rows.selectExpr(*_as_stored(work, table)).write.format("delta").mode("overwrite")
     if table.partition_by:

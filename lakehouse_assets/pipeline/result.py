@@ -1,4 +1,4 @@
-"""What a job tells of its work: counts, checks and what a person must look at."""
+"""What a table's job reports: counts, outcomes of checks, and lines about files for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 
 class Severity(StrEnum):
-    """How bad a failed check is: a warning asks for a look, an error for an act."""
+    """How bad a failed check is: people should look at a warning, and must act on an error."""
 
     WARN = "warn"
     ERROR = "error"
@@ -30,10 +30,11 @@ class Check:
 
 @dataclass
 class Result:
-    """What a table's job did.
+    """What a table's job did, on whatever machine it ran.
 
-    ``days`` has, per batch date, counts in rows by name; ``metadata`` is of the whole run;
-    ``lines`` are clear lines for people about files, ``<file>: <wrong>; <what to do>``.
+    ``version`` is the table's after the job. ``days`` has the numbers of rows and files of each
+    batch date, by name; ``metadata`` is of the whole run; ``lines`` are for people,
+    ``<file>: <what is wrong>; <what to do>``.
     """
 
     table: str
@@ -44,7 +45,7 @@ class Result:
     lines: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """All of it as text. Raises TypeError where metadata holds what JSON cannot say."""
+        """The result as JSON. Raises TypeError where metadata holds what JSON cannot."""
         return json.dumps(
             {
                 **self.__dict__,
@@ -57,7 +58,7 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What ``to_json`` wrote."""
+        """The result that ``to_json`` wrote."""
         told = json.loads(text)
         days = {date.fromisoformat(day): counts for day, counts in told.pop("days").items()}
         return cls(**told | {"days": days, "checks": [_check(**c) for c in told["checks"]]})
