@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +19,16 @@ from lakehouse_assets.store.delta import UnreachableError
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
 from resources import duckdb_engine
+from tests.support import PROJECT
 from tests.support.harness import FIRST, LAST, World
 from tests.support.histories import D1, HEADER
+from tests.support.machine import needs_java
 from tests.support.oracle import Land
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+HOME = "My Projects #1 (ä) 100% {x}"
 PARTS = "part string, number int"
 MAPS = "part string, words map<string, string>"
 
@@ -146,9 +152,8 @@ def test_names_under_which_delta_rs_keeps_no_table(tmp_path: Path, name: str) ->
         write_deltalake(storage.uri("t"), pa.table({"number": [1]}))
 
 
-def test_a_lake_under_such_a_path(tmp_path: Path, spark: SparkSession) -> None:
+def small_run(home: Path, spark: SparkSession) -> None:
     """Raw to gold, read back by delta-rs and DuckDB, and nothing written elsewhere."""
-    home = tmp_path / "My Projects #1 (ä) 100% {x}"
     home.mkdir()
     files = {
         "products": "1,Apples,1,produce,3,fruit,2.50",
@@ -163,7 +168,38 @@ def test_a_lake_under_such_a_path(tmp_path: Path, spark: SparkSession) -> None:
         world.run_again()
         _, rows = duckdb_engine.query(world.lake, "SELECT count(*) FROM bronze.orders")
         assert [*map(tuple, rows)] == [(1,)]
-    assert [path.name for path in tmp_path.iterdir()] == [home.name]
+    assert [path.name for path in home.parent.iterdir()] == [home.name]
+
+
+def test_a_lake_under_such_a_path(tmp_path: Path, spark: SparkSession) -> None:
+    """On Sail."""
+    small_run(tmp_path / HOME, spark)
+
+
+@pytest.mark.spark
+@needs_java
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_lake_under_such_a_path_on_spark(tmp_path: Path) -> None:
+    """The same on Spark, which needs a process of its own."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from resources.engines import spark_session\n"
+        "from tests.test_sail_quirks import small_run\n"
+        "small_run(Path(sys.argv[1]), spark_session())\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / HOME)]
+    # The Sail session of this process leaves its address in the environment.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SPARK")}
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=env | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
 # -------------------------------------------------------------------------------- used nowhere
