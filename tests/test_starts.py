@@ -21,8 +21,8 @@ from lakehouse_assets.planning.run_requests import (
     RETRY_AFTER,
     Attempt,
     Decision,
-    Manners,
     Start,
+    WaitTimes,
     decide,
     seconds_to_look,
 )
@@ -35,7 +35,7 @@ from tests.support.memory import MemoryLedger, absorb, memory_lake
 NOW = datetime(2025, 4, 20, 12, tzinfo=UTC)
 DAYS = [date(2025, 4, d) for d in (15, 16, 18, 20)]
 SETTLE, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
-MANNERS = Manners(SETTLE, PATIENCE)
+WAITS = WaitTimes(SETTLE, PATIENCE)
 INTERVAL = 30.0
 ALL = set(DATASETS)
 
@@ -54,7 +54,7 @@ def planned(*files: tuple[str, date, float | None], there: Iterable[str] = ALL) 
 
 
 def decided(plan: Plan, *tried: Attempt, now: datetime = NOW) -> Decision:
-    return decide(plan, DATASETS, lambda _: tried, now, MANNERS)
+    return decide(plan, DATASETS, lambda _: tried, now, WAITS)
 
 
 def dates(decision: Decision) -> list[list[date]]:
@@ -134,7 +134,7 @@ def test_a_changed_plan_starts_from_the_first_attempt() -> None:
         def tried(digest: str) -> list[Attempt]:
             return [Attempt(2, 0.0)] if digest == first.plan else []
 
-        [start] = decide(plan, DATASETS, tried, NOW, MANNERS).starts
+        [start] = decide(plan, DATASETS, tried, NOW, WAITS).starts
         return start
 
     assert after(before).attempt == 3
@@ -277,7 +277,7 @@ class Sensor(RuleBasedStateMachine):
         if seconds_to_look(self.cursor, self.now, INTERVAL) and not self.messages:
             return
         plan = self.plan()
-        decision = decide(plan, DATASETS, self.tried, self.now, MANNERS)
+        decision = decide(plan, DATASETS, self.tried, self.now, WAITS)
         self.judge(plan, decision)
         for start in decision.starts:
             self.know(plan, start)
@@ -362,7 +362,10 @@ class Sensor(RuleBasedStateMachine):
                 self.finish(run, "")
             self.clock += 600
         left = self.plan()
-        assert not left, (left.files, decide(left, DATASETS, self.tried, self.now, MANNERS).waits)
+        assert not left, (
+            left.files,
+            decide(left, DATASETS, self.tried, self.now, WAITS).waits,
+        )
         for place, (data, _) in self.lake.raw.files.items():
             dataset, day, file = place.split("/")
             last = self.ledger.state.at(FilePath(dataset, date.fromisoformat(day), file)).last

@@ -15,8 +15,8 @@ from lakehouse_assets.planning.run_requests import (
     AT_ONCE,
     Attempt,
     Decision,
-    Manners,
     Start,
+    WaitTimes,
     decide,
     range_tags,
     seconds_to_look,
@@ -80,11 +80,11 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
         wait = seconds_to_look(context.cursor, now, interval)
         if wait and not hints:
             return _nothing(f"the next look is in {wait:.0f} s", context.cursor or AT_ONCE)
-        manners = Manners(
+        wait_times = WaitTimes(
             settle=timedelta(seconds=settings.settle_seconds),
             patience=timedelta(minutes=settings.patience_minutes),
         )
-        decision = _look(settings, context.instance, now, manners)
+        decision = _look(settings, context.instance, now, wait_times)
         queue.delete(hints)
         cursor = decision.cursor(now, interval)
         if decision.starts:
@@ -109,7 +109,7 @@ def daily(settings: Settings, jobs: Collection[str]) -> dg.ScheduleDefinition:
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         if busy := _under_way(context.instance, {*jobs, _OF_ASSETS}):
             return dg.SkipReason(f"run {busy} is queued or under way; the sensor looks after it")
-        at_once = Manners(settle=timedelta(), patience=timedelta())
+        at_once = WaitTimes(settle=timedelta(), patience=timedelta())
         decision = _look(settings, context.instance, datetime.now(UTC), at_once)
         if decision.starts:
             return [_request(start) for start in decision.starts]
@@ -119,11 +119,11 @@ def daily(settings: Settings, jobs: Collection[str]) -> dg.ScheduleDefinition:
 
 
 def _look(
-    settings: Settings, instance: dg.DagsterInstance, now: datetime, manners: Manners
+    settings: Settings, instance: dg.DagsterInstance, now: datetime, wait_times: WaitTimes
 ) -> Decision:
     ledger = Ledger(settings.lake())
     plan = pending_files.of(ledger, DATASETS, GOLD)
-    return decide(plan, DATASETS, lambda digest: list(_tried(instance, digest)), now, manners)
+    return decide(plan, DATASETS, lambda digest: list(_tried(instance, digest)), now, wait_times)
 
 
 def _tried(instance: dg.DagsterInstance, digest: str) -> Iterator[Attempt]:

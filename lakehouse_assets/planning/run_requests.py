@@ -56,7 +56,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Manners:
+class WaitTimes:
     """How long arrivals are waited for.
 
     An object younger than ``settle`` may still be replaced. A date of which a dataset has
@@ -100,7 +100,7 @@ def decide(
     datasets: Iterable[str],
     tried: Callable[[str], Sequence[Attempt]],
     now: datetime,
-    manners: Manners,
+    wait_times: WaitTimes,
 ) -> Decision:
     """What to start, while no run is queued or under way.
 
@@ -113,7 +113,7 @@ def decide(
     wanted = set(datasets)
     ready = []
     for day, files in sorted(by_date.items()):
-        if not _waits(decision, day, files, wanted - plan.there[day], now, manners):
+        if not _waits(decision, day, files, wanted - plan.there[day], now, wait_times):
             ready.append(day)
     days = [[day] for day in ready] if len(ready) <= FEW else stretches(ready)
     for some in days:
@@ -157,7 +157,7 @@ def _waits(
     files: Mapping[FilePath, Pending],
     missing: set[str],
     now: datetime,
-    manners: Manners,
+    wait_times: WaitTimes,
 ) -> bool:
     """Whether a date is to be left alone for now; the decision says why."""
     begins = datetime(day.year, day.month, day.day, tzinfo=UTC) - now
@@ -169,12 +169,12 @@ def _waits(
         return False
     ages = [_between(now, moment) for moment in set(arrived)]
     young, oldest = min(ages), max(ages)
-    if young < manners.settle:
-        left = manners.settle - young
+    if young < wait_times.settle:
+        left = wait_times.settle - young
         decision.wait(f"{day}: files are still arriving", left.total_seconds())
         return True
-    if missing and oldest < manners.patience:
-        left = manners.patience - oldest
+    if missing and oldest < wait_times.patience:
+        left = wait_times.patience - oldest
         line = f"{day}: waits {_told(left)} more for {' and '.join(sorted(missing))}"
         decision.wait(line, left.total_seconds())
         return True

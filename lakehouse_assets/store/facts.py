@@ -330,7 +330,7 @@ class Maintained(Detail):
     version: int
 
 
-_DETAILS: Final[Mapping[Kind, type[Detail]]] = {
+_DETAILS: Final[Mapping[str, type[Detail]]] = {
     detail.kind: detail
     for detail in (
         Landed,
@@ -385,9 +385,14 @@ class Fact:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """The fact of a row of the ledger's table. Raises NewerFactError."""
+        if row["kind"] not in _DETAILS:
+            raise NewerFactError(
+                f"ledger: a fact {row['kind']} is not known to this program; use the release that "
+                "wrote it, or a later one"
+            )
         path = FilePath(row["dataset"], row["batch_date"], row["file"]) if row["file"] else None
         return cls(
-            detail=_DETAILS[Kind(row["kind"])].from_detail(json.loads(row["detail"])),
+            detail=_DETAILS[row["kind"]].from_detail(json.loads(row["detail"])),
             path=path,
             digest=row["digest"],
             run_id=row["run_id"],

@@ -23,7 +23,7 @@ from pathlib import Path
 from deltalake.transaction import AddAction
 
 from lakehouse_assets.planning import pending_files
-from lakehouse_assets.planning.run_requests import Manners, decide
+from lakehouse_assets.planning.run_requests import WaitTimes, decide
 from lakehouse_assets.planning.settled_files import look
 from lakehouse_assets.store.facts import FACTS, Admitted, Fact, Landed
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
@@ -140,7 +140,7 @@ def _look(folder: Path, keys: int) -> None:
     plan = pending_files.make(ledger.lake, seen, DATASETS, GOLD)
     planned = time.process_time()
     now = MODIFIED + timedelta(hours=2)
-    decision = decide(plan, DATASETS, lambda _: [], now, Manners())
+    decision = decide(plan, DATASETS, lambda _: [], now, WaitTimes())
     decided = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
