@@ -8,7 +8,7 @@ reads the ones before.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -87,9 +87,12 @@ class Detail:
 
     @classmethod
     def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        """The constructor's arguments from what was stored in format ``found``."""
+        """The constructor's arguments from what was stored in format ``found``.
+
+        Fields that later formats have no more are passed over.
+        """
         del found
-        return told
+        return {f.name: told[f.name] for f in fields(cls) if f.name in told}
 
 
 @dataclass(frozen=True)
@@ -247,11 +250,6 @@ class ReceiptsRecorded(Detail):
 
     count: int
 
-    @classmethod
-    def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        del found
-        return {"count": told["count"]}
-
 
 @dataclass(frozen=True)
 class Published(Detail):
@@ -263,12 +261,7 @@ class Published(Detail):
     kind = Kind.PUBLISHED
     format = 2
 
-    dates: tuple[str, ...] = ()
-
-    @classmethod
-    def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        del found
-        return {"dates": tuple(told["dates"])}
+    dates: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -285,11 +278,6 @@ class Restored(Detail):
     as_of: int
     before_seq: int
 
-    @classmethod
-    def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        del found
-        return {name: told[name] for name in ("run_id", "as_of", "before_seq")}
-
 
 @dataclass(frozen=True)
 class Resumed(Detail):
@@ -301,11 +289,6 @@ class Resumed(Detail):
     run_id: str
     as_of: int
 
-    @classmethod
-    def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        del found
-        return {name: told[name] for name in ("run_id", "as_of")}
-
 
 @dataclass(frozen=True)
 class RestoreDone(Detail):
@@ -313,11 +296,6 @@ class RestoreDone(Detail):
 
     kind = Kind.RESTORE_DONE
     format = 2
-
-    @classmethod
-    def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
-        del told, found
-        return {}
 
 
 @dataclass(frozen=True)
