@@ -3,195 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import PROJECT, SAMPLE
-from tests.support.processes import end_group, until
+from tests.support import SAMPLE
+from tests.support.dagster_ui import DagsterUi
+from tests.support.processes import until
+from tests.support.servers import lakehouse_ui, own_port
 
 DATASETS = ("products", "orders", "order_items")
 GOLD = ("customer_insights", "daily_sales", "department_analytics", "product_performance")
 FIRST, RANGE = "2025-04-15", ["2025-04-16", "2025-04-17", "2025-04-18"]
+DAYS = [FIRST, *RANGE]
 BROKEN = "orders/2025-04-17/orders_broken.csv"
 HELD = "products/2025-04-18/products_held.csv"
-
-pytestmark = pytest.mark.timeout(600)
-
-
-class Server:
-    """A running webserver with its daemon."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Answer a GraphQL query."""
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/graphql", body, {"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found = json.load(answer)
-        assert not found.get("errors"), found["errors"]
-        data: dict[str, Any] = found["data"]
-        return data
-
-    def launch(self, job: str, tags: dict[str, str]) -> str:
-        """Start a run of a job; returns its id."""
-        parameters = {
-            "mode": "default",
-            "selector": {
-                "repositoryLocationName": "lakehouse",
-                "repositoryName": "__repository__",
-                "pipelineName": job,
-            },
-            "runConfigData": {},
-            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
-        }
-        found = self.ask(
-            "mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename"
-            " ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }",
-            p=parameters,
-        )["launchRun"]
-        assert found["__typename"] == "LaunchRunSuccess", found
-        run_id: str = found["run"]["runId"]
-        return run_id
-
-    def backfill(self, assets: list[list[str]], dates: list[str]) -> str:
-        """Start a backfill; returns its id."""
-        parameters = {
-            "assetSelection": [{"path": path} for path in assets],
-            "partitionNames": dates,
-            "allPartitions": False,
-            "tags": [],
-        }
-        found = self.ask(
-            "mutation ($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) {"
-            " __typename ... on LaunchBackfillSuccess { backfillId }"
-            " ... on PythonError { message } } }",
-            p=parameters,
-        )["launchPartitionBackfill"]
-        assert found["__typename"] == "LaunchBackfillSuccess", found
-        backfill_id: str = found["backfillId"]
-        return backfill_id
-
-    def runs_of(self, backfill: str) -> list[dict[str, Any]]:
-        """The runs that a backfill has started so far."""
-        found = self.ask(
-            "query ($b: String!) { partitionBackfillOrError(backfillId: $b) {"
-            " ... on PartitionBackfill { runs(limit: 50) { runId status tags { key value } } } } }",
-            b=backfill,
-        )["partitionBackfillOrError"]
-        runs: list[dict[str, Any]] = found["runs"]
-        return [{**run, "tags": {t["key"]: t["value"] for t in run["tags"]}} for run in runs]
-
-    def run(self, run_id: str) -> dict[str, Any]:
-        """Status and steps of a run."""
-        found: dict[str, Any] = self.ask(
-            "query ($r: ID!) { runOrError(runId: $r) { ... on Run {"
-            " status stepStats { stepKey status startTime }"
-            " eventConnection(limit: 1000) { events { __typename"
-            " ... on ExecutionStepFailureEvent { stepKey error { message } } } } } } }",
-            r=run_id,
-        )["runOrError"]
-        return found
-
-    def materializations(self, *path: str) -> dict[str, dict[str, Any]]:
-        """The newest materialization's metadata of each partition."""
-        found = self.ask(
-            "query ($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset {"
-            " assetMaterializations(limit: 50) { partition runId metadataEntries { label"
-            " ... on IntMetadataEntry { intValue } ... on TextMetadataEntry { text }"
-            " ... on MarkdownMetadataEntry { mdStr } } } } } }",
-            k={"path": path},
-        )["assetOrError"]["assetMaterializations"]
-        newest: dict[str, dict[str, Any]] = {}
-        for event in reversed(found):
-            values = {
-                e["label"]: next((e[n] for n in ("intValue", "text", "mdStr") if n in e), None)
-                for e in event["metadataEntries"]
-            }
-            newest[event["partition"]] = {**values, "run": event["runId"]}
-        return newest
-
-    def checks(self, *path: str) -> dict[str, dict[str, str]]:
-        """Each check's status by partition, as the UI's partition bar shows it."""
-        found = self.ask(
-            "query ($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {"
-            " assetChecksOrError { ... on AssetChecks { checks { name partitionStatuses {"
-            " ... on AssetCheckTimePartitionStatuses { ranges { startKey endKey status } }"
-            " } } } } } } }",
-            k={"path": path},
-        )["assetNodeOrError"]["assetChecksOrError"]["checks"]
-        return {
-            check["name"]: {
-                day: span["status"]
-                for span in check["partitionStatuses"]["ranges"]
-                for day in [FIRST, *RANGE]
-                if span["startKey"] <= day <= span["endKey"]
-            }
-            for check in found
-        }
-
-    def evaluations(self, check: str, *path: str) -> dict[str | None, dict[str, Any]]:
-        """Each partition's newest evaluation of a check; that of a whole run stands at None."""
-        found = self.ask(
-            "query ($k: AssetKeyInput!, $n: String!) {"
-            " assetCheckExecutions(assetKey: $k, checkName: $n, limit: 50) { partition status"
-            " evaluation { success severity description } } }",
-            k={"path": path},
-            n=check,
-        )["assetCheckExecutions"]
-        return {e["partition"]: e["evaluation"] for e in reversed(found)}
-
-
-@contextmanager
-def served(root: Path, log: Path) -> Iterator[Server]:
-    """`lakehouse ui` on a lake of its own; whatever it started is gone afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "DAGSTER_"))}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lakehouse_assets.cli", "ui", "--port", str(port)],
-            cwd=PROJECT,
-            # The sensor leaves these files alone: what runs here is what a person starts.
-            env={**kept, "LAKEHOUSE_ROOT": str(root), "LAKEHOUSE_SETTLE_SECONDS": "86400"},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Where the tests run in the background the signal would be ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )
-    try:
-        server = Server(port)
-
-        def ready() -> bool:
-            assert process.poll() is None, log.read_text()
-            return bool(urllib.request.urlopen(f"{server.url}/server_info", timeout=5))
-
-        until(ready, 180, "the webserver answers")
-        yield server
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        finally:
-            end_group(process.pid)
 
 
 def land_sample(root: Path) -> None:
@@ -210,135 +42,173 @@ def true_fates() -> Counter[tuple[str, str, str]]:
         return Counter((r["dataset"], r["batch_date"], r["fate"]) for r in csv.DictReader(file))
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A UI after a run of one date and a backfill of a range."""
+
+    ui: DagsterUi
+    root: Path
+    log: Path
+    paths: list[list[str]]
+    """The keys of all assets that can be materialized."""
+    single: str
+    """The id of the run of one date."""
+    runs: list[dict[str, Any]]
+    """The backfill's runs."""
+
+
+# One worker has all of them: the UI is started once.
 @pytest.mark.slow
-def test_the_ui_runs_backfills_and_shows_every_date(
-    tmp_path: Path, subtests: pytest.Subtests
-) -> None:
-    root = tmp_path / "lakehouse"
-    land_sample(root)
-    log = tmp_path / "server.log"
-    with served(root, log) as server:
-        with subtests.test("the code location loads, and everything in it reaches the UI"):
-            [location] = server.ask(
-                "{ workspaceOrError { ... on Workspace { locationEntries { name"
-                " locationOrLoadError { __typename ... on PythonError { message } } } } } }"
-            )["workspaceOrError"]["locationEntries"]
-            loaded = location["locationOrLoadError"]
-            assert (location["name"], loaded["__typename"]) == (
-                "lakehouse",
-                "RepositoryLocation",
-            ), loaded
-        nodes = server.ask("{ assetNodes { assetKey { path } groupName isMaterializable } }")
-        paths = [n["assetKey"]["path"] for n in nodes["assetNodes"] if n["isMaterializable"]]
+@pytest.mark.xdist_group("the Dagster UI")
+class TestTheUi:
+    """After a run of one date and a backfill of the others."""
+
+    @pytest.fixture(scope="class")
+    def shown(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+        """Everything that a person starts, done. In the end the server ends when told to."""
+        folder = tmp_path_factory.mktemp("ui")
+        root, log = folder / "lakehouse", folder / "server.log"
+        land_sample(root)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "DAGSTER_"))}
+        # The sensor leaves these files alone: what runs here is what a person starts.
+        environment = {**kept, "LAKEHOUSE_ROOT": str(root), "LAKEHOUSE_SETTLE_SECONDS": "86400"}
+        with own_port() as port, lakehouse_ui(log, environment, port):
+            ui = DagsterUi(f"http://127.0.0.1:{port}")
+            nodes = ui.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
+            paths = [node["assetKey"]["path"] for node in nodes if node["isMaterializable"]]
+            single = ui.launch("lakehouse", {"dagster/partition": FIRST})
+            backfill = ui.backfill(paths, RANGE)
+
+            def done() -> list[dict[str, Any]]:
+                runs = ui.runs_of(backfill)
+                over = runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in runs)
+                return runs if over else []
+
+            runs = until(done, 600, "the backfill ends")
+            yield Shown(ui, root, log, paths, single, runs)
+        assert "Shutting down Dagster services" in log.read_text()
+        complains_of_nothing(log)
+
+    def test_the_code_location_loads_and_everything_in_it_reaches_the_ui(
+        self, shown: Shown
+    ) -> None:
+        [location] = shown.ui.ask(
+            "{ workspaceOrError { ... on Workspace { locationEntries { name"
+            " locationOrLoadError { __typename ... on PythonError { message } } } } } }"
+        )["workspaceOrError"]["locationEntries"]
+        loaded = location["locationOrLoadError"]
+        assert (location["name"], loaded["__typename"]) == ("lakehouse", "RepositoryLocation"), (
+            loaded
+        )
         tables = 2 * len(DATASETS) + len(GOLD)
-        assert len(paths) == tables + len(("archive", "catalog", "receipts"))
+        assert len(shown.paths) == tables + len(("archive", "catalog", "receipts"))
 
-        single = server.launch("lakehouse", {"dagster/partition": FIRST})
-        backfill = server.backfill(paths, RANGE)
+    def test_a_run_of_one_date_succeeds(self, shown: Shown) -> None:
+        assert shown.ui.run(shown.single)["status"] == "SUCCESS"
 
-        def done() -> list[dict[str, Any]]:
-            runs = server.runs_of(backfill)
-            over = runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in runs)
-            return runs if over else []
+    def test_a_backfill_of_a_range_is_one_run(self, shown: Shown) -> None:
+        [run] = shown.runs
+        assert run["tags"]["dagster/asset_partition_range_start"] == RANGE[0]
+        assert run["tags"]["dagster/asset_partition_range_end"] == RANGE[-1]
 
-        runs = until(done, 400, "the backfill ends")
+    def test_bad_files_fail_the_run_at_its_last_step_with_a_clear_line_each(
+        self, shown: Shown
+    ) -> None:
+        run = shown.ui.run(shown.runs[0]["runId"])
+        assert run["status"] == "FAILURE"
+        steps = {s["stepKey"]: s["status"] for s in run["stepStats"]}
+        assert len(steps) == len(shown.paths)
+        assert [s for s, status in steps.items() if status != "SUCCESS"] == ["receipts"]
+        assert max(run["stepStats"], key=lambda s: s["startTime"])["stepKey"] == "receipts"
+        [failure] = [e for e in run["eventConnection"]["events"] if "error" in e]
+        lines = failure["error"]["message"].strip().splitlines()
+        assert len(lines) == 2
+        assert f"{BROKEN}: missing column(s)" in lines[0]
+        assert f"{HELD}: held: 120 of 120 rows break a rule" in lines[1]
+        for line in lines:
+            assert "; " in line
 
-        with subtests.test("a run of one date"):
-            assert server.run(single)["status"] == "SUCCESS"
+    def test_everything_is_materialized_on_every_date_bad_files_or_not(self, shown: Shown) -> None:
+        for path in shown.paths:
+            assert set(shown.ui.materializations(*path)) == {*DAYS}, path
 
-        with subtests.test("a backfill of a range is one run"):
-            [run] = runs
-            assert run["tags"]["dagster/asset_partition_range_start"] == RANGE[0]
-            assert run["tags"]["dagster/asset_partition_range_end"] == RANGE[-1]
-
-        with subtests.test("bad files fail the run, at its last step, with a clear line each"):
-            run = server.run(runs[0]["runId"])
-            assert run["status"] == "FAILURE"
-            steps = {s["stepKey"]: s["status"] for s in run["stepStats"]}
-            assert len(steps) == len(paths)
-            assert [s for s, status in steps.items() if status != "SUCCESS"] == ["receipts"]
-            assert max(run["stepStats"], key=lambda s: s["startTime"])["stepKey"] == "receipts"
-            [failure] = [e for e in run["eventConnection"]["events"] if "error" in e]
-            lines = failure["error"]["message"].strip().splitlines()
-            assert len(lines) == 2
-            assert f"{BROKEN}: missing column(s)" in lines[0]
-            assert f"{HELD}: held: 120 of 120 rows break a rule" in lines[1]
-            for line in lines:
-                assert "; " in line
-
-        with subtests.test("everything is materialized on every date, bad files or not"):
-            for path in paths:
-                assert set(server.materializations(*path)) == {FIRST, *RANGE}, path
-
+    @pytest.mark.parametrize("dataset", DATASETS)
+    def test_each_date_has_its_own_counts(self, shown: Shown, dataset: str) -> None:
         truth = true_fates()
-        with subtests.test("each date has its own counts"):
-            for dataset in DATASETS:
-                silver = server.materializations("silver", dataset)
-                bronze = server.materializations("bronze", dataset)
-                for day in RANGE:
-                    fates = {f: n for (d, b, f), n in truth.items() if (d, b) == (dataset, day)}
-                    assert bronze[day]["dagster/partition_row_count"] == sum(fates.values())
-                    assert silver[day]["dagster/partition_row_count"] == fates["published"]
-                    assert silver[day]["rejected"] == fates.get("rejected", 0)
-                    assert silver[day]["superseded"] == fates.get("superseded", 0)
-                    assert silver[day]["duplicates"] == fates.get("duplicate", 0)
-                assert len({silver[d]["dagster/partition_row_count"] for d in silver}) > 2
-            assert server.materializations("bronze", "products")[RANGE[2]]["held"] == 120
+        silver = shown.ui.materializations("silver", dataset)
+        bronze = shown.ui.materializations("bronze", dataset)
+        for day in RANGE:
+            fates = {f: n for (d, b, f), n in truth.items() if (d, b) == (dataset, day)}
+            assert bronze[day]["dagster/partition_row_count"] == sum(fates.values())
+            assert silver[day]["dagster/partition_row_count"] == fates["published"]
+            assert silver[day]["rejected"] == fates.get("rejected", 0)
+            assert silver[day]["superseded"] == fates.get("superseded", 0)
+            assert silver[day]["duplicates"] == fates.get("duplicate", 0)
+        assert len({silver[d]["dagster/partition_row_count"] for d in silver}) > 2
 
-        with subtests.test("gold tells what it holds, and no date claims it for itself"):
-            gold = server.materializations("gold", "daily_sales")
-            assert gold[RANGE[0]]["dagster/row_count"] > gold[FIRST]["dagster/row_count"]
-            assert "dagster/partition_row_count" not in gold[RANGE[0]]
-            assert "order_date" in gold[FIRST]["preview"]
+    def test_held_rows_are_counted_on_their_date(self, shown: Shown) -> None:
+        assert shown.ui.materializations("bronze", "products")[RANGE[2]]["held"] == 120
 
-        with subtests.test("raw files have events of their own"):
-            raw = server.materializations("raw", "orders")
-            files = {d: len([*(root / "raw/orders" / d).iterdir()]) for d in [FIRST, *RANGE]}
-            assert {d: raw[d]["files"] for d in raw} == files
+    def test_gold_tells_what_it_holds_and_no_date_claims_it_for_itself(self, shown: Shown) -> None:
+        gold = shown.ui.materializations("gold", "daily_sales")
+        assert gold[RANGE[0]]["dagster/row_count"] > gold[FIRST]["dagster/row_count"]
+        assert "dagster/partition_row_count" not in gold[RANGE[0]]
+        assert "order_date" in gold[FIRST]["preview"]
 
-        with subtests.test("receipts name every file of their date, and no other"):
-            receipts = server.materializations("receipts")
-            for day in [FIRST, *RANGE]:
-                for file in (root / "raw").glob("*/*/*"):
-                    name = file.relative_to(root / "raw").as_posix()
-                    assert (name in receipts[day]["receipts"]) == (file.parent.name == day)
+    def test_raw_files_have_events_of_their_own(self, shown: Shown) -> None:
+        raw = shown.ui.materializations("raw", "orders")
+        files = {day: len([*(shown.root / "raw/orders" / day).iterdir()]) for day in DAYS}
+        assert {day: raw[day]["files"] for day in raw} == files
 
-        with subtests.test("every check of a table shows an outcome on every date"):
-            for path in (p for p in paths if p != ["catalog"]):
-                for name, statuses in server.checks(*path).items():
-                    assert set(statuses) == {FIRST, *RANGE}, (path, name)
-                    assert set(statuses.values()) <= {"SUCCEEDED", "FAILED"}, (path, name)
+    def test_receipts_name_every_file_of_their_date_and_no_other(self, shown: Shown) -> None:
+        receipts = shown.ui.materializations("receipts")
+        for day in DAYS:
+            for file in (shown.root / "raw").glob("*/*/*"):
+                name = file.relative_to(shown.root / "raw").as_posix()
+                assert (name in receipts[day]["receipts"]) == (file.parent.name == day)
 
-        with subtests.test("a bad file fails its check on its date, and nowhere else"):
-            for check, dataset, bad, file in (
-                ("structure", "orders", RANGE[1], BROKEN),
-                ("reject_rate", "products", RANGE[2], HELD),
-            ):
-                for other in DATASETS:
-                    found = server.evaluations(check, "bronze", other)
-                    errors = [
-                        d for d, e in found.items() if not e["success"] and e["severity"] == "ERROR"
-                    ]
-                    # Without a date stands the outcome of the whole run.
-                    assert errors == ([bad, None] if other == dataset else []), (check, other)
-                outcomes = server.evaluations(check, "bronze", dataset)
-                assert outcomes[bad]["description"].startswith(f"{file}: ")
-                assert outcomes[None]["description"].startswith(f"1 of 3 dates fail; {bad}: ") or (
-                    check == "structure"  # other files have columns that nobody expects
-                )
-                assert server.checks("bronze", dataset)[check][bad] == "FAILED"
-                assert server.checks("bronze", dataset)[check][FIRST] == "SUCCEEDED"
+    def test_every_check_of_a_table_shows_an_outcome_on_every_date(self, shown: Shown) -> None:
+        for path in (p for p in shown.paths if p != ["catalog"]):
+            for name, statuses in shown.ui.checks(DAYS, *path).items():
+                assert set(statuses) == {*DAYS}, (path, name)
+                assert set(statuses.values()) <= {"SUCCEEDED", "FAILED"}, (path, name)
 
-        with subtests.test("a check's outcomes differ by date, in words for people"):
-            found = server.evaluations("foreign_key_order_id", "silver", "order_items")
-            assert found[FIRST]["success"]
-            told = {found[day]["description"] for day in RANGE}
-            assert len(told) == len(RANGE)
-            for text in told:
-                assert text.startswith("rejected rows: order_id.foreign_key ")
+    @pytest.mark.parametrize(
+        ("check", "dataset", "bad", "file"),
+        [
+            ("structure", "orders", RANGE[1], BROKEN),
+            ("reject_rate", "products", RANGE[2], HELD),
+        ],
+    )
+    def test_a_bad_file_fails_its_check_on_its_date_and_nowhere_else(
+        self, shown: Shown, check: str, dataset: str, bad: str, file: str
+    ) -> None:
+        for other in DATASETS:
+            found = shown.ui.evaluations(check, "bronze", other)
+            errors = [d for d, e in found.items() if not e["success"] and e["severity"] == "ERROR"]
+            # Without a date stands the outcome of the whole run.
+            assert errors == ([bad, None] if other == dataset else []), other
+        outcomes = shown.ui.evaluations(check, "bronze", dataset)
+        assert outcomes[bad]["description"].startswith(f"{file}: ")
+        assert outcomes[None]["description"].startswith(f"1 of 3 dates fail; {bad}: ") or (
+            check == "structure"  # other files have columns that nobody expects
+        )
+        statuses = shown.ui.checks(DAYS, "bronze", dataset)[check]
+        assert (statuses[bad], statuses[FIRST]) == ("FAILED", "SUCCEEDED")
 
-    with subtests.test("the server ends when told to, and has nothing to complain about"):
-        text = log.read_text()
-        assert "Shutting down Dagster services" in text
-        assert "Warning" not in text
-        assert "Traceback" not in text
+    def test_a_checks_outcomes_differ_by_date_in_words_for_people(self, shown: Shown) -> None:
+        found = shown.ui.evaluations("foreign_key_order_id", "silver", "order_items")
+        assert found[FIRST]["success"]
+        told = {found[day]["description"] for day in RANGE}
+        assert len(told) == len(RANGE)
+        for text in told:
+            assert text.startswith("rejected rows: order_id.foreign_key ")
+
+    def test_the_server_has_nothing_to_complain_about(self, shown: Shown) -> None:
+        complains_of_nothing(shown.log)
+
+
+def complains_of_nothing(log: Path) -> None:
+    text = log.read_text()
+    assert "Warning" not in text
+    assert "Traceback" not in text

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from resources.dagster_instance import open_instance
 from resources.settings import Settings
 from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account
 from tests.support.glue_runtime import LocalGlue
-from tests.support.object_store import _free_port
+from tests.support.servers import lakehouse_ui, own_port
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -44,13 +43,13 @@ def main() -> int:
         say("Building the wheels that travel to Glue")
         wheels = build(Path(folder, "wheels"))
         account = Account(glue, wheels, Path(folder, "home"))
-        port = _free_port()
-        os.environ |= account.environment(f"http://127.0.0.1:{port}")
-        with served(port):
-            story(account)
-            if options.stay:
-                say(f"The UI is open on http://127.0.0.1:{port}; Ctrl-C ends everything")
-                wait_for_ctrl_c()
+        with own_port() as port:
+            os.environ |= account.environment(f"http://127.0.0.1:{port}")
+            with lakehouse_ui(Path(folder, "ui.log"), os.environ, port):
+                story(account)
+                if options.stay:
+                    say(f"The UI is open on http://127.0.0.1:{port}; Ctrl-C ends everything")
+                    wait_for_ctrl_c()
     return 0
 
 
@@ -144,27 +143,6 @@ def until(look: Callable[[], list[Any]], what: str) -> list[Any]:
             raise TimeoutError(f"{what} did not come within {_PATIENCE_SECONDS} s")
         time.sleep(1)
     return found
-
-
-@contextmanager
-def served(port: int) -> Iterator[None]:
-    """Webserver and daemon, ended with all that they started."""
-    command = [sys.executable, "-m", "lakehouse_assets.cli", "ui", "--port", str(port)]
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        try:
-            yield
-        except BaseException:
-            log.seek(0)
-            sys.stderr.write(log.read().decode(errors="replace")[-5000:])
-            raise
-        finally:
-            os.killpg(server.pid, signal.SIGTERM)
-            try:
-                server.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                os.killpg(server.pid, signal.SIGKILL)
-                server.wait()
 
 
 def lakehouse(*arguments: str) -> str:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +27,10 @@ from resources.settings import Settings
 from tests.support import PROJECT, SAMPLE
 from tests.support.ecs import Cluster
 from tests.support.machine import needs_postgres
-from tests.support.object_store import BUCKET, Store, _free_port
+from tests.support.object_store import BUCKET, Store
 from tests.support.postgres import Postgres
+from tests.support.processes import until
+from tests.support.servers import answering, own_port, serving
 
 DEPLOY = PROJECT / "deploy" / "dagster"
 
@@ -39,14 +40,14 @@ pytestmark = [pytest.mark.deploy, needs_postgres, pytest.mark.timeout(600)]
 class Platform:
     """What the tasks' definitions say, and folders for what belongs to a task alone."""
 
-    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+    def __init__(self, folder: Path, variables: dict[str, str], code_port: int) -> None:
         self._folder = folder
         self.lake = folder / "lake"
         self.home = folder / "dagster"
         self.home.mkdir()
         for name in ("dagster.yaml", "workspace.yaml"):
             shutil.copyfile(DEPLOY / name, self.home / name)
-        self.code_port, self.web_port = _free_port(), _free_port()
+        self.code_port = code_port
         # The one thing that is not as deployed: the port, which others have here.
         text = (self.home / "workspace.yaml").read_text()
         assert "port: 4000" in text
@@ -68,29 +69,18 @@ class Platform:
         return {**os.environ, **self.variables, **mine}
 
     @contextmanager
-    def serving(self, task: str, *command: str) -> Iterator[None]:
-        """A task at work, ended with it."""
-        with (self._folder / f"{task}.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                env=self.environment(task),
-                cwd=self.home,
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                yield
-                assert process.poll() is None, f"{task} has ended"
-            except BaseException:
-                print((self._folder / f"{task}.log").read_text()[-6000:])
-                raise
-            finally:
-                process.terminate()
-                try:
-                    process.wait(60)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+    def serving(
+        self, task: str, *command: str, answers: Callable[[], object] = lambda: True
+    ) -> Iterator[None]:
+        """A task at work, ended with the block."""
+        with serving(
+            [sys.executable, "-m", *command],
+            answers,
+            self._folder / f"{task}.log",
+            env=self.environment(task),
+            cwd=self.home,
+        ):
+            yield
 
 
 @pytest.fixture
@@ -100,20 +90,13 @@ def platform(
     cluster: Cluster,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Platform:
+) -> Iterator[Platform]:
     variables = moto.environment(failing=False) | postgres.environment | cluster.environment
-    made = Platform(tmp_path, variables)
-    for name, value in made.environment("here").items():
-        monkeypatch.setenv(name, value)
-    return made
-
-
-def until(look: Callable[[], Any], what: str, seconds: float = 120) -> Any:
-    patience = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < patience, f"{what} did not come within {seconds:g} s"
-        time.sleep(0.5)
-    return found
+    with own_port() as port:
+        made = Platform(tmp_path, variables, port)
+        for name, value in made.environment("here").items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 def test_the_instance_is_what_the_file_says(platform: Platform, cluster: Cluster) -> None:
@@ -186,19 +169,20 @@ def test_a_run_of_another_task_is_not_taken_for_dead(platform: Platform) -> None
 def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Cluster) -> None:
     """The daemon asks the code location, and launches a task that does the work."""
     shutil.copytree(SAMPLE, platform.lake / "raw")
-    web = f"http://127.0.0.1:{platform.web_port}"
     serve_code = ("dagster", "code-server", "start", "--host", "127.0.0.1", "--port",
                   str(platform.code_port), "--module-name", "definitions",
                   "--location-name", "lakehouse")  # fmt: skip
-    serve_web = ("dagster_webserver", "--workspace", "workspace.yaml", "--host", "127.0.0.1",
-                 "--port", str(platform.web_port))  # fmt: skip
+    workspace = ("--workspace", "workspace.yaml")
     with (
+        own_port() as port,
         platform.serving("code", *serve_code),
-        platform.serving("web", *serve_web),
-        platform.serving("daemon", "dagster._daemon", "run", "--workspace", "workspace.yaml"),
+        platform.serving(
+            *("web", "dagster_webserver", *workspace, "--host", "127.0.0.1", "--port", str(port)),
+            answers=answering(f"http://127.0.0.1:{port}/server_info"),
+        ),
+        platform.serving("daemon", "dagster._daemon", "run", *workspace),
     ):
-        until(lambda: _answers(f"{web}/server_info"), "the webserver")
-        [task] = until(cluster.runs, "a task")
+        [task] = until(cluster.runs, 300, "a task")
         tags = {tag["key"]: tag["value"] for tag in task["tags"]}
         assert tags["dagster/job_name"] == "lakehouse"
         [interface] = [a for a in task["attachments"] if a["type"] == "ElasticNetworkInterface"]
@@ -214,17 +198,10 @@ def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Clust
         )
         assert done.returncode == 0
         asked = {"query": "{ runsOrError { ... on Runs { results { runId status } } } }"}
-        answer = requests.post(f"{web}/graphql", json=asked, timeout=30).json()
+        answer = requests.post(f"http://127.0.0.1:{port}/graphql", json=asked, timeout=30).json()
     runs = {r["runId"]: r["status"] for r in answer["data"]["runsOrError"]["results"]}
     assert runs[tags["dagster/run_id"]] in {"SUCCESS", "FAILURE"}  # the sample has bad files
     assert list((platform.lake / "processed" / "gold").glob("*/_delta_log"))
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
-        return False
 
 
 # ------------------------------------------------------------------------------------- the image

@@ -7,11 +7,12 @@ a process of its own, with the variables of the task's definition, as Fargate wo
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 
 import boto3
+
+from tests.support.servers import at_work
 
 CLUSTER: Final = "lakehouse"
 RUN_DEFINITION: Final = "lakehouse-run"
@@ -50,21 +51,21 @@ class Cluster:
             networkConfiguration={"awsvpcConfiguration": placed},
         )["tasks"]
         told = {"Cluster": CLUSTER, "TaskARN": self.daemon["taskArn"]}
-        self._metadata = ThreadingHTTPServer(("127.0.0.1", 0), _handler(json.dumps(told).encode()))
+        self._handler = _handler(json.dumps(told).encode())
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._metadata.serve_forever, args=(0.05,), daemon=True).start()
+        self._serving = at_work(ThreadingHTTPServer(("127.0.0.1", 0), self._handler))
+        self._url = self._serving.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._metadata.shutdown()
-        self._metadata.server_close()
+        self._serving.__exit__(None, None, None)
 
     @property
     def environment(self) -> dict[str, str]:
         """What a task of the cluster knows of itself, and of what runs are made of."""
         return {
-            "ECS_CONTAINER_METADATA_URI_V4": f"http://127.0.0.1:{self._metadata.server_port}",
+            "ECS_CONTAINER_METADATA_URI_V4": self._url,
             "DAGSTER_RUN_TASK_DEFINITION": RUN_DEFINITION,
         }
 

@@ -21,7 +21,7 @@ import uuid
 import venv
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -31,7 +31,8 @@ import boto3
 
 from resources.engines import SPARK_CONFIG
 from resources.spark_s3 import on_s3
-from tests.support import object_store
+from tests.support.object_store import BUCKET, Handler, Proxy, Store
+from tests.support.servers import at_work
 
 # What Glue's own Python has, of what a job here uses.
 GLUE_HAS = (
@@ -86,14 +87,14 @@ class LocalGlue:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._building = threading.Lock()
-        self._store = object_store.Store()
-        self._server = object_store._Proxy(self._store._port)
-        self._server.RequestHandlerClass = _Handler
-        self._server.glue = self  # type: ignore[attr-defined]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def __enter__(self) -> Self:
-        self._store.__enter__()
+        with ExitStack() as stack:
+            self._store = stack.enter_context(Store())
+            server = _Server(self._store.port, _Handler)
+            server.glue = self
+            self._url = stack.enter_context(at_work(server))
+            self._stack = stack.pop_all()
         logs = self.client("logs")
         for group in LOG_GROUPS:
             logs.create_log_group(logGroupName=group)
@@ -101,9 +102,7 @@ class LocalGlue:
 
     def __exit__(self, *_: object) -> None:
         self.reset()
-        self._server.shutdown()
-        self._server.server_close()
-        self._store.__exit__()
+        self._stack.close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -117,10 +116,6 @@ class LocalGlue:
         delta-rs keeps the interpreter while it waits, and nothing here could answer it.
         """
         return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL_GLUE": self._url}
-
-    @property
-    def _url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def client(self, service: str) -> Any:
         """A client of this AWS."""
@@ -137,12 +132,12 @@ class LocalGlue:
 
     def put(self, key: str, data: bytes) -> str:
         """Put an object into the bucket; returns its ``s3://`` place."""
-        self.client("s3").put_object(Bucket=object_store.BUCKET, Key=key, Body=data)
-        return f"s3://{object_store.BUCKET}/{key}"
+        self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=data)
+        return f"s3://{BUCKET}/{key}"
 
     def keys(self, prefix: str) -> list[str]:
         """The keys below a prefix of the bucket."""
-        found = self.client("s3").list_objects_v2(Bucket=object_store.BUCKET, Prefix=prefix)
+        found = self.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
         return [content["Key"] for content in found.get("Contents", ())]
 
     @property
@@ -165,7 +160,7 @@ class LocalGlue:
         self._runs, self._threads, self._jobs = [], [], {}
         self.refusals, self.requests, self.expiry = {}, [], 60.0
         for key in [key for key in self.keys("") if not key.endswith(".zip")]:
-            self.client("s3").delete_object(Bucket=object_store.BUCKET, Key=key)
+            self.client("s3").delete_object(Bucket=BUCKET, Key=key)
 
     # ------------------------------------------------------------------------------- protocol
 
@@ -386,17 +381,22 @@ class _Tail:
                 self.client.put_log_events(**place, logEvents=events)
 
 
-class _Handler(object_store._Handler):
+class _Server(Proxy):
+    glue: LocalGlue
+
+
+class _Handler(Handler):
+    server: _Server
+
     def do_POST(self) -> None:  # noqa: N802 - http.server's name
         service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")
-        glue: LocalGlue = self.server.glue  # type: ignore[attr-defined]
         if service != "AWSGlue" or operation not in _MINE:
-            self._pass_on()
+            self.pass_on()
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, answer = 200, {}
         try:
-            answer = glue.answer(operation, json.loads(body)) or {}
+            answer = self.server.glue.answer(operation, json.loads(body)) or {}
         except RefusedError as refused:
             status, answer = 400, {"__type": refused.code, "Message": str(refused)}
         data = json.dumps(answer).encode()

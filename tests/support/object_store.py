@@ -7,20 +7,22 @@ answers, or passes it on and loses the answer: the client cannot tell whether it
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from tests.support.processes import die_with_parent
+from tests.support.servers import at_work, own_port, serving
 
 BUCKET = "lake"
 _BEFORE = ("500", "503", "reset", "time-out")
@@ -31,49 +33,37 @@ _HELD_SECONDS = 0.3
 class Store:
     """moto behind a proxy; a context manager that ends both."""
 
-    def __init__(self) -> None:
-        self._port = _free_port()
-        self._server = subprocess.Popen(
-            [
-                str(Path(sys.executable).parent / "moto_server"),
-                *("-H", "127.0.0.1", "-p", str(self._port)),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # No thread has started yet, and it outlives no worker, however that ends.
-            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509
-        )
-        self._proxy = _Proxy(self._port)
-        threading.Thread(target=self._proxy.serve_forever, args=(0.05,), daemon=True).start()
-
     def __enter__(self) -> Self:
-        """Wait for it, and make the bucket."""
-        for _ in range(600):
-            try:
-                self._request("PUT", f"/{BUCKET}")
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return self
-        raise TimeoutError("moto_server does not start")
+        """Start it, and make the bucket."""
+        with ExitStack() as stack:
+            self.port = stack.enter_context(own_port())
+            self._log = Path(stack.enter_context(TemporaryDirectory(prefix="moto-"))) / "log"
+            program = str(Path(sys.executable).parent / "moto_server")
+            command = [program, "-H", "127.0.0.1", "-p", str(self.port)]
+            stack.enter_context(serving(command, self._make_bucket, self._log, stop=signal.SIGKILL))
+            self._proxy = Proxy(self.port, Handler)
+            self._failing_url = stack.enter_context(at_work(self._proxy))
+            self._stack = stack.pop_all()
+        return self
 
     def __exit__(self, *_: object) -> None:
-        self._proxy.shutdown()
-        self._proxy.server_close()
-        self._server.kill()
-        self._server.wait()
+        self._stack.close()
+
+    def _make_bucket(self) -> bool:
+        self._request("PUT", f"/{BUCKET}")
+        return True
 
     def _request(self, method: str, path: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request(method, path)
         connection.getresponse().read()
         connection.close()
 
     def environment(self, *, failing: bool) -> dict[str, str]:
         """What leads boto3, delta-rs and Sail here."""
-        port = self._proxy.server_address[1] if failing else self._port
+        own = f"http://127.0.0.1:{self.port}"
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ENDPOINT_URL": self._failing_url if failing else own,
             "AWS_ALLOW_HTTP": "true",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -98,15 +88,18 @@ class Store:
     def clear(self) -> None:
         """Forget every object."""
         self._request("POST", "/moto-api/reset")
-        self._request("PUT", f"/{BUCKET}")
+        self._make_bucket()
+        os.truncate(self._log, 0)  # it has a line for every request
 
 
-class _Proxy(ThreadingHTTPServer):
+class Proxy(ThreadingHTTPServer):
+    """Passes on what it is asked, and fails at times."""
+
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, upstream: int, handler: type[Handler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         self.upstream = upstream
         self.requests = 0
         # moto looks and then writes: conditional writes pass one at a time.
@@ -138,15 +131,17 @@ class _Proxy(ThreadingHTTPServer):
         """A client that hangs up is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Passes one request on, or fails it."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Proxy
+    server: Proxy
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
-    def _pass_on(self) -> None:
+    def pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         assert "Transfer-Encoding" not in self.headers
         conditional = self.command == "PUT" and "If-None-Match" in self.headers
@@ -171,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on  # noqa: N815 - http.server's names
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815 - http.server's names
 
     def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         # A connection for each: one that is kept may be closed unseen, and a write go twice.
@@ -202,9 +197,3 @@ class _Handler(BaseHTTPRequestHandler):
         else:  # thrown away with what it holds: the other side sees a reset
             linger = struct.pack("ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Self
 
-from tests.support.object_store import _free_port
+from tests.support.servers import own_port, serving
 
 USER, PASSWORD, DATABASE = "dagster", "a secret: @/%", "dagster"
 """The password has what a URL must not hold as it is: one that AWS makes may, too."""
@@ -33,40 +34,38 @@ class Postgres:
 
     def __init__(self, bin_folder: Path) -> None:
         self._bin = bin_folder
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self.port = _free_port()
 
     def __enter__(self) -> Self:
-        data, secret = self._folder / "data", self._folder / "password"
-        secret.write_text(PASSWORD)
-        if _OWNER:
-            shutil.chown(self._folder, _OWNER)
-            shutil.chown(secret, _OWNER)
-        self._run(
-            *("initdb", "--pgdata", str(data), "--username", USER, "--auth", "scram-sha-256"),
-            *("--pwfile", str(secret), "--no-sync", "--encoding", "UTF8", "--locale", "C"),
-        )
-        options = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off"
-        self._server = subprocess.Popen(
-            [str(self._bin / "postgres"), "-D", str(data), *options.split()],
-            cwd=self._folder,
-            user=_OWNER,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._wait()
-        self._run("createdb", "--host", "127.0.0.1", "--port", str(self.port), "--username", USER,
-                  DATABASE)  # fmt: skip
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(TemporaryDirectory(prefix="postgres-")))
+            self.port = stack.enter_context(own_port())
+            data, secret = self._folder / "data", self._folder / "password"
+            secret.write_text(PASSWORD)
+            if _OWNER:
+                shutil.chown(self._folder, _OWNER)
+                shutil.chown(secret, _OWNER)
+            self._run(
+                *("initdb", "--pgdata", str(data), "--username", USER, "--auth", "scram-sha-256"),
+                *("--pwfile", str(secret), "--no-sync", "--encoding", "UTF8", "--locale", "C"),
+            )
+            options = f"-p {self.port} -h 127.0.0.1 -k {self._folder} -c fsync=off"
+            stack.enter_context(
+                serving(
+                    [str(self._bin / "postgres"), "-D", str(data), *options.split()],
+                    self._answers,
+                    self._folder / "log",
+                    stop=signal.SIGINT,  # at once, whoever is connected
+                    cwd=self._folder,
+                    user=_OWNER,
+                )
+            )
+            self._run("createdb", "--host", "127.0.0.1", "--port", str(self.port),
+                      "--username", USER, DATABASE)  # fmt: skip
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.terminate()
-        try:
-            self._server.wait(30)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
-        shutil.rmtree(self._folder)
+        self._stack.close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,13 +79,9 @@ class Postgres:
             "PGSSLMODE": "disable",
         }
 
-    def _wait(self) -> None:
-        for _ in range(300):
-            asked = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
-            if subprocess.run(asked).returncode == 0:
-                return
-            time.sleep(0.1)
-        raise TimeoutError("PostgreSQL does not start")
+    def _answers(self) -> bool:
+        asked = [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        return subprocess.run(asked).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

