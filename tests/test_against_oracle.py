@@ -341,7 +341,8 @@ GROUPS = 6
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("group", range(1 if EXAMPLES else GROUPS))
 def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int) -> None:
-    """Whatever happened to the files, and whenever something ran."""
+    """Whatever happened to the files, and whenever something ran; runs have died among it."""
+    deaths: list[int] = []
 
     @seed(group)
     @given(history=histories())
@@ -354,6 +355,7 @@ def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int)
         phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if EXAMPLES else [])],
     )
     def check(history: list[Step]) -> None:
-        play(spark, history)
+        deaths.append(play(spark, history))
 
     check()
+    assert sum(deaths), "no run died"

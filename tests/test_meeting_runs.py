@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def test_a_killed_run_leaves_nothing_behind(house: Lakehouse) -> None:
     while run.poll() is None and not table.is_dir():
         time.sleep(0.005)
     run.kill()
-    run.wait()
+    assert run.wait() == -signal.SIGKILL, "it had ended before it was killed"
     house.ok("run")
     assert house.value("SELECT sum(revenue) FROM gold.daily_sales") == "35.01"
     runs = house.root / "dagster" / "history" / "runs.db"

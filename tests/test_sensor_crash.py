@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -76,7 +77,7 @@ def test_nothing_is_missed_and_nothing_runs_twice(
                 started.append(start_daemon(log))
                 watch(more_than(known), 300)
                 started[-1].kill()
-                started[-1].wait()
+                assert started[-1].wait() == -signal.SIGKILL, log.read_text()[-3000:]
             land(root, KILLS)
             started.append(start_daemon(log))
             until(lambda: all(r.is_finished for r in runs()) and quiet(settings), 900, "quiet")
