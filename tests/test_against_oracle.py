@@ -11,6 +11,7 @@ import io
 import os
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,7 @@ def test_every_text_means_what_the_oracle_says(spark: SparkSession) -> None:
         found = {
             "bigint": row["whole"] and int(row["whole"]),
             "int": row["small"] and int(row["small"]),
-            "decimal(12,2)": row["money"] and oracle.Decimal(row["money"]),
+            "decimal(12,2)": row["money"] and Decimal(row["money"]),
             "timestamp": row["moment"] and epoch + timedelta(microseconds=int(row["moment"])),
         }
         assert found == {kind: oracle.TYPES[kind](text) for kind in found}, text

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from lakehouse_assets.parse import Parsed, SheetProblem, Unreadable, schema
 from tests.support import badinput
+from tests.support.oracle import COLUMNS
 
 SEED = 2025
+Row = tuple[int, list[str | None], str | None]
 KINDS = pytest.mark.parametrize("name", badinput.KINDS)
 
 
@@ -33,14 +36,14 @@ def test_attacks_stay_within_their_memory(number: int) -> None:
     assert badinput.memory_faults(badinput.case("workbook: bombs", SEED, number)) == []
 
 
-GOOD = badinput.csv_case(it := badinput.Table("products", [*badinput.oracle.COLUMNS["products"]], [
+GOOD = badinput.csv_case(it := badinput.Table("products", [*COLUMNS["products"]], [
     ["1", "2", "dairy", "Milk"], ["3", "4", "", "=1+1"],
 ]), badinput.lines(it))  # fmt: skip
 
 
-def _rows(*rows: tuple[int, list[str | None], str | None]) -> Parsed:
+def _rows(*rows: Row) -> Parsed:
     """(row, cells, raw) as the parser would give them."""
-    names = badinput.oracle.COLUMNS["products"]
+    names = COLUMNS["products"]
     told = [
         {**dict(zip(names, cells, strict=True)), "_sheet_no": 0, "_row": row, "_raw": raw}
         for row, cells, raw in rows
@@ -48,8 +51,8 @@ def _rows(*rows: tuple[int, list[str | None], str | None]) -> Parsed:
     return Parsed(pa.Table.from_pylist(told, schema(list(names))))
 
 
-FIRST = (2, ["1", "2", "dairy", "Milk"], None)
-SECOND = (3, ["3", "4", None, "=1+1"], None)
+FIRST: Row = (2, ["1", "2", "dairy", "Milk"], None)
+SECOND: Row = (3, ["3", "4", None, "=1+1"], None)
 NOTHING: list[str | None] = [None] * 4
 
 
@@ -84,12 +87,12 @@ def test_every_invariant_can_fail(
         return answer
 
     monkeypatch.setattr(badinput, "parse", parse)
-    broken = badinput.judge(badinput.replace(GOOD, must="rows")).broken
+    broken = badinput.judge(replace(GOOD, must="rows")).broken
     assert any(fault.startswith(words) for fault in broken), broken
 
 
 def test_the_oracle_alone_sees_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = badinput.replace(GOOD, truth=None)
+    unknown = replace(GOOD, truth=None)
     assert badinput.judge(unknown) == badinput.Verdict(2, None, ())
     monkeypatch.setattr(badinput, "parse", lambda *_: _rows(FIRST))
     assert badinput.judge(unknown).broken == ("1 records are not accounted for: [(0, 3)]",)

@@ -90,8 +90,8 @@ def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
         "orders_nul.csv": ORDERS.replace("20.00", "20.\x0000"),
         "orders_held.csv": with_faults,
     }
-    for name, content in broken.items():
-        put(house, name, content)
+    for name, data in broken.items():
+        put(house, name, data)
     ended = house("run")
     assert ended.code == 1
     lines = ended.err.splitlines()

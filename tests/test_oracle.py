@@ -249,15 +249,15 @@ def test_by_hand() -> None:
     assert states(world) == ["withdrawn"]
     world = o.evaluate([o.Land(*path, a), o.Run(), o.Withdraw(*path), o.Land(*path, a)])
     assert states(world) == ["in_force"]
-    undone = [o.Land(*path, a), o.Run(), o.Withdraw(*path), o.Reinstate(*path)]
+    undone: list[o.Event] = [o.Land(*path, a), o.Run(), o.Withdraw(*path), o.Reinstate(*path)]
     assert states(o.evaluate(undone)) == ["in_force"]
-    gone = [*undone[:3], o.Remove(*path, archived=False), o.Reinstate(*path)]
+    gone: list[o.Event] = [*undone[:3], o.Remove(*path, archived=False), o.Reinstate(*path)]
     assert o.evaluate(gone).refused == {4: "its bytes are gone"}
 
 
 def test_restore() -> None:
     """While a restore stands, what came after that run waits."""
-    events = [orders(order(1)), o.Run(), orders(order(2), D2), o.Run(), o.Restore(1)]
+    events: list[o.Event] = [orders(order(1)), o.Run(), orders(order(2), D2), o.Run(), o.Restore(1)]
     assert list(o.evaluate(events).silver["orders"]) == [1]
     assert sorted(o.evaluate([*events, o.Resume()]).silver["orders"]) == [1, 2]
 
@@ -308,10 +308,10 @@ def test_gold() -> None:
         ]
     )
     per_product = {
-        k[1]: v["allocated_revenue"]
-        for k, v in world.gold["product_performance"].items()
-        if k[0] == D1
-    }  # type: ignore[index]
+        row["product_id"]: row["allocated_revenue"]
+        for row in world.gold["product_performance"].values()
+        if row["order_date"] == D1
+    }
     assert per_product == {1: Decimal("3.34"), 2: Decimal("3.33"), 3: Decimal("3.33")}
     departments = world.gold["department_analytics"]
     unknown = departments[D1, None, "unknown"]

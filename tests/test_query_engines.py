@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def service(house: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servi
 
     def answer(sql: str, parameters: Sequence[str]) -> Answer:
         query = NamedQuery("asked", "asked", sql.replace(PREFIX, ""), {})
-        return DuckDBQueries(lake).answer_named(query, parameters)
+        return DuckDBQueries(lake).answer_named(query, [*map(date.fromisoformat, parameters)])
 
     with serving(answer) as service:
         for name, value in service.environment().items():

@@ -9,7 +9,7 @@ import pytest
 from lakehouse_assets.planning.settled_files import look
 from lakehouse_assets.store.lake import RawFile
 from lakehouse_assets.tables.registry import DATASETS
-from tests.support.harness import Archive, World
+from tests.support.harness import Archive, Step, World
 from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 
 DAY = date(2025, 4, 1)
@@ -55,7 +55,7 @@ def test_what_a_run_has_taken_in_is_at_rest(lake: World) -> None:
     ],
     ids=["touched", "replaced", "withdrawn", "gone", "brought back"],
 )
-def test_what_wakes_a_file_wakes_no_other(lake: World, then: list[object]) -> None:
+def test_what_wakes_a_file_wakes_no_other(lake: World, then: list[Step]) -> None:
     lake.apply(Land(*PATH, ONE), Land(*OTHER, products("3,1,Toys,Drum")), Run(), *then)
     assert awake(lake) == {"p.csv"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,18 @@ class Eye:
         self.cursor = found.cursor
         return list(found.run_requests or ()) or str(found.skip_message)
 
+    def requests(self) -> list[dg.RunRequest]:
+        """An evaluation that starts something: what."""
+        found = self.tick()
+        assert not isinstance(found, str), found
+        return found
+
+    def reason(self) -> str:
+        """An evaluation that starts nothing: why."""
+        found = self.tick()
+        assert isinstance(found, str), found
+        return found
+
     def launch(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
         """Make a run of a request, as the daemon does."""
         tags = {**request.tags, "dagster/run_key": str(request.run_key)}
@@ -73,8 +85,7 @@ def eye(tmp_path: Path) -> Iterator[Eye]:
 
 
 def test_what_is_pending_is_started(eye: Eye) -> None:
-    [request] = eye.tick()
-    assert isinstance(request, dg.RunRequest)
+    [request] = eye.requests()
     assert RANGE.items() <= request.tags.items()
     assert request.partition_key is None
     assert request.run_key == f"{request.tags[PLAN_TAG]}-{request.tags[ATTEMPT_TAG]}"
@@ -83,8 +94,8 @@ def test_what_is_pending_is_started(eye: Eye) -> None:
 def test_a_few_dates_are_partitions(eye: Eye) -> None:
     for dataset in ("products", "orders", "order_items"):
         shutil.rmtree(eye.raw / dataset / "2025-04-16")
-    found = eye.tick()
-    assert [r.partition_key for r in found if isinstance(r, dg.RunRequest)] == [
+    found = eye.requests()
+    assert [r.partition_key for r in found] == [
         "2025-04-15",
         "2025-04-17",
         "2025-04-18",
@@ -92,28 +103,28 @@ def test_a_few_dates_are_partitions(eye: Eye) -> None:
 
 
 def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
-    [request] = eye.tick()
+    [request] = eye.requests()
     run = eye.launch(request, dg.DagsterRunStatus.STARTED)
     with alive(eye.settings, run.run_id):
-        assert f"run {run.run_id} is queued or under way" in eye.tick()
+        assert f"run {run.run_id} is queued or under way" in eye.reason()
     eye.instance.report_run_failed(run)
     # The same plan waits before its next attempt.
-    assert "pending still after attempt 1; the next in" in eye.tick()
+    assert "pending still after attempt 1; the next in" in eye.reason()
 
 
 def test_a_daemon_that_dies_before_the_submission_asks_for_the_same_run(eye: Eye) -> None:
-    [request] = eye.tick()
+    [request] = eye.requests()
     eye.launch(request, dg.DagsterRunStatus.NOT_STARTED)
-    [again] = eye.tick()
+    [again] = eye.requests()
     assert again.run_key == request.run_key
 
 
 def test_another_file_makes_another_plan(eye: Eye) -> None:
-    [request] = eye.tick()
+    [request] = eye.requests()
     run = eye.launch(request, dg.DagsterRunStatus.STARTED)
     (eye.raw / "orders" / "2025-04-18" / "late.csv").write_text("order_id\n")
     eye.instance.report_run_failed(run)
-    [other] = eye.tick()
+    [other] = eye.requests()
     assert other.tags[PLAN_TAG] != request.tags[PLAN_TAG]
     assert other.tags[ATTEMPT_TAG] == "1"
 
@@ -160,14 +171,14 @@ def test_a_message_wakes_the_sensor_early_and_goes_after_the_look(tmp_path: Path
     url = sqs.create_queue(QueueName="arrivals")["QueueUrl"]
     with dg.DagsterInstance.ephemeral() as instance:
         eye = Eye(tmp_path, instance, queue_url=url, sensor_interval_seconds=3600)
-        assert eye.tick() == "nothing is pending"
+        assert eye.reason() == "nothing is pending"
         shutil.copytree(SAMPLE, tmp_path / "raw")
-        assert str(eye.tick()).startswith("the next look is in")
+        assert eye.reason().startswith("the next look is in")
         for _ in range(12):  # repeated, as SQS may do
             sqs.send_message(
                 QueueUrl=url, MessageBody=json.dumps({"detail-type": "Object Created"})
             )
-        [request] = eye.tick()
+        [request] = eye.requests()
         assert RANGE.items() <= request.tags.items()
         assert waiting(sqs, url) == 0
 
@@ -206,7 +217,7 @@ def test_a_queue_that_is_not_there_does_not_stop_the_listing(
     url = sqs.create_queue(QueueName="gone")["QueueUrl"]
     sqs.delete_queue(QueueUrl=url)
     other = Eye(eye.raw.parent, eye.instance, queue_url=url)
-    [request] = other.tick()
+    [request] = other.requests()
     assert RANGE.items() <= request.tags.items()
     assert "cannot be asked" in caplog.text
 
@@ -214,13 +225,13 @@ def test_a_queue_that_is_not_there_does_not_stop_the_listing(
 # ------------------------------------------------------------------------------- by the clock
 
 
-def at_two(eye: Eye, **more: Any) -> list[dg.RunRequest] | str:
+def at_two(eye: Eye, **more: Any) -> Sequence[dg.RunRequest | str]:
     """What the daily schedule starts, or why nothing."""
     settings = eye.settings.model_copy(update=more)
     schedule = daily(settings, ["lakehouse"])
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "UTC")
     found = schedule.evaluate_tick(dg.build_schedule_context(eye.instance))
-    return list(found.run_requests or ()) or str(found.skip_message)
+    return [*(found.run_requests or ())] or [str(found.skip_message)]
 
 
 @pytest.fixture
@@ -236,7 +247,7 @@ def test_once_a_day_nothing_is_waited_for(kept: Eye) -> None:
     shutil.copytree(SAMPLE, eye.raw, ignore=shutil.ignore_patterns("orders"))
     waits = {"settle_seconds": 3600.0, "patience_minutes": 600.0}
     eye.sensor = raw_files(eye.settings.model_copy(update=waits), ["lakehouse"])
-    assert isinstance(eye.tick(), str)
+    assert eye.reason()
     [request] = at_two(eye, **waits)
     assert isinstance(request, dg.RunRequest)
     assert RANGE.items() <= request.tags.items()
@@ -245,7 +256,7 @@ def test_once_a_day_nothing_is_waited_for(kept: Eye) -> None:
 
 
 def test_nothing_pending_starts_nothing_at_two(kept: Eye) -> None:
-    assert at_two(kept) == "nothing is pending"
+    assert at_two(kept) == ["nothing is pending"]
 
 
 class Told:

@@ -222,22 +222,22 @@ class Sensor(RuleBasedStateMachine):
     def arrive(self, dataset: str, day: date, name: str, content: int, messages: int) -> None:
         """A file comes, or other bytes over it, in the same second or later; told 0 to 2 times."""
         place = str(FilePath(dataset, day, f"{name}.csv"))
-        self.lake.raw.files[place] = (bytes([content]), self.clock)
+        self.lake.dropped[place] = (bytes([content]), self.clock)
         self.messages += messages
 
-    @precondition(lambda self: self.lake.raw.files)
+    @precondition(lambda self: self.lake.dropped)
     @rule(data=st.data())
     def delete(self, data: Any) -> None:
-        self.lake.raw.files.pop(data.draw(st.sampled_from(sorted(self.lake.raw.files))))
+        self.lake.dropped.pop(data.draw(st.sampled_from(sorted(self.lake.dropped))))
 
     @rule()
     def archive(self) -> None:
         """All that a run has read leaves the raw zone."""
         for path, past in self.ledger.state.paths.items():
-            stored = self.lake.raw.files.get(str(path))
-            read = past.last and past.last.digest and not past.unjudged
-            if stored and read and hashlib.sha256(stored[0]).hexdigest() == past.last.digest:
-                del self.lake.raw.files[str(path)]
+            stored = self.lake.dropped.get(str(path))
+            read = past.last.digest if past.last and not past.unjudged else None
+            if stored and hashlib.sha256(stored[0]).hexdigest() == read:
+                del self.lake.dropped[str(path)]
 
     @precondition(lambda self: self.ledger.state.paths)
     @rule(data=st.data())
@@ -303,7 +303,7 @@ class Sensor(RuleBasedStateMachine):
     def know(self, plan: Plan, start: Start) -> None:
         """One digest means one thing: these bytes, of that time, and what is known of them."""
         files = sorted(p for p in plan.files if p.batch_date in start.dates)
-        raw, state = self.lake.raw.files, self.ledger.state
+        raw, state = self.lake.dropped, self.ledger.state
         facts = [len(state.at(p).landings) + len(state.at(p).withdrawals) for p in files]
         meant = [(p, raw.get(str(p)), known) for p, known in zip(files, facts, strict=True)]
         assert self.meant.setdefault(start.plan, meant) == meant
@@ -320,7 +320,7 @@ class Sensor(RuleBasedStateMachine):
                 continue
             assert self.clock - max(arrived) >= SETTLE.total_seconds(), "still arriving"
             if self.clock - min(arrived) < PATIENCE.total_seconds():
-                landed = [*map(str, self.ledger.state.paths), *self.lake.raw.files]
+                landed = [*map(str, self.ledger.state.paths), *self.lake.dropped]
                 there = {p.split("/")[0] for p in landed if p.split("/")[1] == str(day)}
                 assert there == ALL, f"{day} is half there"
 
@@ -366,7 +366,7 @@ class Sensor(RuleBasedStateMachine):
             left.files,
             decide(left, DATASETS, self.tried, self.now, WAITS).waits,
         )
-        for place, (data, _) in self.lake.raw.files.items():
+        for place, (data, _) in self.lake.dropped.items():
             dataset, day, file = place.split("/")
             last = self.ledger.state.at(FilePath(dataset, date.fromisoformat(day), file)).last
             assert last

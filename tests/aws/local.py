@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from deploy.glue.build import build
 from resources.dagster_instance import open_instance
 from resources.settings import Settings
-from tests.aws.account import NAMESPACE, PROCESSED, PROJECT, RAW, Account
+from tests.aws.account import NAMESPACE, PROCESSED, RAW, Account
+from tests.support import PROJECT
 from tests.support.glue_runtime import LocalGlue
 from tests.support.servers import lakehouse_ui, own_port
 
@@ -111,6 +112,7 @@ def finished_run() -> dg.DagsterRun:
         job_name="lakehouse",
         statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
     )
+    run: dg.DagsterRun
     [run] = until(lambda: list(instance.get_runs(ended)), "a run that has ended")
     return run
 

@@ -30,8 +30,9 @@ SILVER_ORDERS = tables()["silver.orders"]
 
 def entry(aws: Aws, table: str, prefix: str = "") -> dict[str, Any]:
     layer, name = table.split(".")
-    found: dict[str, Any] = aws.client("glue").get_table(DatabaseName=prefix + layer, Name=name)
-    return found["Table"]
+    answer = aws.client("glue").get_table(DatabaseName=prefix + layer, Name=name)
+    found: dict[str, Any] = answer["Table"]
+    return found
 
 
 def change(aws: Aws, table: str, **changes: Any) -> None:
@@ -197,6 +198,7 @@ def test_the_check_says_what_had_drifted(aws: Aws) -> None:
     change(aws, "silver.orders", Description="mine")
     passed, note = drifted(GlueCatalog())
     assert not passed
+    assert note
     assert note.startswith("silver.orders: description is 'mine', by contract ")
     assert drifted(GlueCatalog())[0]
 

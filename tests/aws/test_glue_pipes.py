@@ -307,7 +307,7 @@ def test_stopping_what_has_ended_is_no_error(glue: LocalGlue, deploy: Callable[.
     run_id = glue.client("glue").start_job_run(JobName=NAME)["JobRunId"]
     while glue.running:
         time.sleep(0.05)
-    context = dg.build_asset_context()
+    context = dg.build_op_context()
     found = GlueJob(NAME, "s3://lake/deployment/pipes", poll_seconds=0.1)._stop(context, run_id)
     assert found["JobRunState"] == "SUCCEEDED"
 

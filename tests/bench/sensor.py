@@ -20,7 +20,7 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import WaitTimes, decide
@@ -105,7 +105,8 @@ def _fill(folder: Path, keys: int) -> None:
     known = _keys(keys)
     first = 1
     while some := list(islice(known, CHUNK)):
-        facts, files = [], {name: [] for name in DATASETS}
+        facts: list[Fact] = []
+        files: dict[str, list[AddAction | RemoveAction]] = {name: [] for name in DATASETS}
         for path, etag in some:
             digest = sha256(str(path).encode()).hexdigest()
             rules = DATASETS[path.dataset].rules_digest
@@ -121,7 +122,9 @@ def _fill(folder: Path, keys: int) -> None:
             lake.create(table)
             if added:
                 found = lake.delta(table)
-                found.create_write_transaction(added, "append", found.schema(), table.partition_by)
+                assert found
+                by = [*table.partition_by]
+                found.create_write_transaction(added, "append", found.schema(), by)
 
 
 def _bronze_file(path: FilePath, digest: str) -> AddAction:

@@ -79,7 +79,7 @@ def test_what_somebody_changed_by_hand_is_named(
     client = boto3.client(
         "cloudformation", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
-    monkeypatch.setattr(drift.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
     of_one = {"StackId": "s", "StackDriftDetectionId": "d", "Timestamp": "2026-01-01T00:00:00Z"}
     with Stubber(client) as stub:
         stub.add_response(

@@ -105,7 +105,7 @@ def test_every_setting_is_one(stack: Written) -> None:
     plain = {n.removeprefix("LAKEHOUSE_").lower(): v for n, v in variables.items() if n in mine}
     topics = plain.pop("sns_topics")
     assert f"lakehouse-{stack.name}" in json.dumps(topics)
-    made = Settings(**{n: v if isinstance(v, str) else "x" for n, v in plain.items()})
+    made = Settings.model_validate({n: v if isinstance(v, str) else "x" for n, v in plain.items()})
     assert made.runner == "glue"
     assert made.archive is True
 

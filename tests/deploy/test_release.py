@@ -195,7 +195,7 @@ def test_the_smoke_batch_is_a_task_of_the_deployed_image(
 ) -> None:
     monkeypatch.setattr(releases, "_PAUSE_SECONDS", 0)
     ecs = boto3.client("ecs", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    monkeypatch.setattr(releases.boto3, "client", lambda *_, **__: ecs)
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: ecs)
     placed = {
         "subnets": ["subnet-1", "subnet-2"],
         "securityGroups": ["sg-1", "sg-2"],

@@ -341,8 +341,9 @@ class LocalGlue:
             unpacked = home / f"modules-{number}"
             zipfile.ZipFile(io.BytesIO(self._fetch(uri))).extractall(unpacked)
             wheels = unpacked / "wheels"
-            pip = [sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install"]
-            listed = ["--find-links", wheels, "--requirement", wheels / "requirements.txt"]
+            pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+            needed = wheels / "requirements.txt"
+            listed = ["--find-links", str(wheels), "--requirement", str(needed)]
             subprocess.run([*pip, "--quiet", *options, *listed], check=True, env=_no_index())
 
     def _job_environment(self, folder: Path, python: Path) -> dict[str, str]:

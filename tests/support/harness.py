@@ -477,7 +477,7 @@ class World:
         assert len(set(seqs)) == len(seqs), "a receipt's seq repeats"
         return {
             (r["dataset"], r["batch_date"], r["file"], r["digest"]): oracle.Receipt(
-                r["state"], *(r[c] for c in COUNTS), r["error"] is not None
+                r["state"], **{c: r[c] for c in COUNTS}, has_error=r["error"] is not None
             )
             for r in rows
         }

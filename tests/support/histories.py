@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ STRICT = RuleSet(  # another bound, a rule less
 )
 _SHARES = {"orders": 0.4, "order_items": 0.6, "products": 1.0}
 LAX = RuleSet(  # other limits
-    replace(NORMAL.oracle, hold_share={d: oracle.Decimal(str(s)) for d, s in _SHARES.items()}),
+    replace(NORMAL.oracle, hold_share={d: Decimal(str(s)) for d, s in _SHARES.items()}),
     hold=tuple(_SHARES.items()),
 )
 
@@ -154,8 +155,10 @@ _BETWEEN = st.one_of(
     st.just(Archive()),
     st.builds(Lose, st.sampled_from(_LOSABLE)),
 )
-HAPPENINGS = ("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")
-HAPPENINGS += ("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2
+HAPPENINGS = (
+    *(("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")),
+    *(("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2),
+)
 
 
 @st.composite
@@ -179,14 +182,13 @@ def histories(draw: st.DrawFn) -> list[Step]:
                     steps.append((Land if kind == "land" else Drop)(*path, text))
             elif used:
                 path = draw(st.sampled_from(used))
-                steps.append(
-                    {
-                        "remove": Remove(*path, archived=False),
-                        "withdraw": Withdraw(*path),
-                        "reinstate": Reinstate(*path),
-                        "accept": Accept(*path),
-                    }[kind]
-                )
+                events: dict[str, Step] = {
+                    "remove": Remove(*path, archived=False),
+                    "withdraw": Withdraw(*path),
+                    "reinstate": Reinstate(*path),
+                    "accept": Accept(*path),
+                }
+                steps.append(events[kind])
         steps.append(draw(_RUNS))
         if draw(st.integers(0, 2)) == 2:
             steps.append(draw(_BETWEEN))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
 from lakehouse_assets.planning.pending_files import bronze_work
 from lakehouse_assets.store import receipts
@@ -14,7 +14,7 @@ from lakehouse_assets.store.facts import Admitted, Fact, Landed
 from lakehouse_assets.store.lake import Lake, RawFile
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.receipts import RECEIPTS
-from lakehouse_assets.store.storage import StoredObject
+from lakehouse_assets.store.storage import Storage, StoredObject
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import DATASETS
 
@@ -51,6 +51,12 @@ class MemoryStorage:
 class MemoryLake(Lake):
     """A lake whose only table is that of the receipts; bronze stays empty."""
 
+    @property
+    def dropped(self) -> dict[str, tuple[bytes, float]]:
+        """What lies in the raw zone, by path: bytes and time."""
+        assert isinstance(self.raw, MemoryStorage)
+        return self.raw.files
+
     told: list[dict[str, Any]] = field(default_factory=list)
 
     def version(self, table: Table) -> int | None:
@@ -69,7 +75,9 @@ class MemoryLake(Lake):
 
 
 def memory_lake(first: date, last: date) -> MemoryLake:
-    return MemoryLake(MemoryStorage(), MemoryStorage(), first, last, frozenset(DATASETS))
+    # Only what is asked of a storage here is there.
+    raw, processed = cast("Storage", MemoryStorage()), cast("Storage", MemoryStorage())
+    return MemoryLake(raw, processed, first, last, frozenset(DATASETS))
 
 
 class MemoryLedger:

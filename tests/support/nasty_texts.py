@@ -34,7 +34,7 @@ NASTY = Dataset(
     description="Every type that a contract can name, over the same texts.",
     key="whole",
     columns=tuple(
-        Column(name=name, type=kind, description=kind, required=True, **rules)  # type: ignore[arg-type]
+        Column(name=name, type=kind, description=kind, required=True, **rules)
         for name, kind, rules in (
             ("whole", "BIGINT", {"minimum": 1}),
             ("small", "INT", {"allowed": (0, 1, 7)}),

@@ -436,7 +436,7 @@ def _read_csv(dataset: str, content: bytes) -> Iterator[Line]:
 
 
 def _read_workbook(dataset: str, content: bytes) -> Content:
-    import openpyxl  # type: ignore[import-untyped]
+    import openpyxl
 
     lines: list[Line] = []
     bad: list[tuple[str, str]] = []

@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from multiprocessing.context import ForkServerProcess
@@ -31,7 +31,8 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
 from resources.engines import SailEngine
-from resources.runners import all_tables, maintain_here, run_here
+from resources.locks import all_tables
+from resources.runners import maintain_here, run_here
 from resources.settings import Settings
 from tests.support import PROJECT, histories
 from tests.support.processes import die_with_parent
@@ -149,7 +150,7 @@ def _maintain() -> None:
     maintain_here(uuid.uuid4().hex)
 
 
-_ACTIONS = {
+_ACTIONS: dict[str, Callable[..., None]] = {
     "run": _run,
     "land": _land,
     "withdraw": _withdraw,

@@ -7,7 +7,7 @@ told that. Nothing else is forgiven.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -83,6 +83,8 @@ class HurtWorld(World):
         """A process that does what is asked; the oracle knows nothing of it yet."""
         self._started += 1
         self._gold = None
+        do: str
+        args: tuple[object, ...]
         match asked:
             case Run(dates):
                 do, args = "run", (None if dates is None else sorted(dates),)
@@ -255,13 +257,13 @@ class Author:
         self, *, new: bool = False, land: bool = False
     ) -> Land | Withdraw | Reinstate | Accept:
         """Something that a person does, perhaps with a file of a new name; takes no bytes away."""
-        kind = self.random.choice([Land, Land, Withdraw, Reinstate, Accept])
-        if kind is Land or land or not self._used:
+        kind = self.random.choice([None, None, Withdraw, Reinstate, Accept])
+        if kind is None or land or not self._used:
             dataset = self.random.choice([*oracle.COLUMNS])
             return self._land(dataset, f"new{self.random.randint(1, 9)}.csv" if new else None)
         return kind(*self.random.choice(self._used))
 
-    def aftermath(self) -> Land | Withdraw:
+    def aftermath(self) -> Land | Withdraw | Reinstate | Accept:
         """What hurts most behind a dead run: a file goes, or its bytes do, under a broken one."""
         path = self.random.choice(self._used[-5:])
         broken = Land(*path, self.random.choice([b"", b"a,b\n1,2\n"]))
@@ -295,4 +297,9 @@ class Author:
         path = self.random.choice(self._used)
         if kind == "remove":
             return Remove(*path, archived=False)
-        return {"withdraw": Withdraw, "reinstate": Reinstate, "accept": Accept}[kind](*path)
+        decisions: dict[str, Callable[..., Withdraw | Reinstate | Accept]] = {
+            "withdraw": Withdraw,
+            "reinstate": Reinstate,
+            "accept": Accept,
+        }
+        return decisions[kind](*path)

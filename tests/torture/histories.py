@@ -59,6 +59,7 @@ def explore(number: int, examples: int) -> tuple[Counter[str], str]:
     """Play some histories; what was in them, and how the first one failed, if any did."""
     from resources.engines import SailEngine
     from tests.support import histories
+    from tests.support.harness import Step
 
     counts: Counter[str] = Counter()
     spark = SailEngine().session()
@@ -73,7 +74,7 @@ def explore(number: int, examples: int) -> tuple[Counter[str], str]:
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )
-    def check(history: list[histories.Step]) -> None:
+    def check(history: list[Step]) -> None:
         deaths = histories.play(spark, history)
         counts.update(["history", *(type(step).__name__ for step in history)])
         counts["Crashing, and died"] += deaths
