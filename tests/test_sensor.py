@@ -194,7 +194,7 @@ def test_a_look_that_fails_leaves_its_messages(
 
     with dg.DagsterInstance.ephemeral() as instance:
         eye = Eye(tmp_path, instance, queue_url=url)
-        monkeypatch.setattr("lakehouse_assets.defs.file_sensor.planning.make", broken)
+        monkeypatch.setattr("lakehouse_assets.defs.file_sensor.pending_files.of", broken)
         with pytest.raises(OSError, match="no such disk"):
             eye.tick()
     assert waiting(sqs, url) == 1

@@ -57,37 +57,38 @@ class Shown:
     """The backfill's runs."""
 
 
+@pytest.fixture(scope="class")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """Everything that a person starts, done. In the end the server ends when told to."""
+    folder = tmp_path_factory.mktemp("ui")
+    root, log = folder / "lakehouse", folder / "server.log"
+    land_sample(root)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "DAGSTER_"))}
+    # The sensor leaves these files alone: what runs here is what a person starts.
+    environment = {**kept, "LAKEHOUSE_ROOT": str(root), "LAKEHOUSE_SETTLE_SECONDS": "86400"}
+    with own_port() as port, lakehouse_ui(log, environment, port):
+        ui = DagsterUi(f"http://127.0.0.1:{port}")
+        nodes = ui.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
+        paths = [node["assetKey"]["path"] for node in nodes if node["isMaterializable"]]
+        single = ui.launch("lakehouse", {"dagster/partition": FIRST})
+        backfill = ui.backfill(paths, RANGE)
+
+        def done() -> list[dict[str, Any]]:
+            runs = ui.runs_of(backfill)
+            over = runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in runs)
+            return runs if over else []
+
+        runs = until(done, 600, "the backfill ends")
+        yield Shown(ui, root, log, paths, single, runs)
+    assert "Shutting down Dagster services" in log.read_text()
+    complains_of_nothing(log)
+
+
 # One worker has all of them: the UI is started once.
 @pytest.mark.slow
 @pytest.mark.xdist_group("the Dagster UI")
 class TestTheUi:
     """After a run of one date and a backfill of the others."""
-
-    @pytest.fixture(scope="class")
-    def shown(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-        """Everything that a person starts, done. In the end the server ends when told to."""
-        folder = tmp_path_factory.mktemp("ui")
-        root, log = folder / "lakehouse", folder / "server.log"
-        land_sample(root)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE_", "DAGSTER_"))}
-        # The sensor leaves these files alone: what runs here is what a person starts.
-        environment = {**kept, "LAKEHOUSE_ROOT": str(root), "LAKEHOUSE_SETTLE_SECONDS": "86400"}
-        with own_port() as port, lakehouse_ui(log, environment, port):
-            ui = DagsterUi(f"http://127.0.0.1:{port}")
-            nodes = ui.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
-            paths = [node["assetKey"]["path"] for node in nodes if node["isMaterializable"]]
-            single = ui.launch("lakehouse", {"dagster/partition": FIRST})
-            backfill = ui.backfill(paths, RANGE)
-
-            def done() -> list[dict[str, Any]]:
-                runs = ui.runs_of(backfill)
-                over = runs and all(r["status"] in ("SUCCESS", "FAILURE", "CANCELED") for r in runs)
-                return runs if over else []
-
-            runs = until(done, 600, "the backfill ends")
-            yield Shown(ui, root, log, paths, single, runs)
-        assert "Shutting down Dagster services" in log.read_text()
-        complains_of_nothing(log)
 
     def test_the_code_location_loads_and_everything_in_it_reaches_the_ui(
         self, shown: Shown
