@@ -84,30 +84,27 @@ def _absorb(
     again: Collection[date],
     result: Result,
 ) -> list[Check]:
+    """Find the units, compute them, publish them, record the fact: in this order.
+
+    A run that dies before the fact leaves another version than the recorded one: the next run
+    computes everything.
+    """
     table, job = gold.table, gold_job(gold, DATASETS)
-    before, inputs = state.absorbed.get(table.id), to_absorb(job, state, now)
+    inputs = to_absorb(job, state, now)
     silver = {
         n: work.read(DATASETS[n].silver, inputs[f"silver.{n}"].version) for n in datasets_of(gold)
     }
-    units = None
-    # Another version than recorded: a run died before it could say what it had taken in.
-    whole = before is not None and before.written == {table.id: now[table.id]}
-    if gold.unit and before is not None and whole and before.rules == job.rules:
-        try:
-            units = _units(work, gold, silver, before.inputs, inputs, again)
-        except VersionGoneError:
-            units = None  # lost, or too long ago to tell what changed: compute everything
+    units = _affected_units(work, state.absorbed.get(table.id), gold, silver, now, again)
     present = work.read(table, result.version)
     if units is None:
-        scoped = silver
         owned, others = present, present.where("false")
     else:
         column = gold.unit.split(".")[1] if gold.unit else ""
-        scoped = _scope(work, gold, silver, units)
+        silver = _scope(work, gold, silver, units)
         owned = matching(present, column, units)
         others = without(present, column, units)
         result.metadata["units_recomputed"] = units.count()
-    for name, rows in scoped.items():
+    for name, rows in silver.items():
         rows.createOrReplaceTempView(name)
     computed = work.stage(work.spark.sql(gold.sql))
     published = replace_rows(
@@ -116,10 +113,29 @@ def _absorb(
     result.version = published.version
     result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
     result.metadata |= _changed(gold, published)
-    moved = published.come, published.gone
-    done = Absorbed(job.id, work.lake.versions(job.writes), inputs, job.rules, *moved)
+    written = work.lake.versions(job.writes)
+    done = Absorbed(job.id, written, inputs, job.rules, published.come, published.gone)
     ledger.append([Fact(done, run_id=work.run_id)])
     return _reconcile(work, gold, computed)
+
+
+def _affected_units(
+    work: Workspace,
+    before: Absorbed | None,
+    gold: Gold,
+    silver: Mapping[str, DataFrame],
+    now: Mapping[str, TableVersion],
+    again: Collection[date],
+) -> DataFrame | None:
+    """The units that changes since ``before`` belong to; None for all, where that is unknown."""
+    job = gold_job(gold, DATASETS)
+    same = before is not None and before.written == {gold.table.id: now[gold.table.id]}
+    if not gold.unit or before is None or not same or before.rules != job.rules:
+        return None
+    try:
+        return _units(work, gold, silver, before.inputs, now, again)
+    except VersionGoneError:
+        return None  # lost, or too long ago to tell what changed
 
 
 def _changed(gold: Gold, published: Published) -> dict[str, object]:

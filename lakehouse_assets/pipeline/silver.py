@@ -2,6 +2,11 @@
 
 All rows in force of every subject (key) touched are resolved together, whenever they landed; the
 tables' rows of those subjects, and no others, are replaced.
+
+A crash may come between any two commits: those of three tables, of the receipts, and of the fact
+that this is done. `_absorb` records that fact last, with the versions of all three tables. While
+those are others than recorded, no change since then tells what a dead run has left behind: the next
+run resolves every row, and so mends whatever is half done.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import Absorbed, Fact
 from lakehouse_assets.store.ledger import Ledger, State
-from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.contract import Dataset, Table
 from lakehouse_assets.tables.jobs import Job, silver_job
 from lakehouse_assets.tables.registry import DATASETS
 from lakehouse_assets.tables.rules import category
@@ -67,18 +72,13 @@ def _absorb(
     job = silver_job(dataset, DATASETS)
     inputs = to_absorb(job, state, now)
     affected = _affected(work, state, job, dataset, now, again)
-    parents = {
-        parent: _published(work, DATASETS[parent], inputs).select(DATASETS[parent].key)
-        for column in dataset.foreign_keys
-        if (parent := column.references)
-    }
+    parents = _parents(work, dataset, inputs)
     resolved = resolve(work, dataset, affected.rows, parents, repairs=affected.repairs)
     published = _publish(work, dataset, affected, resolved)
     written = work.lake.versions(job.writes)
     due = in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **written})
     receipts.record(ledger, due, work.run_id)
-    moved = published.come, published.gone
-    done = Absorbed(job.id, written, inputs, job.rules, *moved)
+    done = Absorbed(job.id, written, inputs, job.rules, published.come, published.gone)
     ledger.append([Fact(done, run_id=work.run_id)])
     return published
 
@@ -108,25 +108,43 @@ def _affected(
     return Affected(None, work.read(dataset.bronze, bronze), days, repairs)
 
 
+def _parents(
+    work: Workspace, dataset: Dataset, inputs: Mapping[str, TableVersion]
+) -> dict[str, DataFrame]:
+    """The keys that each dataset which a foreign key refers to has published."""
+    parents = [DATASETS[c.references] for c in dataset.foreign_keys if c.references]
+    return {
+        parent.name: work.read(parent.silver, inputs[parent.silver.id].version).select(parent.key)
+        for parent in parents
+    }
+
+
 def _publish(
     work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
 ) -> Published:
-    """Write the fates down: losers first, so that silver, when it moves, is the last to."""
-    for table, rows in (
-        (dataset.superseded, _superseded(resolved)),
-        (dataset.rejected, _rejected(work, dataset, affected, resolved)),
-    ):
-        present = work.now(table)
-        if affected.subjects is None:
-            owned, others = present, present.where("false")
-        else:
-            owned = present.join(affected.subjects, "_subject", "left_semi")
-            others = present.join(affected.subjects, "_subject", "left_anti")
-        replace_rows(work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER)
+    """Write the fates down; silver last: who sees its new version finds the others complete."""
+    _replace_by_subject(work, dataset.superseded, affected, _superseded(resolved))
+    rejected = _rejected(work, dataset, affected, resolved)
+    _replace_by_subject(work, dataset.rejected, affected, rejected)
+    published = resolved.where(f"_fate = '{Fate.PUBLISHED}'")
+    return _replace_by_key(work, dataset, affected, published)
+
+
+def _replace_by_subject(work: Workspace, table: Table, affected: Affected, rows: DataFrame) -> None:
+    present = work.now(table)
+    owned, others = present, present.where("false")
+    if affected.subjects is not None:
+        owned = present.join(affected.subjects, "_subject", "left_semi")
+        others = present.join(affected.subjects, "_subject", "left_anti")
+    replace_rows(work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER)
+
+
+def _replace_by_key(
+    work: Workspace, dataset: Dataset, affected: Affected, rows: DataFrame
+) -> Published:
     present = work.now(dataset.silver)
-    if affected.subjects is None:
-        owned, others = present, present.where("false")
-    else:
+    owned, others = present, present.where("false")
+    if affected.subjects is not None:
         keys = work.stage(keys_of(dataset, affected.subjects))
         owned = matching(present, dataset.key, keys)
         others = without(present, dataset.key, keys)
@@ -135,12 +153,9 @@ def _publish(
         dataset.silver,
         owned=owned,
         others=others,
-        rows=resolved.where(f"_fate = '{Fate.PUBLISHED}'"),
+        rows=rows,
         grain=(dataset.key,),
-        required=[
-            *(c.name for c in dataset.columns if c.required),
-            *(c for c in dataset.partition_by),
-        ],
+        required=[*(c.name for c in dataset.columns if c.required), *dataset.partition_by],
     )
 
 
@@ -161,8 +176,3 @@ def _rejected(
     whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
     whole = whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category")
     return work.stage(whole, with_maps=True)
-
-
-def _published(work: Workspace, dataset: Dataset, inputs: Mapping[str, TableVersion]) -> DataFrame:
-    found = inputs.get(dataset.silver.id)
-    return work.read(dataset.silver, found and found.version)
