@@ -1,4 +1,4 @@
-"""What changed between two versions of a table: its rows gone and come.
+"""What changed between two versions of a table: the rows that only one of them has.
 
 The Delta log says which files were added and removed, and so which partitions can differ;
 only those are compared. Files that were merely rewritten (compaction) give no change.
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows gone and come, by the contract's columns; a changed row stands in both."""
+    """Rows that only the older version has (``gone``), and only the newer one (``come``).
+
+    They have the contract's columns; a row that changed stands in both.
+    """
 
     gone: DataFrame
     come: DataFrame
 
     @property
     def all(self) -> DataFrame:
-        """Rows gone and rows come together."""
+        """The rows of both."""
         return self.gone.unionByName(self.come)
 
 
@@ -37,8 +40,8 @@ def between(
 ) -> Changes | None:
     """The rows that differ between two versions, compared by the contract's columns.
 
-    Returns None where none can differ. Without a version ``before`` all rows are come. Raises
-    VersionGoneError where the older version can no longer be read.
+    Returns None where none can differ. Without a version ``before`` all rows are new. Raises
+    VersionGoneError where the older version can no longer be read, or is of a lost table.
     """
     old, new = _differing(work, table, before, after)
     if not old and not new:
