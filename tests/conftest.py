@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from resources.engines import SailEngine
+from tests.support import Once
+from tests.support.commands import GOOD, Lakehouse, put
 from tests.support.harness import World
 
 if TYPE_CHECKING:
@@ -26,3 +30,37 @@ def lake(tmp_path: Path, spark: SparkSession) -> Iterator[World]:
     """An empty lake, with whatever a test does to it; contracts are put back afterwards."""
     with World(tmp_path, spark) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder of this name once for all workers; who changes it takes a copy."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if shared.name.startswith("popen-") else shared
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / "once" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                unfinished = folder.with_suffix(".unfinished")
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def good_day(once: Once) -> Path:
+    """Where a lakehouse is in which a day of good files has run: for `Lakehouse.copied`."""
+
+    def make(folder: Path) -> None:
+        house = Lakehouse(folder)
+        for name, content in GOOD.items():
+            put(house, name, content)
+        house.ok("run")
+
+    return once("good-day", make)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -204,28 +204,45 @@ _EARLY = (
     Land("order_items", D1, "i.csv", _text("order_items", *_ITEMS)),
     Run(),
 )
+
+
+@pytest.fixture(scope="module")
+def early_run(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> World:
+    """A shop in which a run has been; not to be changed."""
+    with World(tmp_path_factory.mktemp("early"), spark) as lake:
+        lake.apply(*_EARLY)
+        return lake
+
+
+@pytest.fixture
+def early(early_run: World, tmp_path: Path) -> Iterator[World]:
+    """The same shop, to do anything with."""
+    with early_run.copied(tmp_path) as world:
+        yield world
+
+
 _LATE = Land("orders", D2, "o.csv", _text("orders", "1,2,8,2025-04-03T10:00:00,10,"))
 
 
-def test_an_item_is_not_lost_between_quarantine_and_silver(lake: World) -> None:
+def test_an_item_is_not_lost_between_quarantine_and_silver(early: World) -> None:
     """Its order has come, quarantine has let it go, and the run dies before it is published."""
-    lake.apply(*_EARLY, _LATE, Crashing(None, "silver.order_items"))
-    lake.settle()
+    early.apply(_LATE, Crashing(None, "silver.order_items"))
+    early.settle()
 
 
-def test_what_a_dead_run_has_read_is_not_lost(lake: World) -> None:
+def test_what_a_dead_run_has_read_is_not_lost(early: World) -> None:
     """It dies before its rows are in bronze, and a broken file takes the place of what it read."""
     path = ("orders", D2, "o.csv")
-    lake.apply(*_EARLY, _LATE, Crashing(None, "bronze.orders", (Land(*path, b"broken"),)))
-    lake.settle()
+    early.apply(_LATE, Crashing(None, "bronze.orders", (Land(*path, b"broken"),)))
+    early.settle()
 
 
 @pytest.mark.parametrize("table", ["silver.orders", "gold.daily_sales"])
-def test_what_a_dead_run_published_goes_when_its_file_does(lake: World, table: str) -> None:
+def test_what_a_dead_run_published_goes_when_its_file_does(early: World, table: str) -> None:
     """The table was written, the ledger does not say so, and then the file is withdrawn."""
     withdrawal = Withdraw(_LATE.dataset, _LATE.batch_date, _LATE.file)
-    lake.apply(*_EARLY, _LATE, Crashing(None, f"absorbed {table}", (withdrawal,)))
-    lake.settle()
+    early.apply(_LATE, Crashing(None, f"absorbed {table}", (withdrawal,)))
+    early.settle()
 
 
 def test_of_two_files_the_one_of_the_later_date_is_newer(lake: World) -> None:
@@ -245,9 +262,9 @@ def test_silver_takes_in_no_more_of_bronze_than_the_ledger_tells(lake: World) ->
     lake.settle()
 
 
-def test_a_changed_product_reaches_the_days_on_which_it_was_sold(lake: World) -> None:
-    lake.apply(*_EARLY, Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
-    lake.settle()
+def test_a_changed_product_reaches_the_days_on_which_it_was_sold(early: World) -> None:
+    early.apply(Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
+    early.settle()
 
 
 _FAULTY = Land("products", D1, "a.csv", _text("products", "1,1,,Kite"))
@@ -280,26 +297,26 @@ def test_other_rules_judge_every_row_anew(lake: World) -> None:
     lake.settle()
 
 
-def test_a_restore_holds_until_its_end(lake: World) -> None:
+def test_a_restore_holds_until_its_end(early: World) -> None:
     """What landed since waits; then it is taken in, and nothing else is done again."""
-    lake.apply(*_EARLY, _LATE, Run(), Back(1))
-    lake.check(listings=False)
-    lake.apply(Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
-    lake.check(listings=False)
-    lake.apply(Resume())
-    lake.check(listings=False)
-    lake.apply(Run())
-    lake.settle()
+    early.apply(_LATE, Run(), Back(1))
+    early.check(listings=False)
+    early.apply(Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
+    early.check(listings=False)
+    early.apply(Resume())
+    early.check(listings=False)
+    early.apply(Run())
+    early.settle()
 
 
-def test_there_and_back_again_leaves_nothing_to_do(lake: World) -> None:
+def test_there_and_back_again_leaves_nothing_to_do(early: World) -> None:
     """The tables have new versions, and have taken in what they had."""
-    lake.apply(*_EARLY, _LATE, Run(), Back(1), Resume())
-    assert not lake.plan()
-    lake.settle()
+    early.apply(_LATE, Run(), Back(1), Resume())
+    assert not early.plan()
+    early.settle()
 
 
-def test_maintenance_is_no_change(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maintenance_is_no_change(early: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every table gets a new version with the same rows, and nothing is pending for that."""
 
     def rewrite(lake: Lake, table: Table, *_: object) -> int:
@@ -308,12 +325,12 @@ def test_maintenance_is_no_change(lake: World, monkeypatch: pytest.MonkeyPatch) 
         found.alter.set_table_description("the same")
         return 0
 
-    lake.apply(*_EARLY, _LATE, Run())
+    early.apply(_LATE, Run())
     monkeypatch.setattr("lakehouse_assets.operations.maintenance._worth_it", lambda *_: [None])
     for job in table_ids():
-        maintain_tables_of(lake.lake, job, "a test", rewrite)
-    assert not lake.plan()
-    lake.settle()
+        maintain_tables_of(early.lake, job, "a test", rewrite)
+    assert not early.plan()
+    early.settle()
 
 
 def test_bytes_put_back_by_hand_are_read_once(lake: World) -> None:

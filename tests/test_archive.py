@@ -80,14 +80,30 @@ class DiesError(Exception):
     """The process dies here."""
 
 
+FOUR = {f"p{n}.csv": products(f"{n},1,Toys,Kite") for n in range(4)}
+
+
+@pytest.fixture(scope="module")
+def four_files(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> World:
+    """Four files that have run; not to be changed."""
+    with World(tmp_path_factory.mktemp("four"), spark) as lake:
+        lake.apply(*(Land("products", DAY, name, content) for name, content in FOUR.items()), Run())
+        return lake
+
+
+@pytest.fixture
+def four(four_files: World, tmp_path: Path) -> Iterator[World]:
+    """The same four files, to do anything with."""
+    with four_files.copied(tmp_path) as world:
+        yield world
+
+
 @pytest.mark.parametrize("at", range(4))
 @pytest.mark.parametrize("method", ["write", "remove"])
 def test_killed_anywhere_it_goes_on(
-    lake: World, monkeypatch: pytest.MonkeyPatch, method: str, at: int
+    four: World, monkeypatch: pytest.MonkeyPatch, method: str, at: int
 ) -> None:
     """The n-th write or removal is the last: nothing is lost, and the next call ends it."""
-    files = {f"p{n}.csv": products(f"{n},1,Toys,Kite") for n in range(4)}
-    lake.apply(*(Land("products", DAY, name, content) for name, content in files.items()), Run())
     whole, calls = getattr(LocalStorage, method), 0
 
     def dying(*arguments: object) -> None:
@@ -100,15 +116,15 @@ def test_killed_anywhere_it_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(LocalStorage, method, dying)
         with pytest.raises(DiesError):
-            archive(lake.ledger, DATASETS, "dies")
-    there = {path.split("/")[-1] for path in raw(lake) | archived(lake).keys()}
-    assert there == set(files)
-    lake.apply(Archive())
-    assert not raw(lake)
-    assert sorted(archived(lake).values()) == sorted(files.values())
-    facts = [f for f in lake.ledger.facts() if f.kind is Kind.ARCHIVED]
-    assert len(facts) == len(files)  # each said once
-    lake.settle()
+            archive(four.ledger, DATASETS, "dies")
+    there = {path.split("/")[-1] for path in raw(four) | archived(four).keys()}
+    assert there == set(FOUR)
+    four.apply(Archive())
+    assert not raw(four)
+    assert sorted(archived(four).values()) == sorted(FOUR.values())
+    facts = [f for f in four.ledger.facts() if f.kind is Kind.ARCHIVED]
+    assert len(facts) == len(FOUR)  # each said once
+    four.settle()
 
 
 def test_a_copy_that_is_not_what_was_written_keeps_the_file(lake: World) -> None:

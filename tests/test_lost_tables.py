@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from lakehouse_assets.operations.restore import RestoreError, restore
@@ -10,14 +14,26 @@ from tests.support.contents import DAY, NEXT, ROWS, content
 from tests.support.harness import Archive, Back, Lose, World
 from tests.support.oracle import COLUMNS, Land, Remove, Run
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> World:
+    """Two days, the second of which corrects the first; not to be changed."""
+    with World(tmp_path_factory.mktemp("two-days"), spark) as lake:
+        files = (Land(d, DAY, f"{d}.csv", content(d, *rows)) for d, rows in ROWS.items())
+        lake.apply(*files, Run())
+        lake.apply(Land("products", NEXT, "p.csv", content("products", "1,2,Games,Kite")), Run())
+        assert lake.rows("silver/orders")
+        return lake
+
 
 @pytest.fixture
-def shop(lake: World) -> World:
-    """Two days, the second of which corrects the first."""
-    lake.apply(*(Land(d, DAY, f"{d}.csv", content(d, *rows)) for d, rows in ROWS.items()), Run())
-    lake.apply(Land("products", NEXT, "p.csv", content("products", "1,2,Games,Kite")), Run())
-    assert lake.rows("silver/orders")
-    return lake
+def shop(two_days: World, tmp_path: Path) -> Iterator[World]:
+    """The same two days, to do anything with."""
+    with two_days.copied(tmp_path) as world:
+        yield world
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +17,9 @@ from lakehouse_assets.tables.contract import Column
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from tests.support.harness import World
 from tests.support.oracle import Land
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 DAY, NEXT, LAST = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
 BRAND = Column(name="brand", type="STRING", description="Who makes it.")
@@ -30,19 +35,25 @@ def text(*lines: str) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-@pytest.fixture
-def shop(lake: World) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> World:
     """Two files before the column is in the contract, one of which has it; a rejected row."""
     files = {
         "a.csv": text(WITH, "1,1,Toys,Kite,Acme", "2,1,,Ball,Bell"),
         "b.csv": text(WITHOUT, "3,1,Toys,Top"),
     }
-    for file, content in files.items():
-        lake._apply(Land("products", DAY, file, content))
-    lake.run()
-    before = DATASETS["products"]
-    yield lake
-    DATASETS["products"] = before
+    with World(tmp_path_factory.mktemp("before"), spark) as lake:
+        for file, content in files.items():
+            lake._apply(Land("products", DAY, file, content))
+        lake.run()
+        return lake
+
+
+@pytest.fixture
+def shop(before: World, tmp_path: Path) -> Iterator[World]:
+    """The same, to do anything with; contracts are put back afterwards."""
+    with before.copied(tmp_path) as world:
+        yield world
 
 
 def come(kind: str = "STRING") -> None:

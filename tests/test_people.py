@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import GOOD, ORDERS, Lakehouse, put
+from tests.support.commands import ORDERS, Lakehouse, put
 
 REVENUE = "SELECT coalesce(sum(revenue), 0) FROM gold.daily_sales"
 MANY = "".join(
@@ -18,13 +18,9 @@ HELD = ORDERS.splitlines()[0] + "\n" + MANY  # twelve of 120 rows are faulty: to
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Lakehouse:
+def house(good_day: Path, tmp_path: Path) -> Lakehouse:
     """A good day has run."""
-    house = Lakehouse(tmp_path)
-    for name, content in GOOD.items():
-        put(house, name, content)
-    house.ok("run")
-    return house
+    return Lakehouse.copied(good_day, tmp_path)
 
 
 def test_a_held_file_is_let_in(house: Lakehouse) -> None:

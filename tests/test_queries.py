@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from lakehouse_assets.queries.portability import lint
 from lakehouse_assets.store.lake import Lake
 from resources.duckdb_engine import DuckDBQueries
 from resources.settings import Settings
-from tests.support import PROJECT
+from tests.support import PROJECT, Once
 from tests.support.commands import ITEMS as SOME_ITEMS
 from tests.support.commands import Lakehouse, put
 
@@ -57,15 +58,18 @@ ITEMS = f"""{ITEMS_HEADER}
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+def house(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     """A few customers' orders, run raw to gold, with rows that do not get in."""
-    house = Lakehouse(tmp_path_factory.mktemp("queries"))
-    put(house, "products.csv", PRODUCTS)
-    put(house, "orders.csv", ORDERS)
-    put(house, "order_items.csv", ITEMS, "2025-04-16")
-    put(house, "order_items.pdf", b"%PDF", "2025-04-16")
-    assert house("run").code == 1  # the unreadable file
-    return house
+
+    def make(folder: Path) -> None:
+        house = Lakehouse(folder)
+        put(house, "products.csv", PRODUCTS)
+        put(house, "orders.csv", ORDERS)
+        put(house, "order_items.csv", ITEMS, "2025-04-16")
+        put(house, "order_items.pdf", b"%PDF", "2025-04-16")
+        assert house("run").code == 1  # the unreadable file
+
+    return Lakehouse.copied(once("queries", make), tmp_path_factory.mktemp("queries"))
 
 
 @pytest.fixture(scope="module")

@@ -18,20 +18,16 @@ from resources.duckdb_engine import DuckDBQueries
 from resources.query_engine import query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 from tests.support.athena_service import PAGE, Service, serving
-from tests.support.commands import GOOD, Lakehouse, put
+from tests.support.commands import Lakehouse
 
 PREFIX = "shop_"
 DAILY = named_queries()["daily_revenue"]
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+def house(good_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     """A small lake, raw to gold."""
-    house = Lakehouse(tmp_path_factory.mktemp("engines"))
-    for name, content in GOOD.items():
-        put(house, name, content)
-    house.ok("run")
-    return house
+    return Lakehouse.copied(good_day, tmp_path_factory.mktemp("engines"))
 
 
 @pytest.fixture

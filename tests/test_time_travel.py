@@ -10,22 +10,23 @@ import pytest
 from lakehouse_assets.store.facts import Fact, Restored
 from lakehouse_assets.store.ledger import Ledger
 from resources.settings import Settings
+from tests.support import Once
 from tests.support.commands import GOOD, ORDERS, PRODUCTS, Lakehouse, put
 
 DAILY = "SELECT order_date, orders, revenue FROM gold.daily_sales ORDER BY order_date"
 LATER = ORDERS.replace("2,11,8,2025-04-02T10:00:00,5.01", "2,11,8,2025-04-03T10:00:00,7.00")
 
 
-@pytest.fixture(scope="module")
-def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+@pytest.fixture
+def two_runs(once: Once, good_day: Path, tmp_path: Path) -> Lakehouse:
     """A day, then a correction that moves an order to another day."""
-    house = Lakehouse(tmp_path_factory.mktemp("two_runs"))
-    for name, content in GOOD.items():
-        put(house, name, content)
-    house.ok("run")
-    put(house, "orders.csv", LATER, "2025-04-16")
-    house.ok("run")
-    return house
+
+    def make(folder: Path) -> None:
+        house = Lakehouse.copied(good_day, folder)
+        put(house, "orders.csv", LATER, "2025-04-16")
+        house.ok("run")
+
+    return Lakehouse.copied(once("two-runs", make), tmp_path)
 
 
 def runs(house: Lakehouse) -> list[str]:
@@ -100,7 +101,7 @@ def test_what_cannot_be_is_one_clear_line(
     assert ended.err.count("\n") == 1
 
 
-def test_dry_run_tells_what_the_run_then_does(two_runs: Lakehouse, tmp_path: Path) -> None:
+def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
     """Dates, files with why, rows and grains; nothing is committed, landed or left behind."""
     house = Lakehouse(tmp_path)
     empty = house("run", "--dry-run")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from deploy.glue.build import build
+from tests.support import Once
 from tests.support.aws import Aws
 from tests.support.glue_runtime import LocalGlue
 from tests.support.object_store import BUCKET, Store
@@ -17,13 +17,9 @@ WHEELS = "deployment/etl_scripts/lakehouse.gluewheels.zip"
 
 
 @pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What jobs install, for this Python; built once for all workers."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if shared.name.startswith("popen-") else shared
-    built = shared / "glue" / "lakehouse.gluewheels.zip"
-    with FileLock(shared / "wheels.lock"):
-        return built if built.exists() else build(built.parent)
+def wheels(once: Once) -> Path:
+    """What jobs install, for this Python."""
+    return once("wheels", build) / "lakehouse.gluewheels.zip"
 
 
 @pytest.fixture(scope="session")

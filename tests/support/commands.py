@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from deltalake import DeltaTable
 
@@ -50,6 +51,15 @@ class Lakehouse:
         others = ("LAKEHOUSE", "DAGSTER", "SPARK")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         self.environment = {**kept, "LAKEHOUSE_ROOT": str(self.root), **environment}
+
+    @classmethod
+    def copied(cls, folder: Path, to: Path, **environment: str) -> Self:
+        """A lakehouse like the one of a folder: a copy, in which everything may happen.
+
+        Its raw files are new to the file system; the same bytes are no news to the lakehouse.
+        """
+        shutil.copytree(folder, to, dirs_exist_ok=True)
+        return cls(to, **environment)
 
     def __call__(self, *arguments: str) -> Ended:
         """Run ``lakehouse ARGUMENTS``."""

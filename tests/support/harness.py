@@ -16,6 +16,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -244,6 +245,19 @@ class World:
         self._gold: dict[str, dict[object, oracle.Record]] | None = None  # what gold is known to be
         self._points: list[tuple[int, str]] = []  # index of a Run, and the run recorded by then
         self._said: set[tuple[str, date, str, str]] = set()
+
+    def copied(self, root: Path) -> World:
+        """The same lake in another folder, with all that has happened to it.
+
+        Its raw files are new to the file system; the same bytes are no event.
+        """
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        other = World(root, self.spark, self.rules)
+        other.events = [*self.events]
+        other._gold = self._gold
+        other._points = [*self._points]
+        other._said = {*self._said}
+        return other
 
     def __enter__(self) -> Self:
         self.rules.install(self._original)
