@@ -13,7 +13,7 @@ from filelock import FileLock
 from resources.engines import SailEngine
 from tests.support import Once
 from tests.support.commands import GOOD, Lakehouse, put
-from tests.support.harness import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

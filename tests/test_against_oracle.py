@@ -26,16 +26,11 @@ from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import table_ids
 from tests.support import oracle
-from tests.support.harness import (
-    Back,
-    Crashing,
-    Repair,
-    Step,
-    World,
-)
 from tests.support.histories import D1, D2, D3, HEADER, NORMAL, STRICT, histories, play
 from tests.support.nasty_texts import TEXTS, verdicts
 from tests.support.oracle import Accept, Drop, Land, Remove, Resume, Run, Withdraw
+from tests.support.steps import Back, Crashing, Repair, Step
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

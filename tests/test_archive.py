@@ -16,9 +16,10 @@ from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.registry import DATASETS
 from resources.s3_storage import S3Storage
-from tests.support.harness import Archive, World
 from tests.support.object_store import BUCKET, Store
 from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
+from tests.support.steps import Archive
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,8 +11,9 @@ import pytest
 from lakehouse_assets.operations.restore import RestoreError, restore
 from lakehouse_assets.tables.registry import queryable
 from tests.support.contents import DAY, NEXT, ROWS, content
-from tests.support.harness import Archive, Back, Lose, World
 from tests.support.oracle import COLUMNS, Land, Remove, Run
+from tests.support.steps import Archive, Back, Lose
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

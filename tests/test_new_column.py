@@ -15,8 +15,8 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.table_schema import MisfitError
 from lakehouse_assets.tables.contract import Column
 from lakehouse_assets.tables.registry import DATASETS, GOLD
-from tests.support.harness import World
 from tests.support.oracle import Land
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

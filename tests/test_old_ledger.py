@@ -30,7 +30,6 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import folded
 from lakehouse_assets.tables.jobs import jobs
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable
-from tests.support.harness import Archive, Back, World
 from tests.support.oracle import (
     COLUMNS,
     Accept,
@@ -41,6 +40,8 @@ from tests.support.oracle import (
     Run,
     Withdraw,
 )
+from tests.support.steps import Archive, Back
+from tests.support.world import World
 
 STORED = Path(__file__).parent / "data" / "ledger_format_1.jsonl"
 DAY, NEXT = date(2025, 4, 1), date(2025, 4, 2)

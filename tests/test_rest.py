@@ -9,8 +9,9 @@ import pytest
 from lakehouse_assets.planning.settled_files import look
 from lakehouse_assets.store.lake import RawFile
 from lakehouse_assets.tables.registry import DATASETS
-from tests.support.harness import Archive, Step, World
 from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
+from tests.support.steps import Archive, Step
+from tests.support.world import World
 
 DAY = date(2025, 4, 1)
 PATH = ("products", DAY, "p.csv")

@@ -20,10 +20,10 @@ from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
 from resources import duckdb_engine
 from tests.support import PROJECT
-from tests.support.harness import FIRST, LAST, World
 from tests.support.histories import D1, HEADER
 from tests.support.machine import needs_java
 from tests.support.oracle import Land
+from tests.support.world import FIRST, LAST, World
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -8,8 +8,8 @@ from deploy.recovery import healed
 from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.tables.registry import queryable
 from tests.support.contents import DAY, NEXT, ROWS, content
-from tests.support.harness import World
 from tests.support.oracle import Land, Run, Withdraw
+from tests.support.world import World
 
 pytestmark = pytest.mark.deploy
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from tests.support import oracle
-from tests.support.harness import (
+from tests.support.oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
+from tests.support.steps import (
     Archive,
     Back,
     Crashing,
@@ -25,9 +26,8 @@ from tests.support.harness import (
     RuleSet,
     SomeTables,
     Step,
-    World,
 )
-from tests.support.oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.support.harness import Back, Maintain
 from tests.support.object_store import Store
 from tests.support.oracle import Accept, Land, Reinstate, Resume, Run, Withdraw
+from tests.support.steps import Back, Maintain
 from tests.torture._processes import FAILED, KILLED, OK, Hurt
 from tests.torture._world import Asked, Author, HurtWorld
 

@@ -19,7 +19,6 @@ from lakehouse_assets.store.facts import Fact, Kind, ReceiptsRecorded
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.storage import Storage
 from tests.support import histories, oracle
-from tests.support.harness import Back, Maintain, Repair, RuleSet, Step, World
 from tests.support.oracle import (
     Accept,
     Drop,
@@ -31,6 +30,8 @@ from tests.support.oracle import (
     Run,
     Withdraw,
 )
+from tests.support.steps import Back, Maintain, Repair, RuleSet, Step
+from tests.support.world import World
 from tests.torture._processes import FAILED, KILLED, OK, REFUSED, RULES, UNSOUND, Hurt, Task
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class HurtWorld(World):
         (root / "lake").mkdir(parents=True, exist_ok=True)
 
     def apply(self, *events: Step) -> None:
-        """As the harness does; whatever is announced and not done is done first, as by a run."""
+        """As any world; whatever is announced and not done is done first, as by a run."""
         for event in events:
             if isinstance(event, RuleSet):
                 self._now = event

@@ -59,7 +59,7 @@ def explore(number: int, examples: int) -> tuple[Counter[str], str]:
     """Play some histories; what was in them, and how the first one failed, if any did."""
     from resources.engines import SailEngine
     from tests.support import histories
-    from tests.support.harness import Step
+    from tests.support.steps import Step
 
     counts: Counter[str] = Counter()
     spark = SailEngine().session()

@@ -18,23 +18,19 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from lakehouse_assets.operations import decide, export_rejected, restore
 from lakehouse_assets.operations.archive import archive
 from lakehouse_assets.operations.land import land
 from lakehouse_assets.operations.maintenance import maintain
-from lakehouse_assets.pipeline import bronze, publish
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.planning import pending_files
@@ -45,180 +41,44 @@ from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.store.storage import LocalStorage, Storage
-from lakehouse_assets.tables.contract import HoldLimit, Table
+from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
 from tests.support import oracle
+from tests.support.compare import (
+    GOLD_GRAIN,
+    LINEAGE,
+    TYPES,
+    assert_same,
+    assert_same_rows,
+    bronze_columns,
+    contract_columns,
+    gold_type,
+    place,
+    types_of,
+)
+from tests.support.steps import (
+    DEFAULT,
+    Archive,
+    Back,
+    CrashError,
+    Crashing,
+    Lose,
+    Maintain,
+    Repair,
+    Replay,
+    RuleSet,
+    SomeTables,
+    Step,
+    crash_at,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 FIRST, LAST = date(2025, 1, 1), date(2025, 12, 31)
-BRONZE_META = ("_batch_date", "_file", "_sheet", "_sheet_no", "_row", "_extra", "_raw")
-LINEAGE = ("_batch_date", "_file", "_sheet_no", "_row")
 COUNTS = ("read", "published", "superseded", "duplicates", "rejected", "held")
-TYPES = {"text": "string", "bigint": "long", "int": "integer"}
-GOLD_GRAIN = {
-    "daily_sales": ("order_date",),
-    "product_performance": ("order_date", "product_id"),
-    "department_analytics": ("order_date", "department_id", "department"),
-    "customer_insights": ("user_id",),
-}
-DEVIATION = "stddev_days_between_orders"
-TOLERANCE = Decimal("0.000001")
 # Checks that state what the tables promise, whatever lies in the files.
 SOUND = ("accounting", "keys_unique", "structure", "grain_unique")
-
-# ---------------------------------------------------------------------------- the product's rules
-
-
-@dataclass(frozen=True)
-class RuleSet:
-    """Rules as the oracle has them, and how the product's contracts say the same.
-
-    `columns`: (dataset, column) → what is replaced in it; `hold`: dataset → its limit, else `least`
-    rows and 5 %.
-    """
-
-    oracle: oracle.Rules
-    columns: tuple[tuple[str, str, tuple[tuple[str, Any], ...]], ...] = ()
-    hold: tuple[tuple[str, float], ...] = ()
-
-    def install(self, original: dict[str, Any]) -> None:
-        """Change the contracts in place."""
-        shares = dict(self.hold)
-        for name, dataset in original.items():
-            limit = HoldLimit(share=shares.get(name, 0.05), least_rows=self.oracle.hold_rows)
-            columns = list(dataset.columns)
-            for of, column, changes in self.columns:
-                if of == name:
-                    at = next(i for i, c in enumerate(columns) if c.name == column)
-                    columns[at] = replace(columns[at], **dict(changes))
-            DATASETS[name] = replace(dataset, columns=tuple(columns), hold=limit)
-
-
-DEFAULT = RuleSet(oracle.DEFAULT)
-
-
-# ------------------------------------------------------------------------------------- the world
-
-
-@dataclass(frozen=True)
-class SomeTables:
-    """A run of these dates that brings only some tables behind bronze up to date, in this order.
-
-    To the oracle it is a run: bronze, which reads and judges, is complete.
-    """
-
-    dates: frozenset[date]
-    tables: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Crashing:
-    """A run that dies at its nth write (from 0) or at a named one; what happens next; it again.
-
-    To the oracle it is one run after all of that. `then` must not be about bytes put or taken by
-    hand: what the run that died has read of them differs with where it died. Before that, another
-    run brings `others` up to date, tables behind bronze, as one that meets it would.
-    """
-
-    dates: frozenset[date] | None
-    write: int | str
-    then: tuple[oracle.Event, ...] = ()
-    others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Repair(oracle.At):
-    """Export what is rejected, mend some of it, and land that here.
-
-    The nth exported row gets the nth of these texts in its columns (None: it stays as it is; the
-    texts are taken in turn). To the oracle it is the landing of those bytes.
-    """
-
-    mended: tuple[tuple[str, ...] | None, ...] = (None,)
-
-
-@dataclass(frozen=True)
-class Back:
-    """Restore to the nth last recorded run (0: the last), if there is one."""
-
-    runs: int
-
-
-@dataclass(frozen=True)
-class Replay:
-    """Derive silver and gold of these dates again. To the oracle it is nothing."""
-
-    dates: frozenset[date]
-
-
-@dataclass(frozen=True)
-class Maintain:
-    """Compact, order, vacuum. To the oracle it is nothing."""
-
-
-@dataclass(frozen=True)
-class Archive:
-    """Move what is processed out of the raw zone. To the oracle these files are removed."""
-
-
-@dataclass(frozen=True)
-class Lose:
-    """A table is gone, with its log; not while a restore stands. To the oracle it is nothing."""
-
-    table: str
-
-
-Step = (
-    oracle.Event
-    | RuleSet
-    | SomeTables
-    | Crashing
-    | Repair
-    | Back
-    | Replay
-    | Maintain
-    | Archive
-    | Lose
-)
-
-
-class CrashError(Exception):
-    """The process died here."""
-
-
-@contextmanager
-def crash_at(write: int | str) -> Iterator[None]:
-    """Let the nth write fail, or the one so named.
-
-    A table's commit is named by the table, its fact `absorbed <table>`, others by their kind.
-    """
-    count = 0
-
-    def die(name: str) -> None:
-        nonlocal count
-        count += 1
-        if write in {count - 1, name}:
-            raise CrashError(name)
-
-    commit, append = publish.commit, Lake.append
-
-    def dying_commit(work: Any, table: Any, *args: Any) -> None:
-        die(table.id)
-        commit(work, table, *args)
-
-    def dying_write(self: Lake, table: Table, rows: Any, on: int) -> bool:
-        detail = json.loads(rows[-1].get("detail", "{}"))
-        kind = rows[-1].get("kind", "receipts")
-        die(f"{kind} {detail.get('table', '')}".strip())
-        return append(self, table, rows, on)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "commit", dying_commit)
-        patch.setattr(bronze, "commit", dying_commit)
-        patch.setattr(Lake, "append", dying_write)
-        yield
 
 
 class World:
@@ -499,14 +359,14 @@ class World:
     def fates(self, dataset: str) -> dict[tuple[date, str, int, int], oracle.Fate]:
         """The fate of every row, by the table in which it stands."""
         found: list[tuple[tuple[date, str, int, int], oracle.Fate]] = [
-            (_place(r), oracle.Fate("published")) for r in self.rows(f"silver/{dataset}")
+            (place(r), oracle.Fate("published")) for r in self.rows(f"silver/{dataset}")
         ]
         for r in self.rows(f"superseded/{dataset}"):
-            found.append((_place(r), oracle.Fate("duplicate" if r["_duplicate"] else "superseded")))
+            found.append((place(r), oracle.Fate("duplicate" if r["_duplicate"] else "superseded")))
         for r in self.rows(f"rejected/{dataset}"):
             rules = r["_rules"]
             assert len(set(rules)) == len(rules), f"a rule twice: {rules}"
-            found.append((_place(r), oracle.Fate("rejected", r["_category"], frozenset(rules))))
+            found.append((place(r), oracle.Fate("rejected", r["_category"], frozenset(rules))))
         twice = [place for place, _ in found if sum(p == place for p, _ in found) > 1]
         assert not twice, f"{dataset}: more than one fate: {twice}"
         return dict(found)
@@ -514,7 +374,7 @@ class World:
     def content_hash(self) -> str:
         """Digest of the contract's columns of every silver, gold and rejected table."""
         names = [f"silver/{d}" for d in oracle.COLUMNS] + [f"gold/{t}" for t in oracle.GOLD]
-        tables = {n: sorted(repr(_contract(r)) for r in self.rows(n)) for n in names}
+        tables = {n: sorted(repr(contract_columns(r)) for r in self.rows(n)) for n in names}
         return hashlib.sha256(json.dumps(tables).encode()).hexdigest()
 
     # ----------------------------------------------------------------------------- comparison
@@ -527,31 +387,35 @@ class World:
         """
         expected = oracle.evaluate(self.events, self.rules.oracle, settle=False)
         for name in oracle.COLUMNS:
-            _same_rows(
+            assert_same_rows(
                 f"bronze.{name}",
-                (_bronze(name, r) for r in self.rows(f"bronze/{name}")),
+                (bronze_columns(name, r) for r in self.rows(f"bronze/{name}")),
                 expected.bronze[name],
                 LINEAGE,
             )
-            _same(f"fates of {name}", self.fates(name), expected.fates.get(name, {}))
+            assert_same(f"fates of {name}", self.fates(name), expected.fates.get(name, {}))
             silver = [*expected.silver.get(name, {}).values()]
-            present = (_contract(r) for r in self.rows(f"silver/{name}"))
-            _same_rows(f"silver.{name}", present, silver, (oracle.KEY[name],))
+            present = (contract_columns(r) for r in self.rows(f"silver/{name}"))
+            assert_same_rows(f"silver.{name}", present, silver, (oracle.KEY[name],))
             rejected = [
-                {**_bronze(name, r), "_category": r["_category"], "_rules": sorted(r["_rules"])}
+                {
+                    **bronze_columns(name, r),
+                    "_category": r["_category"],
+                    "_rules": sorted(r["_rules"]),
+                }
                 for r in self.rows(f"rejected/{name}")
             ]
-            _same_rows(f"rejected.{name}", rejected, expected.rejected.get(name, []), LINEAGE)
+            assert_same_rows(f"rejected.{name}", rejected, expected.rejected.get(name, []), LINEAGE)
         for name, grain in GOLD_GRAIN.items():
             wanted = [*expected.gold.get(name, {}).values()]
-            _same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
+            assert_same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
         # What a run has said of a content is never taken back, even where the oracle, which only
         # knows what stands now, has no word on it: it landed again, and its bytes went unread.
         gone = self._said - {*expected.receipts}
         found = {k: r for k, r in self.receipts().items() if k not in gone}
         self._said |= {*expected.receipts}
         if listings:
-            _same("receipts", found, expected.receipts)
+            assert_same("receipts", found, expected.receipts)
         bad_sheets = {path for path, _ in expected.unreadable_sheets}
         bad = expected.held | {*expected.unreadable} | bad_sheets
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
@@ -560,7 +424,7 @@ class World:
             for p, _ in waiting_files(self.ledger.followed(), None if asked is None else [*asked])
         }
         if listings:
-            _same("files that wait", listed, waiting)
+            assert_same("files that wait", listed, waiting)
         self._check_types()
         self._gold = expected.gold
 
@@ -569,11 +433,11 @@ class World:
             if table := self.table(f"silver/{name}"):
                 wanted = {c: TYPES.get(t, t) for c, t in columns.items()}
                 wanted |= {"order_date": "date"} if name != "products" else {}
-                _same(f"types of silver.{name}", _types(table), wanted)
+                assert_same(f"types of silver.{name}", types_of(table), wanted)
         for name in GOLD_GRAIN:
             if table := self.table(f"gold/{name}"):
-                types = _types(table)
-                _same(f"types of gold.{name}", types, {c: _gold_type(c) for c in types})
+                types = types_of(table)
+                assert_same(f"types of gold.{name}", types, {c: gold_type(c) for c in types})
 
     @property
     def restored(self) -> bool:
@@ -602,78 +466,5 @@ class World:
         assert not list(self.lake.storage.list("stage"))
 
 
-# --------------------------------------------------------------------------------------- helpers
-
-
 def _path(event: oracle.At) -> FilePath:
     return FilePath(event.dataset, event.batch_date, event.file)
-
-
-def _place(row: dict[str, Any]) -> tuple[date, str, int, int]:
-    return row["_batch_date"], row["_file"], row["_sheet_no"], row["_row"]
-
-
-def _contract(row: dict[str, Any]) -> dict[str, Any]:
-    return {c: v for c, v in row.items() if not c.startswith("_")}
-
-
-def _bronze(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {c: row[c] for c in (*oracle.COLUMNS[dataset], *BRONZE_META)}
-
-
-def _types(table: DeltaTable) -> dict[str, str]:
-    fields = json.loads(table.schema().to_json())["fields"]
-    return {f["name"]: f["type"] for f in fields if not f["name"].startswith("_")}
-
-
-def _gold_type(column: str) -> str:
-    if column == DEVIATION:
-        return "decimal(18,6)"
-    if column in {"revenue", "allocated_revenue", "spend"}:
-        return "decimal(18,2)"
-    if column.startswith("average_") or column.endswith(("_rate", "_share")):
-        return "decimal(18,4)"
-    if column.endswith("_date"):
-        return "date"
-    return "string" if column.endswith(("department", "_name")) else "long"
-
-
-def _comparable(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as plain data that compares; `_raw` of a sheet row is JSON."""
-    if row.get("_raw") is not None and row.get("_sheet_no"):
-        return {**row, "_raw": json.loads(row["_raw"])}
-    return row
-
-
-def _same_rows(
-    what: str,
-    found: Iterable[dict[str, Any]],
-    wanted: Iterable[dict[str, Any]],
-    key: Sequence[str],
-) -> None:
-    def by_key(rows: Iterable[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-        made: dict[Any, dict[str, Any]] = {}
-        for row in rows:
-            name = tuple(row[k] for k in key)
-            assert name not in made, f"{what}: {name} stands twice"
-            made[name] = _comparable(row)
-        return made
-
-    mine, theirs = by_key(found), by_key(wanted)
-    for name, row in mine.items():
-        other = theirs.get(name, {}).get(DEVIATION)
-        if other is not None and row[DEVIATION] is not None:
-            assert abs(row[DEVIATION] - other) <= TOLERANCE, (what, row, other)
-            row[DEVIATION] = other
-    _same(what, mine, theirs)
-
-
-def _same(what: str, found: dict[Any, Any], wanted: dict[Any, Any]) -> None:
-    if found == wanted:
-        return
-    lines = [f"{what}: product and oracle differ"]
-    for key in sorted(found.keys() | wanted.keys(), key=repr):
-        mine, theirs = found.get(key, "nothing"), wanted.get(key, "nothing")
-        if mine != theirs:
-            lines.append(f"  {key}:\n    product {mine}\n    oracle  {theirs}")
-    raise AssertionError("\n".join(lines[:21]))
