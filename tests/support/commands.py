@@ -112,18 +112,18 @@ class Lakehouse:
 
     def hashes(self) -> dict[str, str]:
         """A hash of every silver and gold table's content, by the contract's columns."""
-        found = {}
-        for name in sorted(self.versions()):
-            _, layer, table = name.split("/") if name.count("/") == 2 else ("", "", "")
-            if layer in ("silver", "gold"):
-                [row] = self.rows(
-                    "SELECT md5(string_agg(h, '' ORDER BY h)) AS h FROM ("
-                    "SELECT md5(CAST(t AS VARCHAR)) AS h FROM ("
-                    f"SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM {layer}.{table}) t)"
-                )
-                found[f"{layer}.{table}"] = row["h"]
+        paths = [name.split("/") for name in self.versions()]
+        names = [".".join(p[1:]) for p in paths if len(p) == 3 and p[1] in {"silver", "gold"}]
+        found = self.rows(
+            " UNION ALL ".join(
+                f"SELECT '{name}' AS name, md5(string_agg(h, '' ORDER BY h)) AS h FROM ("
+                "SELECT md5(CAST(t AS VARCHAR)) AS h FROM ("
+                f"SELECT COLUMNS(c -> c NOT LIKE '\\_%' ESCAPE '\\') FROM {name}) t)"
+                for name in sorted(names)
+            )
+        )
         assert len(found) == 7
-        return found
+        return {row["name"]: row["h"] for row in found}
 
 
 def put(house: Lakehouse, name: str, content: str | bytes, day: str = "2025-04-15") -> Path:
