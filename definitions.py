@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 
-from lakehouse_assets.defs import file_sensor, run_sensors, schedules, table_assets
+from lakehouse_assets.defs import file_sensor, run_sensors, schedules
 from lakehouse_assets.defs.catalog_asset import catalog_asset
+from lakehouse_assets.defs.closing_assets import closing_assets
+from lakehouse_assets.defs.keys import JOB, partitions
+from lakehouse_assets.defs.raw_assets import raw_assets
+from lakehouse_assets.defs.table_assets import table_assets
 from lakehouse_assets.tables.registry import table_ids
 from resources import logs
 from resources.alerts import alerts
@@ -17,31 +21,34 @@ from resources.settings import Settings
 
 settings = Settings.load()
 logs.configure(settings)
-days = table_assets.partitions(settings.first_date)
+lake = settings.lake()
+days = partitions(settings.first_date)
 
 defs = dg.Definitions(
     assets=[
-        *table_assets.raw_assets(days),
-        *table_assets.table_assets(settings.lake(), days),
+        *raw_assets(days),
+        *table_assets(lake, days),
         catalog_asset(table_ids(), days),
+        *closing_assets(lake, days),
     ],
     jobs=[
         dg.define_asset_job(
-            "lakehouse",
+            JOB,
             selection=dg.AssetSelection.all() - dg.AssetSelection.groups("raw"),
             description="Raw files to gold for the batch dates that it is given.",
         ),
         schedules.maintenance,
     ],
-    schedules=[file_sensor.daily(settings, ["lakehouse"]), schedules.nightly],
+    schedules=[file_sensor.daily(settings), schedules.nightly],
     sensors=[
-        file_sensor.raw_files(settings, ["lakehouse"]),
+        file_sensor.raw_files(settings),
         *run_sensors.SENSORS,
-        run_sensors.of_delay(settings),
+        run_sensors.delay_sensor(settings),
     ],
     resources={
+        "lakehouse": settings.lakehouse,
         "runner": runner(settings),
-        "archiver": Archiver(on=settings.archive),
+        "archiver": Archiver(lakehouse=settings.lakehouse, on=settings.archive),
         "catalog": catalog(settings),
         "alerts": alerts(settings),
         "metrics": metrics(settings),

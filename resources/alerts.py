@@ -6,8 +6,7 @@ import logging
 
 import dagster as dg
 
-from lakehouse_assets.defs.run_messages import Message, Topic
-from lakehouse_assets.defs.run_sensors import Alerts
+from lakehouse_assets.ports import Alerts, Message, Topic
 from resources.aws import clear_errors, client
 from resources.settings import Settings
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from resources.locks import forget, is_alive
 from resources.settings import RunnerName
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def open_instance(settings: Settings) -> DagsterInstance:
     """The instance, for this process."""
     import dagster as dg  # noqa: PLC0415 - takes long to import
 
-    # Dagster's own tools read the variable, and so do the processes that it starts.
+    # DagsterInstance.get() knows no other way, and the processes that Dagster starts inherit it.
     folder = home(settings)
     os.environ["DAGSTER_HOME"] = str(folder)
     # Two processes that both make its databases trip over each other.
@@ -61,23 +60,24 @@ def bury_dead_runs(instance: DagsterInstance, settings: Settings) -> None:
     if instance.run_launcher.supports_check_run_worker_health:
         return
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    silent = [r for r in instance.get_runs(started) if not is_alive(settings, r.run_id)]
+    silent = [r for r in instance.get_runs(started) if not settings.locks.is_alive(r.run_id)]
     if silent:
         time.sleep(_GRACE_SECONDS)
     for run in silent:
         now = instance.get_run_by_id(run.run_id)
-        if now and now.status is run.status and not is_alive(settings, run.run_id):
+        if now and now.status is run.status and not settings.locks.is_alive(run.run_id):
             instance.report_run_failed(now, "its process has died; run again")
-            forget(settings, run.run_id)
+            settings.locks.forget(run.run_id)
 
 
 def serve(settings: Settings, port: int) -> None:
     """Become webserver and daemon on this instance, on 127.0.0.1, until told to stop."""
-    os.environ["DAGSTER_HOME"] = str(home(settings))
-    lake = settings.lake()
-    os.environ |= {
-        "LAKEHOUSE_RAW": lake.raw.root,
-        "LAKEHOUSE_PROCESSED": lake.storage.root,
+    # It works in another folder: what is relative to this one would be lost.
+    places = settings.lakehouse
+    environment = os.environ | {
+        "DAGSTER_HOME": str(home(settings)),
+        "LAKEHOUSE_RAW": places.raw.root,
+        "LAKEHOUSE_PROCESSED": places.processed.root,
         "LAKEHOUSE_HOME": str(settings.local),
     }
     # Its pyproject.toml names the code location; and a module in the folder where the command
@@ -86,4 +86,5 @@ def serve(settings: Settings, port: int) -> None:
     # `dg dev`, which Dagster would rather see, adds warnings of its own about environments.
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]
     program = [sys.executable, *quiet, "-m", "dagster", "dev"]
-    os.execv(sys.executable, [*program, "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606
+    arguments = [*program, "-h", "127.0.0.1", "-p", str(port)]
+    os.execve(sys.executable, arguments, environment)  # noqa: S606

@@ -49,11 +49,16 @@ class Engine(dg.ConfigurableResource["Engine"], ABC):
 
 
 class SailEngine(Engine):
-    """The embedded engine: a Spark Connect server inside this process. No JVM, no jars."""
+    """The embedded engine: a Spark Connect server inside this process. No JVM, no jars.
+
+    What it writes to S3 is encrypted by ``kms_key``, or else by the bucket's default.
+    """
+
+    kms_key: str | None = None
 
     def session(self) -> "SparkSession":
         """This process's session, started when first asked for."""
-        return _sail_session()
+        return _sail_session(self.kms_key)
 
 
 class SparkEngine(Engine):
@@ -88,7 +93,7 @@ def engine(settings: Settings) -> Engine:
             on_s3(SPARK_CONFIG, settings.kms_key) if place.startswith("s3://") else SPARK_CONFIG
         )
         return SparkEngine(pyspark=LazyPySparkResource(spark_config=config))
-    return SailEngine()
+    return SailEngine(kms_key=settings.kms_key)
 
 
 def spark_session() -> "SparkSession":
@@ -99,14 +104,18 @@ def spark_session() -> "SparkSession":
 
 
 def _prepare_workers() -> None:
-    """Let Spark's Python workers find what this process finds."""
+    """Let Spark's Python workers find what this process finds: pyspark asks the environment."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 @cache
-def _sail_session() -> "SparkSession":
-    # Read once by its logger; the run's own log says what a person needs to know.
+def _sail_session(kms_key: str | None) -> "SparkSession":
+    # Sail 0.7.2 is configured by its process's environment alone, which it reads as it starts.
+    # Its log: a run's own says what a person needs to know.
     os.environ.setdefault("RUST_LOG", "error")
+    if kms_key:
+        # No option of a session or of a write reaches its object store.
+        os.environ |= {"AWS_SERVER_SIDE_ENCRYPTION": "aws:kms", "AWS_SSE_KMS_KEY_ID": kms_key}
     from pysail.spark import SparkConnectServer  # noqa: PLC0415 - only where Sail is asked for
 
     server = SparkConnectServer("127.0.0.1", 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.defs.catalog_asset import Catalog
+from lakehouse_assets.ports import Catalog, Registered
 from lakehouse_assets.queries.named import tables
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
@@ -16,13 +16,13 @@ from lakehouse_assets.tables.glue_entries import (
     REGISTERED,
     TABLE,
     TABLES,
-    Registered,
     database_inputs,
     differences,
     digest,
     table_input,
 )
 from resources.aws import AwsError, clear_errors, client
+from resources.lakehouse import Lakehouse
 from resources.settings import CatalogName, Settings
 
 
@@ -37,6 +37,7 @@ class NoCatalog(dg.ConfigurableResource["NoCatalog"]):
 class GlueCatalog(dg.ConfigurableResource["GlueCatalog"]):
     """The account's Glue catalog, a database a layer, named after ``prefix``."""
 
+    lakehouse: dg.ResourceDependency[Lakehouse]
     prefix: str = ""
 
     def register(self) -> Registered:
@@ -48,13 +49,13 @@ class GlueCatalog(dg.ConfigurableResource["GlueCatalog"]):
         name belongs to somebody else.
         """
         with clear_errors("Glue catalog"):
-            return _Registration(Settings.load().lake(), self.prefix).run()
+            return _Registration(self.lakehouse.lake(), self.prefix).run()
 
 
 def catalog(settings: Settings) -> Catalog:
     """The catalog that the settings name."""
     if settings.catalog is CatalogName.GLUE:
-        return GlueCatalog(prefix=settings.catalog_prefix)
+        return GlueCatalog(lakehouse=settings.lakehouse, prefix=settings.catalog_prefix)
     return NoCatalog()
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from lakehouse_assets.defs.run_metrics import Measure
-from lakehouse_assets.defs.run_sensors import Metrics
+from lakehouse_assets.ports import Measure, Metrics
 from resources.aws import clear_errors, client
 from resources.settings import Settings
 

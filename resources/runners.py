@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 
-from lakehouse_assets.defs.checks import evaluation
 from lakehouse_assets.operations import restore
 from lakehouse_assets.operations.maintenance import Maintenance, maintain, maintain_own, written_by
+from lakehouse_assets.parse import Limits
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.ports import JobFailedError
+from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import table_ids
 from resources.engines import Engine, engine
-from resources.locks import alive, all_tables, one_writer
+from resources.lakehouse import Lakehouse
+from resources.locks import Locks
 from resources.settings import RunnerName, Settings
 
 if TYPE_CHECKING:
@@ -28,40 +31,69 @@ class LocalRunner(dg.ConfigurableResource["LocalRunner"]):
     """Does a table's work in this process, on the engine it is given."""
 
     engine: Engine
+    lakehouse: dg.ResourceDependency[Lakehouse]
+    locks: dg.ResourceDependency[Locks]
+    limits: dg.ResourceDependency[Limits]
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:
         """Show that the run is at work while this process is."""
         with ExitStack() as held:
             if context.run is not None:
-                held.enter_context(alive(Settings.load(), context.run.run_id))
+                held.enter_context(self.locks.alive(context.run.run_id))
             yield self
 
     def run(
         self,
-        context: dg.AssetExecutionContext,
+        context: dg.OpExecutionContext,
         table: str,
         dates: Sequence[date],
         *,
         replay: bool = False,
     ) -> Result:
-        """Bring one table up to date with the batches of these dates; see `run_table`.
+        """Bring one table up to date with the batches of these dates; see `run_here`."""
+        return self.run_here(table, dates, context.run_id, replay=replay)
+
+    def run_here(
+        self, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
+    ) -> Result:
+        """Bring one table up to date in this process, outside Dagster, too; see `run_table`.
 
         Raises BusyError where another process keeps the table for too long.
         """
-        return run_here(self.engine, table, dates, context.run.run_id, replay=replay)
+        lake = self.lakehouse.lake()
+        with _only_writer(lake, self.locks, table, run_id):
+            return run_table(
+                self.engine.session(), lake, table, dates, run_id, self.limits, replay=replay
+            )
 
     def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
         """Maintain every table. Raises BusyError."""
-        return maintain_here(context.run_id)
+        return maintain(self.lakehouse.lake(), context.run_id, self.locks.one_writer)
 
 
 class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
-    """Does a table's work as its Glue job, ``<prefix><layer>-<name>``."""
+    """Does a table's work as its Glue job, ``<job_prefix><layer>-<name>``.
+
+    ``exchange`` is the ``s3://`` place of Pipes' messages; ``job_settings`` is what the job must
+    know of the settings, as JSON has it. What may pass is tried again ``retries`` times, each
+    ``retry_seconds`` later. ``dpu_hour_usd`` is the price of a data processing unit.
+    """
+
+    lakehouse: dg.ResourceDependency[Lakehouse]
+    locks: dg.ResourceDependency[Locks]
+    job_settings: dict[str, Any]
+    job_prefix: str
+    exchange: str
+    start_minutes: float
+    poll_seconds: float
+    retries: int
+    retry_seconds: float
+    dpu_hour_usd: float
 
     def run(
         self,
-        context: dg.AssetExecutionContext,
+        context: dg.OpExecutionContext,
         table: str,
         dates: Sequence[date],
         *,
@@ -69,50 +101,82 @@ class GlueRunner(dg.ConfigurableResource["GlueRunner"]):
     ) -> Result:
         """Bring one table up to date with the batches of these dates; see `run_table`.
 
-        Raises BusyError where another process keeps the table for too long, and dagster's
-        Failure, one clear line, where the job does not do what it was asked to. What it had
-        told before is recorded all the same.
+        Raises BusyError where another process keeps the table for too long, and JobFailedError
+        where the job does not do what it was asked to: its cause is dagster's Failure, one clear
+        line, or RetryRequested.
         """
-        settings = Settings.load()
         asked = {"dates": [str(day) for day in dates], "replay": replay}
-        # Pipes reads what is deprecated on an asset's own context.
-        ended = _by_job(settings, context.op_execution_context, table, asked)
+        ended = self._by_job(context, table, asked)
         told = ended.told.get("result")
         result = Result.from_json(told) if told else Result(table)
         try:
-            with _trying_again(settings):
+            with self._trying_again():
                 ended.raise_for_state()
-            _demand_all_checks(context, result)
-        except (dg.Failure, dg.RetryRequested):
-            for check in result.checks:
-                context.log_event(evaluation(context.asset_key, check))
-            raise
-        cost = ended.dpu_seconds / 3600 * settings.glue_dpu_hour_usd
+        except (dg.Failure, dg.RetryRequested) as cause:
+            raise JobFailedError(result, cause) from cause
+        cost = ended.dpu_seconds / 3600 * self.dpu_hour_usd
         result.metadata |= {"dpu_seconds": ended.dpu_seconds, "cost_usd": round(cost, 4)}
         return result
 
     def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
         """Maintain every table as its job, which is its only writer; what is no table's, here.
 
-        Raises BusyError, and dagster's Failure as `run` does.
+        Raises BusyError, and dagster's Failure, one clear line, or RetryRequested.
         """
-        settings = Settings.load()
-        lake = settings.lake()
+        lake = self.lakehouse.lake()
         done = []
         for table in table_ids():
             if written_by(lake, table):
-                ended = _by_job(settings, context, table, {"maintain": True})
-                with _trying_again(settings):
+                ended = self._by_job(context, table, {"maintain": True})
+                with self._trying_again():
                     ended.raise_for_state()
                 done += [Maintenance(**told) for told in ended.told["maintained"]]
         return done + maintain_own(lake)
 
+    def _by_job(
+        self, context: dg.OpExecutionContext, table: str, asked: Mapping[str, Any]
+    ) -> "Ended":
+        """Have a table's Glue job do what is asked; how it ended, whatever that is."""
+        from resources.glue_pipes import GlueJob  # noqa: PLC0415 - imports boto3
+
+        asked = {"table": table, **asked, "settings": self.job_settings}
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        name = glue_job(self.job_prefix, table)
+        job = GlueJob(name, self.exchange, self.start_minutes, self.poll_seconds)
+        alone = _only_writer(self.lakehouse.lake(), self.locks, table, context.run_id)
+        with alone, self._trying_again():
+            return job.run(context, f"{context.run_id}/{digest[:16]}", asked)
+
+    @contextmanager
+    def _trying_again(self) -> Iterator[None]:
+        """Let Dagster repeat a step that failed for a reason which may pass: never refused data."""
+        try:
+            yield
+        except dg.Failure as failure:
+            if not failure.allow_retries or not self.retries:
+                raise
+            raise dg.RetryRequested(self.retries, self.retry_seconds) from failure
+
 
 def runner(settings: Settings) -> LocalRunner | GlueRunner:
-    """The runner that the settings name."""
-    if settings.runner is RunnerName.GLUE:
-        return GlueRunner()
-    return LocalRunner(engine=engine(settings))
+    """The runner that the settings name. Raises SettingsError where Glue cannot reach the lake."""
+    lakehouse, locks = settings.lakehouse, settings.locks
+    if settings.runner is RunnerName.LOCAL:
+        return LocalRunner(
+            engine=engine(settings), lakehouse=lakehouse, locks=locks, limits=settings.limits
+        )
+    return GlueRunner(
+        lakehouse=lakehouse,
+        locks=locks,
+        job_settings=settings.of_a_job(),
+        job_prefix=settings.glue_job_prefix,
+        exchange=f"{settings.deployment or f'{settings.root}/deployment'}/pipes",
+        start_minutes=settings.glue_start_minutes,
+        poll_seconds=settings.glue_poll_seconds,
+        retries=settings.glue_retries,
+        retry_seconds=settings.glue_retry_seconds,
+        dpu_hour_usd=settings.glue_dpu_hour_usd,
+    )
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
@@ -125,82 +189,17 @@ def executor(settings: Settings) -> dg.ExecutorDefinition:
     return dg.in_process_executor
 
 
-def glue_job(settings: Settings, table: str) -> str:
+def glue_job(prefix: str, table: str) -> str:
     """Name of the Glue job that does a table's work."""
-    return settings.glue_job_prefix + table.replace(".", "-")
-
-
-def _demand_all_checks(context: dg.AssetExecutionContext, result: Result) -> None:
-    """Raise Failure unless every declared check has an outcome."""
-    declared = {key.name for key in context.selected_asset_check_keys}
-    missing = sorted(declared - {check.name for check in result.checks})
-    if missing:
-        raise dg.Failure(
-            f"{result.table}: its job reported no outcome of {', '.join(missing)}; "
-            "deploy the wheels of the version that Dagster runs",
-            allow_retries=False,
-        )
+    return prefix + table.replace(".", "-")
 
 
 @contextmanager
-def _trying_again(settings: Settings) -> Iterator[None]:
-    """Let Dagster repeat a step that failed for a reason which may pass: never refused data."""
-    try:
-        yield
-    except dg.Failure as failure:
-        if not failure.allow_retries or not settings.glue_retries:
-            raise
-        again = settings.glue_retry_seconds
-        raise dg.RetryRequested(settings.glue_retries, seconds_to_wait=again) from failure
-
-
-@contextmanager
-def _alone(settings: Settings, table: str, run_id: str) -> Iterator[None]:
+def _only_writer(lake: Lake, locks: Locks, table: str, run_id: str) -> Iterator[None]:
     """Be the table's one writer of this machine. Raises BusyError."""
-    ledger = Ledger(settings.lake())
+    ledger = Ledger(lake)
     if ledger.state().unfinished:  # a restore that died halfway goes first
-        with all_tables(settings):
+        with locks.all_tables():
             restore.finish(ledger, run_id)
-    with one_writer(settings, table):
+    with locks.one_writer(table):
         yield
-
-
-def run_here(
-    engine: Engine, table: str, dates: Sequence[date], run_id: str, *, replay: bool = False
-) -> Result:
-    """Bring one table up to date in this process; see `run_table`. Raises BusyError."""
-    settings = Settings.load()
-    with _alone(settings, table, run_id):
-        return run_table(
-            engine.session(),
-            settings.lake(),
-            table,
-            dates,
-            run_id,
-            settings.limits,
-            replay=replay,
-        )
-
-
-def maintain_here(run_id: str) -> list[Maintenance]:
-    """Maintain every table in this process. Raises BusyError."""
-    settings = Settings.load()
-    return maintain(settings.lake(), run_id, lambda table: one_writer(settings, table))
-
-
-def _by_job(
-    settings: Settings, context: dg.OpExecutionContext, table: str, asked: Mapping[str, Any]
-) -> "Ended":
-    """Have a table's Glue job do what is asked; how it ended, whatever that is."""
-    from resources.glue_pipes import GlueJob  # noqa: PLC0415 - imports boto3
-
-    asked = {"table": table, **asked, "settings": settings.of_a_job()}
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    job = GlueJob(
-        glue_job(settings, table),
-        f"{settings.deployment or f'{settings.root}/deployment'}/pipes",
-        settings.glue_start_minutes,
-        settings.glue_poll_seconds,
-    )
-    with _alone(settings, table, context.run_id), _trying_again(settings):
-        return job.run(context, f"{context.run_id}/{digest[:16]}", asked)

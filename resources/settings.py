@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import os
+from collections.abc import Iterable
+from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,8 +17,11 @@ from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.parse import Limits
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import Storage
-from lakehouse_assets.tables.registry import DATASETS
+from resources.lakehouse import Lakehouse
+from resources.locks import Locks
 from resources.s3_storage import storage
+
+_PREFIX: Final = "LAKEHOUSE_"
 
 
 class EngineName(StrEnum):
@@ -69,7 +75,7 @@ class SettingsError(LakehouseError):
 class Settings(BaseSettings):
     """What ``LAKEHOUSE_*`` variables (and nothing else) can change."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid")
 
     root: str = Field(
         ".lakehouse", description="Folder, or s3://bucket/prefix, that holds the whole lakehouse."
@@ -173,11 +179,12 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Settings:
         """Read the environment. Raises SettingsError naming the variable and what is wrong."""
+        _refuse_unknown(os.environ)
         try:
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
-            name = "LAKEHOUSE_" + "_".join(str(part) for part in first["loc"]).upper()
+            name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
             raise SettingsError(f"{name}: {first['msg']}; correct or unset it") from None
 
     @property
@@ -199,17 +206,23 @@ class Settings(BaseSettings):
         default = ".lakehouse" if self.root.startswith("s3://") else self.root
         return Path(self.home or default).expanduser().absolute()
 
+    @property
+    def locks(self) -> Locks:
+        """What keeps this machine's processes from writing the same table."""
+        return Locks(self.local / "locks", self.patience_seconds)
+
+    @property
+    def lakehouse(self) -> Lakehouse:
+        """Where the lakehouse is."""
+        return Lakehouse(
+            raw=self.storage(self.raw or f"{self.root}/raw"),
+            processed=self.storage(self.processed or f"{self.root}/processed"),
+            first_date=self.first_date,
+        )
+
     def lake(self) -> Lake:
         """The lakehouse that these settings name; nothing is opened yet."""
-        # Tomorrow counts as well: somewhere it is that day already.
-        last = datetime.now(UTC).date() + timedelta(days=1)
-        return Lake(
-            raw=self.storage(self.raw or f"{self.root}/raw"),
-            storage=self.storage(self.processed or f"{self.root}/processed"),
-            first_date=self.first_date,
-            last_date=last,
-            datasets=frozenset(DATASETS),
-        )
+        return self.lakehouse.lake()
 
     def storage(self, root: str) -> Storage:
         """The storage of a zone: a folder, or a place on S3 as these settings guard it."""
@@ -240,3 +253,13 @@ class Settings(BaseSettings):
         mine = {"home", "dagster_home", "engine", "spark_remote", "runner", "deployment"}
         mine |= {name for name in type(self).model_fields if name.startswith("glue_")}
         return self.model_dump(mode="json", exclude=mine)
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    """Raise SettingsError for the first variable that looks like a setting and is none."""
+    fields = Settings.model_fields.items()
+    known = [_PREFIX + name.upper() for name, field in fields if not field.validation_alias]
+    for name in sorted(names):
+        if name.upper().startswith(_PREFIX) and name.upper() not in known:
+            [nearest] = get_close_matches(name.upper(), known, n=1, cutoff=0)
+            raise SettingsError(f"{name}: no setting has this name; did you mean {nearest}?")

@@ -197,7 +197,7 @@ def register(lake: Lake) -> None:
         for stored in lake.storage.list(lake.path(table)):
             data = lake.storage.read(stored.path)
             s3.put_object(Bucket=BUCKET, Key=f"processed/{stored.path}", Body=data)
-    GlueCatalog(prefix=PREFIX).register()
+    GlueCatalog(lakehouse=Settings.load().lakehouse, prefix=PREFIX).register()
 
 
 def told(answer: Answer) -> tuple[list[str], list[tuple[str, ...]]]:

@@ -295,7 +295,7 @@ def test_todays_files_can_run() -> None:
 def test_every_end_of_a_run_is_told_of() -> None:
     """By sensors that are on from the start, and see runs of the command line too."""
     sensors = [s for s in loaded().sensors or () if isinstance(s, dg.RunStatusSensorDefinition)]
-    assert {s.name for s in sensors} == {"tell_of_success", "tell_of_failure", "tell_of_canceled"}
+    assert {s.name for s in sensors} == {"report_success", "report_failure", "report_canceled"}
     assert all(s.default_status is dg.DefaultSensorStatus.RUNNING for s in sensors)
 
 

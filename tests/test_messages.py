@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lakehouse_assets.defs import run_metrics
-from lakehouse_assets.defs.run_messages import Topic, of_run
+from lakehouse_assets.defs.run_messages import of_run
 from lakehouse_assets.defs.run_report import FailedCheck, RunReport, TableReport
+from lakehouse_assets.ports import Topic
 
 FILE = "orders/2025-04-15/o.csv: held: 9 of 100 rows break a rule; mend the file"
 QUIET = RunReport(

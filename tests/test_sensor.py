@@ -14,10 +14,10 @@ import dagster as dg
 import pytest
 from moto.server import ThreadedMotoServer
 
-from lakehouse_assets.defs.file_sensor import ATTEMPT_TAG, PLAN_TAG, daily, raw_files
-from lakehouse_assets.defs.run_messages import Message
-from lakehouse_assets.defs.run_sensors import of_delay
-from resources.locks import alive
+from lakehouse_assets.defs.file_sensor import daily, raw_files
+from lakehouse_assets.defs.keys import ATTEMPT_TAG, PLAN_TAG
+from lakehouse_assets.defs.run_sensors import delay_sensor
+from lakehouse_assets.ports import Message
 from resources.s3_events import Queue
 from resources.settings import Settings
 from tests.support import SAMPLE
@@ -42,7 +42,7 @@ class Eye:
         self.instance = instance
         self.cursor: str | None = None
         self.settings = Settings(root=str(folder), settle_seconds=0, **more)
-        self.sensor = raw_files(self.settings, ["lakehouse"])
+        self.sensor = raw_files(self.settings)
         self.defs = dg.Definitions(
             assets=[table],
             jobs=[dg.define_asset_job("lakehouse", selection="*")],
@@ -105,7 +105,7 @@ def test_a_few_dates_are_partitions(eye: Eye) -> None:
 def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
     [request] = eye.requests()
     run = eye.launch(request, dg.DagsterRunStatus.STARTED)
-    with alive(eye.settings, run.run_id):
+    with eye.settings.locks.alive(run.run_id):
         assert f"run {run.run_id} is queued or under way" in eye.reason()
     eye.instance.report_run_failed(run)
     # The same plan waits before its next attempt.
@@ -130,7 +130,7 @@ def test_another_file_makes_another_plan(eye: Eye) -> None:
 
 
 def test_the_sensor_is_on_from_the_start_and_looks_by_the_settings(tmp_path: Path) -> None:
-    sensor = raw_files(Settings(root=str(tmp_path), sensor_interval_seconds=45), ["lakehouse"])
+    sensor = raw_files(Settings(root=str(tmp_path), sensor_interval_seconds=45))
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds == 45
     assert sensor.job_name == "lakehouse"
@@ -228,7 +228,7 @@ def test_a_queue_that_is_not_there_does_not_stop_the_listing(
 def at_two(eye: Eye, **more: Any) -> Sequence[dg.RunRequest | str]:
     """What the daily schedule starts, or why nothing."""
     settings = eye.settings.model_copy(update=more)
-    schedule = daily(settings, ["lakehouse"])
+    schedule = daily(settings)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 2 * * *", "UTC")
     found = schedule.evaluate_tick(dg.build_schedule_context(eye.instance))
     return [*(found.run_requests or ())] or [str(found.skip_message)]
@@ -246,7 +246,7 @@ def test_once_a_day_nothing_is_waited_for(kept: Eye) -> None:
     eye = kept
     shutil.copytree(SAMPLE, eye.raw, ignore=shutil.ignore_patterns("orders"))
     waits = {"settle_seconds": 3600.0, "patience_minutes": 600.0}
-    eye.sensor = raw_files(eye.settings.model_copy(update=waits), ["lakehouse"])
+    eye.sensor = raw_files(eye.settings.model_copy(update=waits))
     assert eye.reason()
     [request] = at_two(eye, **waits)
     assert isinstance(request, dg.RunRequest)
@@ -275,7 +275,7 @@ def test_what_is_late_is_told_once(eye: Eye) -> None:
 
     def tick(minutes: float) -> None:
         nonlocal cursor
-        sensor = of_delay(eye.settings.model_copy(update={"delay_minutes": minutes}))
+        sensor = delay_sensor(eye.settings.model_copy(update={"delay_minutes": minutes}))
         context = dg.build_sensor_context(
             eye.instance, cursor, resources={"alerts": told}, sensor_name=sensor.name
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from lakehouse_assets.defs.file_sensor import PLAN_TAG
+from lakehouse_assets.defs.keys import PLAN_TAG
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.ledger import Ledger

@@ -13,7 +13,7 @@ from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part
-from lakehouse_assets.defs.run_messages import Topic
+from lakehouse_assets.ports import Topic
 from lakehouse_assets.tables.registry import DATASETS
 
 _TRIES = 5

@@ -20,7 +20,7 @@ from deploy.cdk.events import Events
 from deploy.cdk.foundation import REPLICATED, Foundation
 from deploy.cdk.orchestration import Orchestration
 from deploy.cdk.stack import Part, acknowledge, explain, grant
-from lakehouse_assets.defs.run_messages import Topic
+from lakehouse_assets.ports import Topic
 
 _TRAIL_BUCKET = "trail"
 

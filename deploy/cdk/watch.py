@@ -14,7 +14,7 @@ from deploy.cdk.config import Environment
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part
-from lakehouse_assets.defs.run_messages import Topic
+from lakehouse_assets.ports import Topic
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 
 _HOUR, _DAY = cdk.Duration.hours(1), cdk.Duration.days(1)

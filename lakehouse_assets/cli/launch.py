@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from rich.console import Console
 
+from lakehouse_assets.defs.keys import JOB, RECEIPTS_KEY, REPLAY_TAG, STARTED_BY_TAG, asset_key
 from lakehouse_assets.defs.run_report import cause
-from lakehouse_assets.defs.table_assets import REPLAY_TAG
 from lakehouse_assets.planning.run_requests import range_tags, stretches
 from resources.dagster_instance import bury_dead_runs, open_instance
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from resources.settings import Settings
 
-_BY, _COMMAND_LINE = "lakehouse/started_by", "command line"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -43,13 +42,13 @@ def materialize(
     bury_dead_runs(instance, settings)
     from definitions import defs  # noqa: PLC0415 - reads the settings when imported
 
-    job = defs.resolve_job_def("lakehouse")
+    job = defs.resolve_job_def(JOB)
     selection = None
     if tables is not None:
-        selection = [dg.AssetKey(t.split(".")) for t in tables] + [dg.AssetKey("receipts")]
+        selection = [*map(asset_key, tables), RECEIPTS_KEY]
     failures = []
     for days in stretches(dates):
-        tags = {_BY: _COMMAND_LINE} | ({REPLAY_TAG: "true"} if replay else {})
+        tags = {STARTED_BY_TAG: "command line"} | ({REPLAY_TAG: "true"} if replay else {})
         run_id = str(uuid.uuid4())
         with _progress(instance, run_id, console):
             result = job.execute_in_process(
@@ -67,7 +66,7 @@ def materialize(
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:
     for event in result.all_events:
-        if event.is_step_failure and event.step_key != "receipts":
+        if event.is_step_failure and event.step_key != RECEIPTS_KEY.to_user_string():
             return f"{cause(event)}; see the run in `lakehouse ui`"
     return None
 

@@ -22,7 +22,7 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
-from lakehouse_assets.operations import restore
+from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import Absorbed, Judgement, Kind, Published, Restored
@@ -32,7 +32,6 @@ from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
 from lakehouse_assets.tables.contract import Layer
 from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
-from resources.locks import all_tables
 from resources.settings import Settings
 
 
@@ -178,7 +177,7 @@ def restore_command(
     """
     settings = Settings.load()
     ledger = Ledger(settings.lake())
-    with all_tables(settings):
+    with settings.locks.all_tables():
         run = restore.restore(ledger, to, _new_run())
     when = f" of {run.recorded_at:%Y-%m-%d %H:%M:%S} UTC" if run.recorded_at else ""
     tell(f"All tables are as run {run.run_id}{when} left them; lakehouse resume undoes it.")
@@ -189,7 +188,7 @@ def resume_command() -> None:
     """End a restore: tables as they were before it; what has waited is pending again."""
     settings = Settings.load()
     ledger = Ledger(settings.lake())
-    with all_tables(settings):
+    with settings.locks.all_tables():
         restore.resume(ledger, _new_run())
     tell("All tables are as before the restore; lakehouse run takes in what has waited.")
 
@@ -197,9 +196,8 @@ def resume_command() -> None:
 @app.command("maintain")
 def maintain_command() -> None:
     """Compact and order files, remove what no restore needs, shorten logs; rows stay the same."""
-    from resources.runners import maintain_here  # noqa: PLC0415 - imports Dagster
-
-    done = maintain_here(_new_run())
+    settings = Settings.load()
+    done = maintenance.maintain(settings.lake(), _new_run(), settings.locks.one_writer)
     print_rows(
         ["table", "files before", "files after", "rewritten", "removed"],
         [(d.table, d.before, d.after, d.rewritten, d.removed) for d in done],
@@ -212,7 +210,7 @@ def _new_run() -> str:
 
 
 def _finish_restore(settings: Settings, ledger: Ledger) -> None:
-    with all_tables(settings):
+    with settings.locks.all_tables():
         restore.finish(ledger, _new_run())
 
 

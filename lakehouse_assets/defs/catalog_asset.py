@@ -1,32 +1,22 @@
 """The catalog as an asset: registered after gold, with what had been changed by hand as a check."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of assets.
-import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.defs.table_assets import CATALOG_KEY, OWNERS
-from lakehouse_assets.tables.glue_entries import Registered
+from lakehouse_assets.defs import checks
+from lakehouse_assets.defs.keys import CATALOG_KEY, OWNERS, asset_key
+from lakehouse_assets.ports import Catalog, Registered
 
 _CHECK = "catalog_drift"
 
 
-class Catalog(Protocol):
-    """Where people's tools find the tables."""
-
-    def register(self) -> Registered | None:
-        """Make it say what the contracts say; None where there is no catalog."""
-        ...
-
-
 def catalog_asset(tables: Iterable[str], days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The catalog's entries of all tables, registered once these tables are up to date."""
-    with warnings.catch_warnings():
-        # As in `assets`: single-run backfills are beta.
-        warnings.simplefilter("ignore", category=dg.BetaWarning)
-        return _catalog_asset([dg.AssetKey(t.split(".")) for t in tables], days)
+    with checks.expected_previews():
+        return _catalog_asset([asset_key(table) for table in tables], days)
 
 
 def _catalog_asset(

@@ -5,11 +5,12 @@ of earlier runs. The sensor looks all the time; once a day a look waits for noth
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from lakehouse_assets.defs.keys import ATTEMPT_TAG, JOB, PLAN_TAG
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import (
     AT_ONCE,
@@ -27,8 +28,6 @@ from resources.dagster_instance import bury_dead_runs
 from resources.s3_events import Queue
 from resources.settings import Settings
 
-PLAN_TAG, ATTEMPT_TAG = "lakehouse/plan", "lakehouse/attempt"
-
 _POLL_SECONDS = 10
 """How often a queue is asked."""
 
@@ -45,23 +44,23 @@ _ENDED = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-_OF_ASSETS = "__ASSET_JOB"  # what backfills and the UI's materialize button start
+_ASSET_JOB = "__ASSET_JOB"
+"""What backfills and the UI's materialize button start; Dagster does not export the name."""
 
 
-def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
-    """The sensor on new raw files, for the first of these jobs.
+def raw_files(settings: Settings) -> dg.SensorDefinition:
+    """The sensor on new raw files.
 
-    While a run of any of them, or of assets picked by hand, is queued or under way, nothing
-    starts: a run takes in all that it finds on its dates, so that what is pending is known only
+    While a run of its job, or of assets picked by hand, is queued or under way, it requests
+    none: a run takes in all that it finds on its dates, so that what is pending is known only
     when it is through.
     """
-    job = next(iter(jobs))
     queue = Queue(settings.queue_url)
     interval = settings.sensor_interval_seconds
 
     @dg.sensor(
         name="raw_files",
-        job_name=job,
+        job_name=JOB,
         description=(
             "Starts what the plan says, for new, changed and withdrawn files and changed rules. "
             "What it waits for stands in each tick's skip message."
@@ -71,7 +70,7 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         bury_dead_runs(context.instance, settings)
-        if busy := _under_way(context.instance, {*jobs, _OF_ASSETS}):
+        if busy := _under_way(context.instance):
             return _nothing(
                 f"run {busy} is queued or under way; the next look is after it", AT_ONCE
             )
@@ -95,19 +94,19 @@ def raw_files(settings: Settings, jobs: Collection[str]) -> dg.SensorDefinition:
     return sensor
 
 
-def daily(settings: Settings, jobs: Collection[str]) -> dg.ScheduleDefinition:
+def daily(settings: Settings) -> dg.ScheduleDefinition:
     """At two in the morning: whatever is pending, half-landed days as well."""
 
     @dg.schedule(
         name="daily",
-        job_name=next(iter(jobs)),
+        job_name=JOB,
         cron_schedule="0 2 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Starts what the plan says and the sensor still waits with.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        if busy := _under_way(context.instance, {*jobs, _OF_ASSETS}):
+        if busy := _under_way(context.instance):
             return dg.SkipReason(f"run {busy} is queued or under way; the sensor looks after it")
         at_once = WaitTimes(settle=timedelta(), patience=timedelta())
         decision = _look(settings, context.instance, datetime.now(UTC), at_once)
@@ -133,11 +132,9 @@ def _tried(instance: dg.DagsterInstance, digest: str) -> Iterator[Attempt]:
         yield Attempt(number, record.end_time or record.update_timestamp.timestamp())
 
 
-def _under_way(instance: dg.DagsterInstance, jobs: Collection[str]) -> str | None:
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        if run.job_name in jobs:
-            return run.run_id
-    return None
+def _under_way(instance: dg.DagsterInstance) -> str | None:
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
+    return next((run.run_id for run in runs if run.job_name in {JOB, _ASSET_JOB}), None)
 
 
 def _nothing(why: str, cursor: str) -> dg.SensorResult:

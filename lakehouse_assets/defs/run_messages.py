@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from lakehouse_assets.ports import Message, Topic
 
 if TYPE_CHECKING:
     from lakehouse_assets.defs.run_report import FailedCheck, RunReport, TableReport
 
 _MOST_LINES: Final = 20
 """Of one kind in a message: who wants more follows the link."""
-
-
-class Topic(StrEnum):
-    """What a message is about; people subscribe to the ones that concern them."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    DATA_QUALITY = "data-quality"
-    DELAY = "delay"
-
-
-@dataclass(frozen=True)
-class Message:
-    """One message: a subject, and what, where and how many in a line each.
-
-    ``run_id`` is of the run that it is about, None where it is about none.
-    """
-
-    topic: Topic
-    subject: str
-    lines: tuple[str, ...]
-    run_id: str | None = None
 
 
 def of_run(report: RunReport) -> list[Message]:

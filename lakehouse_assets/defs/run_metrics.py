@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from lakehouse_assets.ports import Measure
 
 if TYPE_CHECKING:
     from lakehouse_assets.defs.run_report import RunReport, TableReport
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One figure of one table; the unit is one that CloudWatch knows."""
-
-    name: str
-    table: str
-    value: float
-    unit: str
 
 
 def of_run(report: RunReport) -> list[Measure]:

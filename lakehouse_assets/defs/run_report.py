@@ -1,4 +1,4 @@
-"""What a run has said of itself: read from Dagster's event log, whoever started the run."""
+"""What a run has reported: read from Dagster's event log, whoever started the run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lakehouse_assets.defs.table_assets import RECEIPTS_KEY
+from lakehouse_assets.defs.keys import RECEIPTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TOLD = {
+_EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
     dg.DagsterEventType.STEP_FAILURE,
@@ -54,7 +54,7 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class RunReport:
-    """All that a run has said of itself.
+    """All that a run has reported.
 
     ``errors`` are of steps that failed; ``files`` are the clear lines of files that are held or
     cannot be read.
@@ -72,8 +72,8 @@ class RunReport:
 
 
 def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
-    """Read what a run that has ended has said."""
-    entries = instance.all_logs(run.run_id, of_type=_TOLD)
+    """Read what a run that has ended has reported."""
+    entries = instance.all_logs(run.run_id, of_type=_EVENTS)
     made = [m for e in entries if (m := e.asset_materialization)]
     failed = [
         e.dagster_event
@@ -104,7 +104,7 @@ def cause(event: dg.DagsterEvent) -> str:
 
 
 def _description(event: dg.DagsterEvent) -> str:
-    """What the step that failed says itself, or else its innermost error."""
+    """What a failed step says itself, or else its innermost error."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
@@ -118,7 +118,7 @@ def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:
     found: dict[str, TableReport] = {}
     for materialization in made:
         layer, *name = materialization.asset_key.path
-        if not name or layer == "raw":
+        if not name:
             continue
         values = {key: value.value for key, value in materialization.metadata.items()}
         report = found.setdefault(f"{layer}.{name[0]}", TableReport())

@@ -1,80 +1,61 @@
-"""Sensors that tell of every run of the instance once it has ended, whoever started it."""
+"""Sensors that report every run of the instance once it has ended, whoever started it."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final
 
 import dagster as dg
 
 from lakehouse_assets.defs import run_messages, run_metrics, run_report
-from lakehouse_assets.defs.run_messages import Message
-from lakehouse_assets.defs.run_metrics import Measure
+from lakehouse_assets.defs.keys import REPORTED_TAG
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning import pending_files
+from lakehouse_assets.ports import Alerts, Message, Metrics
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD
 from resources.settings import Settings
 
-_TOLD = "lakehouse/told"
-"""Tag of a run that has been told of: a sensor's cursor may be lost, or set back by a person."""
-
-_DELAY_SECONDS = 600
+_DELAY_SECONDS: Final = 600
 """How often the plan is asked whether anything is late."""
 
 _log = logging.getLogger("lakehouse.notifications")
 
 
-class Alerts(Protocol):
-    """Where messages for people go."""
-
-    def send(self, message: Message) -> None:
-        """Send one. Raises LakehouseError where that cannot be done."""
-        ...
-
-
-class Metrics(Protocol):
-    """Where figures go."""
-
-    def send(self, figures: Sequence[Measure], at: datetime) -> None:
-        """Send the figures of one run. Raises LakehouseError where that cannot be done."""
-        ...
-
-
-def send(alerts: Alerts, found: Iterable[Message]) -> None:
+def send(alerts: Alerts, messages: Iterable[Message]) -> None:
     """Send messages, each for itself; one that cannot be sent is a line of the log, no failure."""
-    for message in found:
+    for message in messages:
         try:
             alerts.send(message)
         except LakehouseError as error:
-            _log.error("not told (%s): %s", message.subject, error)
+            _log.error("message not sent (%s): %s", message.subject, error)
 
 
-def tell(
+def report(
     instance: dg.DagsterInstance, run: dg.DagsterRun, alerts: Alerts, metrics: Metrics
 ) -> bool:
-    """Tell of a run that has ended, unless that has been done; returns whether it was new."""
+    """Send the messages and figures of a run, unless that has been done; whether it was new."""
     record = instance.get_run_by_id(run.run_id)
-    if record is None or _TOLD in record.tags:
+    if record is None or REPORTED_TAG in record.tags:
         return False
-    report = run_report.read(instance, record)
-    send(alerts, run_messages.of_run(report))
+    found = run_report.read(instance, record)
+    send(alerts, run_messages.of_run(found))
     try:
-        metrics.send(run_metrics.of_run(report), report.ended)
+        metrics.send(run_metrics.of_run(found), found.ended)
     except LakehouseError as error:
-        _log.error("no metrics of run %s: %s", run.run_id, error)
-    instance.add_run_tags(run.run_id, {_TOLD: "true"})
+        _log.error("metrics of run %s not sent: %s", run.run_id, error)
+    instance.add_run_tags(run.run_id, {REPORTED_TAG: "true"})
     return True
 
 
-def of_delay(settings: Settings) -> dg.SensorDefinition:
-    """The sensor on files that stay pending: people are told of each once."""
+def delay_sensor(settings: Settings) -> dg.SensorDefinition:
+    """The sensor on files that stay pending: people get one message about each."""
 
     @dg.sensor(
-        name="tell_of_delay",
-        description="Tells people of files that no run has taken in for too long, each once.",
+        name="report_delay",
+        description="Reports files that no run has taken in for too long, each once.",
         minimum_interval_seconds=_DELAY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -89,11 +70,11 @@ def of_delay(settings: Settings) -> dg.SensorDefinition:
                 datetime.now(UTC), timedelta(minutes=settings.delay_minutes)
             )
         }
-        told = set(json.loads(context.cursor or "[]"))
-        if news := {name: waited for name, waited in late.items() if name not in told}:
+        reported = set(json.loads(context.cursor or "[]"))
+        if news := {name: waited for name, waited in late.items() if name not in reported}:
             send(alerts, [run_messages.delay(news)])
         context.update_cursor(json.dumps(sorted(late)))
-        return dg.SkipReason(f"{len(late)} file(s) late, {len(news)} of them told of now")
+        return dg.SkipReason(f"{len(late)} file(s) late, {len(news)} of them reported now")
 
     return sensor
 
@@ -102,8 +83,8 @@ def _sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinition:
     # Runs of the command line belong to no code location: only who looks at all sees them.
     @dg.run_status_sensor(
         run_status=status,
-        name=f"tell_of_{status.value.lower()}",
-        description=f"Tells people of every run that ends in {status.value.lower()}, once.",
+        name=f"report_{status.value.lower()}",
+        description=f"Reports every run that ends in {status.value.lower()}, once.",
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -112,14 +93,14 @@ def _sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinition:
         alerts: dg.ResourceParam[Alerts],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.SkipReason | None:
-        if tell(context.instance, context.dagster_run, alerts, metrics):
+        if report(context.instance, context.dagster_run, alerts, metrics):
             return None
-        return dg.SkipReason(f"run {context.dagster_run.run_id} has been told of")
+        return dg.SkipReason(f"run {context.dagster_run.run_id} has been reported before")
 
     return sensor
 
 
-SENSORS = [
+SENSORS: Final = [
     _sensor(status)
     for status in (
         dg.DagsterRunStatus.SUCCESS,

@@ -1,19 +1,9 @@
 """What runs by the clock: maintenance."""
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops.
-from typing import Protocol
-
 import dagster as dg
 
-from lakehouse_assets.operations.maintenance import Maintenance
-
-
-class Maintainer(Protocol):
-    """What maintains tables."""
-
-    def maintain(self, context: dg.OpExecutionContext) -> list[Maintenance]:
-        """Maintain every table; returns what was done to each."""
-        ...
+from lakehouse_assets.ports import Maintainer
 
 
 @dg.op(description="Compacts and orders files, and removes what no restore needs.")

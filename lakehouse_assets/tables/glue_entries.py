@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lakehouse_assets.tables.contract import Column, Table
@@ -33,17 +32,6 @@ _FORMAT: Final = {
     "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat",
 }
 _SERDE: Final = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
-
-
-@dataclass
-class Registered:
-    """What registering did, by table id; ``drift`` says what had been changed by hand before."""
-
-    created: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    drift: list[str] = field(default_factory=list)
 
 
 def database_inputs(tables: Iterable[str], prefix: str) -> dict[str, dict[str, Any]]:

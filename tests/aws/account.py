@@ -123,5 +123,5 @@ class Account:
         script, bundle = (f"s3://{DEPLOYMENT}/etl_scripts/{name}" for name in files)
         tables = [t for d in DATASETS.values() for t in (d.bronze, d.silver)]
         for table in [*tables, *(g.table for g in GOLD.values())]:
-            name = glue_job(Settings(), table.id)
+            name = glue_job(Settings().glue_job_prefix, table.id)
             glue.create_job(**job_definition(name, table, ROLE, script, bundle))

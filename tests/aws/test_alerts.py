@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from lakehouse_assets.defs import run_messages, run_sensors
+from lakehouse_assets.ports import Alerts, Metrics
 from resources.alerts import LogAlerts, SnsAlerts, alerts
 from resources.aws import AwsError
 from resources.dagster_instance import home
@@ -87,8 +88,8 @@ REPOSITORY = dg.Definitions(sensors=SENSORS, resources={"alerts": None, "metrics
 def tick(
     instance: dg.DagsterInstance,
     sensor: dg.RunStatusSensorDefinition,
-    told: run_sensors.Alerts,
-    figures: run_sensors.Metrics | None = None,
+    told: Alerts,
+    figures: Metrics | None = None,
     cursor: str | None = None,
 ) -> str | None:
     """Let the daemon's next tick of a sensor happen; returns its cursor afterwards."""
@@ -108,8 +109,8 @@ def tick(
 def ticks(
     instance: dg.DagsterInstance,
     cursors: dict[str, str],
-    told: run_sensors.Alerts,
-    figures: run_sensors.Metrics | None = None,
+    told: Alerts,
+    figures: Metrics | None = None,
 ) -> dict[str, str]:
     """Two ticks of each sensor; returns their cursors."""
     for _ in range(2):
@@ -253,9 +254,9 @@ def test_a_message_that_cannot_be_sent_fails_nothing(
     before = run_ids(instance)
     ticks(instance, ran.cursors, SnsAlerts(topics=inbox.topics, ui_url=UI))
     assert [line.partition(": SNS")[0] for line in said] == [
-        f"not told (lakehouse {D1} to {D2} succeeded: 6 rows read, 4 published)",
-        f"not told (lakehouse {D3} failed: 1 bad file(s))",
-        f"not told (lakehouse {D3}: 1 check(s) failed, 1 bad file(s))",
+        f"message not sent (lakehouse {D1} to {D2} succeeded: 6 rows read, 4 published)",
+        f"message not sent (lakehouse {D3} failed: 1 bad file(s))",
+        f"message not sent (lakehouse {D3}: 1 check(s) failed, 1 bad file(s))",
     ]
     for line in said:
         assert f"SNS topic {inbox.topics}-" in line

@@ -11,13 +11,15 @@ import dagster as dg
 import pytest
 
 from lakehouse_assets.defs.catalog_asset import catalog_asset
+from lakehouse_assets.ports import Registered
 from lakehouse_assets.queries.named import tables
 from lakehouse_assets.tables.contract import Column, Table
-from lakehouse_assets.tables.glue_entries import Registered, differences, table_input
+from lakehouse_assets.tables.glue_entries import differences, table_input
 from lakehouse_assets.tables.registry import GOLD
 from resources import glue_catalog
 from resources.aws import AwsError
 from resources.glue_catalog import GlueCatalog, NoCatalog
+from resources.settings import Settings
 from tests.support.aws import Aws, refusing
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.aws
 
 SILVER_ORDERS = tables()["silver.orders"]
+
+
+def in_account(prefix: str = "") -> GlueCatalog:
+    """The catalog of the account, over the lakehouse that the environment names."""
+    return GlueCatalog(lakehouse=Settings.load().lakehouse, prefix=prefix)
 
 
 def entry(aws: Aws, table: str, prefix: str = "") -> dict[str, Any]:
@@ -64,18 +71,18 @@ def contracts(monkeypatch: pytest.MonkeyPatch, found: dict[str, Table]) -> Itera
 
 
 def test_every_table_is_registered_once(aws: Aws) -> None:
-    first = GlueCatalog().register()
+    first = in_account().register()
     assert sorted(first.created) == sorted(tables())
     assert not first.drift
     before = versions(aws)
-    again = GlueCatalog().register()
+    again = in_account().register()
     assert sorted(again.unchanged) == sorted(tables())
     assert again == Registered(unchanged=again.unchanged)
     assert versions(aws) == before == len(tables())
 
 
 def test_each_reader_finds_what_it_looks_for(aws: Aws) -> None:
-    GlueCatalog(prefix="dev_").register()
+    in_account("dev_").register()
     for name, table in tables().items():
         found = entry(aws, name, "dev_")
         location = found["StorageDescriptor"]["Location"]
@@ -91,7 +98,7 @@ def test_each_reader_finds_what_it_looks_for(aws: Aws) -> None:
 
 
 def test_types_are_the_contracts_by_an_engines_own_parser(aws: Aws, spark: SparkSession) -> None:
-    GlueCatalog().register()
+    in_account().register()
     pairs = set()
     for name, table in tables().items():
         found = entry(aws, name)
@@ -127,14 +134,14 @@ def test_the_catalog_follows_the_contracts(aws: Aws, monkeypatch: pytest.MonkeyP
     """A new column, a new table, a table and a whole layer that are no more: none is drift."""
     extra = Table(layer="mart", name="extra", description="More.", columns=SILVER_ORDERS.columns)
     with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
-        assert "mart.extra" in GlueCatalog().register().created
+        assert "mart.extra" in in_account().register().created
     aws.client("glue").create_table(DatabaseName="gold", TableInput={"Name": "mine"})
     gone = f"gold.{next(iter(GOLD))}"
     note = Column(name="note", type="STRING", description="A note.")
     new = {n: t for n, t in tables().items() if n != gone}
     new["silver.orders"] = replace(SILVER_ORDERS, columns=(*SILVER_ORDERS.columns, note))
     with contracts(monkeypatch, new):
-        done = GlueCatalog().register()
+        done = in_account().register()
     assert done.updated == ["silver.orders"]
     assert sorted(done.removed) == sorted([gone, "mart.extra"])
     assert not done.drift
@@ -145,7 +152,7 @@ def test_the_catalog_follows_the_contracts(aws: Aws, monkeypatch: pytest.MonkeyP
     orders = new["silver.orders"]
     wanted = table_input("silver.orders", orders, _location(orders))
     assert not differences(entry(aws, "silver.orders"), wanted)
-    back = GlueCatalog().register()
+    back = in_account().register()
     assert back.created == [gone]
     assert not back.drift
 
@@ -159,8 +166,8 @@ def test_deployments_beside_each_other_leave_each_other_alone(
 ) -> None:
     extra = replace(SILVER_ORDERS, layer="mart", name="extra")
     with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
-        GlueCatalog(prefix="dev_").register()
-    done = GlueCatalog().register()
+        in_account("dev_").register()
+    done = in_account().register()
     assert done == Registered(created=done.created)
     assert entry(aws, "silver.orders", "dev_")["Name"] == "orders"
     assert entry(aws, "mart.extra", "dev_")["Name"] == "extra"
@@ -170,7 +177,7 @@ def test_deployments_beside_each_other_leave_each_other_alone(
 
 
 def test_what_somebody_changed_by_hand_is_told_and_put_right(aws: Aws) -> None:
-    GlueCatalog().register()
+    in_account().register()
     whole = entry(aws, "silver.orders")
     storage = whole["StorageDescriptor"]
     columns = [{**storage["Columns"][0], "Type": "int"}, *storage["Columns"][1:]]
@@ -178,7 +185,7 @@ def test_what_somebody_changed_by_hand_is_told_and_put_right(aws: Aws) -> None:
     named = {**entry(aws, "gold.daily_sales")["Parameters"], "owner": "me", "table_type": "ICEBERG"}
     change(aws, "gold.daily_sales", Parameters=named)
     aws.client("glue").delete_table(DatabaseName="rejected", Name="orders")
-    done = GlueCatalog().register()
+    done = in_account().register()
     first = storage["Columns"][0]
     assert sorted(done.drift) == [
         "gold.daily_sales: parameter table_type is 'ICEBERG', by contract 'DELTA'",
@@ -188,19 +195,19 @@ def test_what_somebody_changed_by_hand_is_told_and_put_right(aws: Aws) -> None:
     assert entry(aws, "silver.orders")["StorageDescriptor"] == storage
     assert entry(aws, "gold.daily_sales")["Parameters"]["owner"] == "me"  # not ours to take away
     assert entry(aws, "gold.daily_sales")["Parameters"]["table_type"] == "DELTA"
-    after = GlueCatalog().register()
+    after = in_account().register()
     assert sorted(after.unchanged) == sorted(tables())
     assert not after.drift
 
 
 def test_the_check_says_what_had_drifted(aws: Aws) -> None:
-    assert drifted(GlueCatalog()) == (True, "Nobody has changed a registered table by hand.")
+    assert drifted(in_account()) == (True, "Nobody has changed a registered table by hand.")
     change(aws, "silver.orders", Description="mine")
-    passed, note = drifted(GlueCatalog())
+    passed, note = drifted(in_account())
     assert not passed
     assert note
     assert note.startswith("silver.orders: description is 'mine', by contract ")
-    assert drifted(GlueCatalog())[0]
+    assert drifted(in_account())[0]
 
 
 def test_without_a_catalog_it_says_so() -> None:
@@ -226,9 +233,9 @@ def test_a_table_of_somebody_else_is_left_alone(aws: Aws) -> None:
     theirs = {"Name": "orders", "StorageDescriptor": {"Location": "s3://theirs/orders"}}
     glue.create_table(DatabaseName="silver", TableInput=theirs)
     with pytest.raises(AwsError, match=r"silver\.orders: is not of this lakehouse; .*PREFIX"):
-        GlueCatalog().register()
+        in_account().register()
     assert entry(aws, "silver.orders")["StorageDescriptor"]["Location"] == "s3://theirs/orders"
-    assert GlueCatalog(prefix="shop_").register().created
+    assert in_account("shop_").register().created
 
 
 @pytest.mark.parametrize(
@@ -246,7 +253,7 @@ def test_a_refusal_is_one_clear_line(
     with refusing(code) as (url, asked):
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(AwsError) as refused:
-            GlueCatalog().register()
+            in_account().register()
     assert str(refused.value) == f"Glue catalog: GetDatabases refused: {code}: not now; {advice}"
     assert len(asked) == attempts
 
@@ -255,10 +262,10 @@ def test_no_credentials_is_one_clear_line(aws: Aws, monkeypatch: pytest.MonkeyPa
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     with pytest.raises(AwsError, match=r"Glue catalog: .*credentials.*; check the AWS credentials"):
-        GlueCatalog().register()
+        in_account().register()
 
 
 def test_a_folder_is_nothing_for_athena(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEHOUSE_ROOT", "/data")
     with pytest.raises(AwsError, match=r"is in /data/.*, which Athena cannot read; .*=none"):
-        GlueCatalog().register()
+        in_account().register()

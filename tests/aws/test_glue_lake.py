@@ -16,13 +16,13 @@ import dagster as dg
 import pytest
 
 from deploy.glue.definition import job_definition
-from lakehouse_assets.defs import table_assets
+from lakehouse_assets.defs.keys import partitions
 from lakehouse_assets.defs.schedules import maintenance
+from lakehouse_assets.defs.table_assets import table_assets
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset, Gold
 from lakehouse_assets.tables.registry import DATASETS, GOLD, queryable, table_ids
-from resources.engines import SailEngine
-from resources.runners import GlueRunner, LocalRunner, glue_job
+from resources.runners import glue_job, runner
 from resources.settings import Settings
 from tests.support import PROJECT, SAMPLE
 from tests.support.glue_runtime import LocalGlue
@@ -32,10 +32,10 @@ pytestmark = [pytest.mark.aws, pytest.mark.spark, pytest.mark.timeout(1800)]
 DAYS = [date(2025, 4, 15), date(2025, 4, 16), date(2025, 4, 17), date(2025, 4, 18)]
 
 
-def materialize(runner: Any, tables: Sequence[str], days: Sequence[date]) -> dict[str, Any]:
+def materialize(tables: Sequence[str], days: Sequence[date]) -> dict[str, Any]:
     """Bring tables up to date by one run of these days; returns the metadata of each."""
     settings = Settings.load()
-    partitions = table_assets.partitions(settings.first_date)
+    days_there = partitions(settings.first_date)
     keys = [dg.AssetKey(table.split(".")) for table in tables]
     ranged = {
         "dagster/asset_partition_range_start": str(days[0]),
@@ -43,9 +43,9 @@ def materialize(runner: Any, tables: Sequence[str], days: Sequence[date]) -> dic
     }
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
-            [a for a in table_assets.table_assets(settings.lake(), partitions) if a.key in keys],
+            [a for a in table_assets(settings.lake(), days_there) if a.key in keys],
             instance=instance,
-            resources={"runner": runner},
+            resources={"runner": runner(settings), "lakehouse": settings.lakehouse},
             partition_key=str(days[0]) if len(days) == 1 else None,
             tags=ranged if len(days) > 1 else {},
         )
@@ -76,6 +76,7 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Another lake, in a folder, for a while."""
     with monkeypatch.context() as patch:
         patch.setenv("LAKEHOUSE_ROOT", str(folder))
+        patch.setenv("LAKEHOUSE_RUNNER", "local")
         yield
 
 
@@ -92,7 +93,7 @@ def both(
     for found in contracts:
         derived = [found.bronze, found.silver] if isinstance(found, Dataset) else [found.table]
         for table in derived:
-            name = glue_job(settings, table.id)
+            name = glue_job(settings.glue_job_prefix, table.id)
             job = job_definition(name, table, "arn:aws:iam::123456789012:role/glue", script, wheels)
             glue.client("glue").create_job(**job | {"Timeout": 1200})
     for file in sorted(SAMPLE.glob("*/*/*")):
@@ -102,10 +103,10 @@ def both(
             target = folder / "raw" / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    told = materialize(GlueRunner(), tables, days)
+    told = materialize(tables, days)
     by_glue = content(tables)
     with here(folder, patch):
-        materialize(LocalRunner(engine=SailEngine()), tables, days)
+        materialize(tables, days)
         embedded = content(tables)
     assert all(embedded.values())
     assert by_glue == embedded
@@ -134,7 +135,9 @@ def test_maintenance_is_the_jobs_work(
     before = content(tables)
     ledger = Ledger(Settings.load().lake())
     with dg.DagsterInstance.ephemeral() as instance:
-        done = maintenance.execute_in_process(instance=instance, resources={"runner": GlueRunner()})
+        done = maintenance.execute_in_process(
+            instance=instance, resources={"runner": runner(Settings.load())}
+        )
         assert done.success
     assert content(tables) == before
     versions = {name: ledger.lake.version(queryable()[name]) for name in tables}

@@ -15,10 +15,12 @@ import dagster as dg
 import pytest
 
 from deploy.glue.definition import job_definition
+from lakehouse_assets.defs.table_assets import run as run_table
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.tables.registry import DATASETS
 from resources.glue_pipes import WORK, GlueJob
-from resources.runners import GlueRunner
+from resources.runners import GlueRunner, runner
+from resources.settings import Settings, SettingsError
 from tests.support.glue_runtime import LocalGlue
 
 pytestmark = [
@@ -102,9 +104,8 @@ def run(
         check_specs=specs,
     )
     def table(context: dg.AssetExecutionContext, runner: dg.ResourceParam[GlueRunner]) -> Any:
-        asked = [date.fromisoformat(key) for key in context.partition_keys]
         try:
-            results.append(runner.run(context, TABLE.id, asked))
+            results.append(run_table(context, runner, TABLE.id))
         except (dg.Failure, dg.RetryRequested):
             between()
             raise
@@ -121,7 +122,7 @@ def run(
         done = dg.materialize(
             [table],
             instance=instance,
-            resources={"runner": GlueRunner()},
+            resources={"runner": runner(Settings.load())},
             partition_key=first if first == last else None,
             tags=ranged if first != last else {},
             raise_on_error=False,
@@ -392,8 +393,6 @@ def test_a_role_that_is_not_there_is_one_clear_line(
 def test_a_lake_in_a_folder_is_out_of_a_jobs_reach(
     glue: LocalGlue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resources.settings import Settings, SettingsError
-
     monkeypatch.setenv("LAKEHOUSE_RAW", "here")
     with pytest.raises(SettingsError, match="LAKEHOUSE_RAW: a Glue job cannot reach the folder"):
         Settings.load().of_a_job()

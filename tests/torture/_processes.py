@@ -26,13 +26,12 @@ from typing import Any, NoReturn, Self
 
 from lakehouse_assets.operations import decide, restore
 from lakehouse_assets.operations.land import land
+from lakehouse_assets.operations.maintenance import maintain
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
-from resources.engines import SailEngine
-from resources.locks import all_tables
-from resources.runners import maintain_here, run_here
+from resources.runners import LocalRunner, runner
 from resources.settings import Settings
 from tests.support import PROJECT, histories
 from tests.support.processes import die_with_parent
@@ -109,9 +108,10 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
             return
         dates = pending.due or [pending.newest]
     run_id = uuid.uuid4().hex
-    engine = SailEngine()
+    local = runner(Settings.load())
+    assert isinstance(local, LocalRunner)
     for table in tables or table_ids():
-        for check in run_here(engine, table, dates, run_id).checks:
+        for check in local.run_here(table, dates, run_id).checks:
             sound = check.name in _SOUND and not table.startswith("bronze.")
             if not check.passed and (sound or check.name.startswith("sums_")):
                 raise UnsoundError(f"{table}: {check}")
@@ -137,17 +137,18 @@ def _accept(path: FilePath) -> None:
 
 
 def _restore(to: str) -> None:
-    with all_tables(Settings.load()):
+    with Settings.load().locks.all_tables():
         restore.restore(_ledger(), to, uuid.uuid4().hex)
 
 
 def _resume() -> None:
-    with all_tables(Settings.load()):
+    with Settings.load().locks.all_tables():
         restore.resume(_ledger(), uuid.uuid4().hex)
 
 
 def _maintain() -> None:
-    maintain_here(uuid.uuid4().hex)
+    settings = Settings.load()
+    maintain(settings.lake(), uuid.uuid4().hex, settings.locks.one_writer)
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {

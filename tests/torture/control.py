@@ -265,8 +265,8 @@ MUTANTS = (
     Mutant(
         "one writer: two processes do not write a table at once",
         "resources/locks.py",
-        "            lock.acquire(timeout=0)\n",
-        "            pass\n",
+        "                lock.acquire(timeout=0)\n",
+        "                pass\n",
         "tests/test_meeting_runs.py",
     ),
     Mutant(
