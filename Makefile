@@ -77,10 +77,11 @@ torture: install  ## Thousands of bad inputs, random histories and injected faul
 torture-control: install  ## Take one protection away at a time, and see the tests find it
 	@$(BIN)/python -m tests.torture.control
 
-lint: install  ## Check style and types
+lint: install  ## Check style, types, and which package imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 # actionlint comes as a Go module, whose contents Go checks against its public log of checksums.
 .venv-tools/bin/actionlint: .venv-tools/.installed

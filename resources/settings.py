@@ -252,7 +252,7 @@ class Settings(BaseSettings):
                 )
         mine = {"home", "dagster_home", "engine", "spark_remote", "runner", "deployment"}
         mine |= {name for name in type(self).model_fields if name.startswith("glue_")}
-        return self.model_dump(mode="json", exclude=mine)
+        return self.model_dump(mode="json", exclude=mine, exclude_none=True)
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:

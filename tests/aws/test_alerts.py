@@ -294,7 +294,7 @@ def test_figures_that_cannot_be_sent_fail_nothing(
     good, bad = run_ids(instance)
     told = "CloudWatch namespace Lakehouse: You must specify a region.; check"
     assert [line.partition("; check")[0] + "; check" for line in said] == [
-        f"no metrics of run {run}: {told}" for run in (good, bad)
+        f"metrics of run {run} not sent: {told}" for run in (good, bad)
     ]
     assert len(inbox.all()) == 3
 
