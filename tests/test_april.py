@@ -1,6 +1,6 @@
 """The real April files, raw to gold through the command line and Dagster, on each engine.
 
-The input is not ours to copy: it is read from LAKEHOUSE_REAL_DATA, by default the folder
+The input is not ours to copy: it is read from TESTS_REAL_DATA, by default the folder
 ``shared/data/april_2025`` beside the project.
 """
 

@@ -194,6 +194,14 @@ def test_a_wrong_setting_is_one_clear_line(tmp_path: Path) -> None:
     assert ended.err.startswith("LAKEHOUSE_ENGINE: ")
 
 
+@pytest.mark.parametrize("command", [["status"], ["doctor"], ["query", "SELECT 1"], ["ui"]])
+def test_a_misspelt_setting_is_one_clear_line(tmp_path: Path, command: list[str]) -> None:
+    """Set and without effect, it would let a person believe what is not so."""
+    ended = Lakehouse(tmp_path, LAKEHOUSE_RUNER="glue")(*command)
+    line = "LAKEHOUSE_RUNER: no setting has this name; did you mean LAKEHOUSE_RUNNER?\n"
+    assert (ended.code, ended.err) == (1, line)
+
+
 def test_only_some_tables(house: Lakehouse) -> None:
     """--tables runs those and no others."""
     for name, content in GOOD.items():

@@ -144,6 +144,21 @@ def test_dg_list_defs(tmp_path: Path) -> None:
     assert "lakehouse" in {job["name"] for job in listed["jobs"]}
 
 
+def test_a_misspelt_setting_keeps_them_from_loading(tmp_path: Path) -> None:
+    environment = bare(tmp_path / "home", LAKEHOUSE_RUNER="glue")
+    program = Path(sys.executable).with_name("dagster")
+    done = subprocess.run(
+        [program, "definitions", "validate"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    line = "LAKEHOUSE_RUNER: no setting has this name; did you mean LAKEHOUSE_RUNNER?"
+    assert line in done.stdout + done.stderr
+
+
 def test_dagster_definitions_validate(tmp_path: Path) -> None:
     out = tool(tmp_path, "dagster", "definitions", "validate")
     assert "Validation successful for code location lakehouse" in out

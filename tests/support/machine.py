@@ -13,14 +13,14 @@ from tests.support import PROJECT
 
 _JAVA = java()
 
-if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _JAVA.ok:
+if os.environ.get("TESTS_DEMAND_ALL") and not _JAVA.ok:
     raise RuntimeError(f"Java is {_JAVA.found}, and no suite may be skipped: {_JAVA.advice}")
 
 needs_java = pytest.mark.skipif(not _JAVA.ok, reason=f"Java is {_JAVA.found}: {_JAVA.advice}")
 
 _POSTGRES = bool([*Path("/usr/lib/postgresql").glob("*/bin/initdb")] or shutil.which("initdb"))
 
-if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _POSTGRES:
+if os.environ.get("TESTS_DEMAND_ALL") and not _POSTGRES:
     raise RuntimeError("no PostgreSQL, and no suite may be skipped (Debian: postgresql)")
 
 needs_postgres = pytest.mark.skipif(
@@ -28,10 +28,10 @@ needs_postgres = pytest.mark.skipif(
 )
 
 REAL = Path(
-    os.environ.get("LAKEHOUSE_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025")
+    os.environ.get("TESTS_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025")
 )
 """The real input, which is not ours to copy."""
 
 needs_real_data = pytest.mark.skipif(
-    not REAL.is_dir(), reason=f"no real data at {REAL}: set LAKEHOUSE_REAL_DATA to read it"
+    not REAL.is_dir(), reason=f"no real data at {REAL}: set TESTS_REAL_DATA to read it"
 )
