@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +33,13 @@ class S3Storage:
     def _key(self, path: str) -> str:
         prefix = self.root.removeprefix("s3://").partition("/")[2].strip("/")
         return f"{prefix}/{path}" if prefix else path
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What delta-rs must be told: how to encrypt. The rest it finds as every AWS tool does."""
+        if self.kms_key is None:
+            return {}
+        return {"aws_server_side_encryption": "aws:kms", "aws_sse_kms_key_id": self.kms_key}
 
     def uri(self, path: str) -> str:
         """What engines and other tools open."""
@@ -145,11 +151,6 @@ class S3Storage:
 def storage(root: str, owner: str | None = None, kms_key: str | None = None) -> Storage:
     """The storage that a root names: a folder, or an S3 URL of that account and with that key."""
     if root.startswith("s3://"):
-        if kms_key:  # delta-rs and Sail can be told in no other way
-            os.environ |= {
-                "AWS_SERVER_SIDE_ENCRYPTION": "aws:kms",
-                "AWS_SSE_KMS_KEY_ID": kms_key,
-            }
         return S3Storage(root.rstrip("/"), owner, kms_key)
     return LocalStorage(str(Path(root).expanduser().absolute()))
 

@@ -84,7 +84,9 @@ class DeltaTables:
             return newest
         if (uri, version) not in self._open:
             try:
-                self._open[uri, version] = DeltaTable(uri, version=version)
+                self._open[uri, version] = DeltaTable(
+                    uri, version=version, storage_options=self.storage.storage_options
+                )
             except TableNotFoundError:
                 return None
             except OSError as error:
@@ -132,7 +134,9 @@ class DeltaTables:
                 if now is None or now.version() == found.version():
                     raise
         try:
-            return table_schema.create(self.uri(table), table).version()
+            return table_schema.create(
+                self.uri(table), table, self.storage.storage_options
+            ).version()
         except (DeltaError, OSError):
             # The same here.
             found = self.delta(table)
@@ -210,7 +214,7 @@ class DeltaTables:
                 found, to_arrow(table, rows), mode="append", commit_properties=properties
             )
         except (DeltaError, OSError) as error:
-            newest = DeltaTable(self.uri(table))
+            newest = DeltaTable(self.uri(table), storage_options=self.storage.storage_options)
             since = [c for c in newest.history() if c["version"] > on]
             if not any(c.get("append") == name for c in since):
                 if isinstance(error, CommitFailedError):

@@ -34,6 +34,11 @@ class Storage(Protocol):
         """URI or absolute path of the tree."""
         ...
 
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What delta-rs must be told to write here, beyond what it finds by itself."""
+        ...
+
     def uri(self, path: str) -> str:
         """What engines and other tools open."""
         ...
@@ -83,6 +88,11 @@ class LocalStorage:
     """A folder on this machine."""
 
     root: str
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """Nothing: a folder is found by its path."""
+        return {}
 
     def uri(self, path: str) -> str:
         """Absolute path below the root."""

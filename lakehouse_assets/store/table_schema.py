@@ -80,7 +80,7 @@ def _comment(column: Column) -> dict[str, str]:
     return {} if column.name.startswith("_") else {"comment": column.description}
 
 
-def create(uri: str, table: Table) -> DeltaTable:
+def create(uri: str, table: Table, storage_options: dict[str, str]) -> DeltaTable:
     """A new table there, without rows. Raises DeltaError where one is already."""
     return DeltaTable.create(
         uri,
@@ -89,6 +89,7 @@ def create(uri: str, table: Table) -> DeltaTable:
         configuration=dict(TABLE_PROPERTIES),
         description=table.description[:4000],
         name=table.id,
+        storage_options=storage_options,
     )
 
 

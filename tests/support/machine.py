@@ -27,9 +27,7 @@ needs_postgres = pytest.mark.skipif(
     not _POSTGRES, reason="no PostgreSQL to record Dagster's runs in (Debian: postgresql)"
 )
 
-REAL = Path(
-    os.environ.get("TESTS_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025")
-)
+REAL = Path(os.environ.get("TESTS_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025"))
 """The real input, which is not ours to copy."""
 
 needs_real_data = pytest.mark.skipif(
