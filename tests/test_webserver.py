@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import csv
 import os
 import shutil
@@ -154,19 +155,23 @@ class TestTheUi:
         gold = shown.ui.materializations("gold", "daily_sales")
         assert gold[RANGE[0]]["dagster/row_count"] > gold[FIRST]["dagster/row_count"]
         assert "dagster/partition_row_count" not in gold[RANGE[0]]
-        assert "order_date" in gold[FIRST]["preview"]
+        assert "order_date" in json.loads(gold[FIRST]["preview"]["records"][0])
 
-    def test_raw_files_have_events_of_their_own(self, shown: Shown) -> None:
-        raw = shown.ui.materializations("raw", "orders")
+    def test_raw_files_are_observed_with_a_version_of_what_is_in_force(self, shown: Shown) -> None:
+        assert shown.ui.materializations("raw", "orders") == {}
+        raw = shown.ui.observations("raw", "orders")
+        assert len({raw[day]["dagster/data_version"] for day in raw}) == len(DAYS)
         files = {day: len([*(shown.root / "raw/orders" / day).iterdir()]) for day in DAYS}
         assert {day: raw[day]["files"] for day in raw} == files
 
     def test_receipts_name_every_file_of_their_date_and_no_other(self, shown: Shown) -> None:
         receipts = shown.ui.materializations("receipts")
         for day in DAYS:
-            for file in (shown.root / "raw").glob("*/*/*"):
-                name = file.relative_to(shown.root / "raw").as_posix()
-                assert (name in receipts[day]["receipts"]) == (file.parent.name == day)
+            rows = map(json.loads, receipts[day]["receipts"]["records"])
+            files = (shown.root / "raw").glob(f"*/{day}/*")
+            assert {row["file"] for row in rows} == {
+                file.relative_to(shown.root / "raw").as_posix() for file in files
+            }
 
     def test_every_check_of_a_table_shows_an_outcome_on_every_date(self, shown: Shown) -> None:
         for path in (p for p in shown.paths if p != ["catalog"]):

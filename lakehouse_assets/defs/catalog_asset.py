@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.defs import checks
+from lakehouse_assets.defs import checks, metadata
 from lakehouse_assets.defs.keys import CATALOG_KEY, OWNERS, asset_key
 from lakehouse_assets.ports import Catalog, Registered
 
@@ -60,13 +60,10 @@ def _counts(done: Registered | None) -> dict[str, Any]:
     if done is None:
         return {"catalog": "none"}
     counts = {name: len(getattr(done, name)) for name in ("created", "updated", "removed")}
-    return {**counts, "unchanged": len(done.unchanged), "tables": _listed(done)}
-
-
-def _listed(done: Registered) -> dg.MetadataValue:
-    did = {"created": done.created, "updated": done.updated, "removed": done.removed}
-    lines = [f"- {what}: {', '.join(names)}" for what, names in did.items() if names]
-    return dg.MetadataValue.md("\n".join(lines) or "All as the contracts say.")
+    changes = [{"table": t, "change": name} for name in counts for t in getattr(done, name)]
+    columns = {"table": "string", "change": "string"}
+    changed = metadata.as_table(columns, changes)
+    return {**counts, "unchanged": len(done.unchanged), "changes": changed}
 
 
 def _drift(done: Registered | None) -> dg.AssetCheckResult:

@@ -83,7 +83,7 @@ def of_receipts(receipts: Sequence[Receipt]) -> dict[str, Any]:
         {"file": str(r.path), "state": r.state, **r.counts.__dict__, "error": r.error}
         for r in receipts
     ]
-    return {"files": len(rows), **total, "receipts": _table(columns | {"error": "string"}, rows)}
+    return {"files": len(rows), **total, "receipts": as_table(columns | {"error": "string"}, rows)}
 
 
 def bronze_lineage(dataset: Dataset) -> dg.TableColumnLineage:
@@ -123,10 +123,10 @@ def _preview(lake: Lake, table: Table) -> dg.TableMetadataValue:
     columns = {c.name: c.type.lower() for c in table.payload[:_PREVIEW_COLUMNS]}
     listed = ", ".join(f'"{name}"' for name in columns)
     rows = lake.rows(table, f"SELECT {listed} FROM t LIMIT {_PREVIEW_ROWS}")
-    return _table(columns, rows)
+    return as_table(columns, rows)
 
 
-def _table(columns: Mapping[str, str], rows: Iterable[dict[str, Any]]) -> dg.TableMetadataValue:
+def as_table(columns: Mapping[str, str], rows: Iterable[dict[str, Any]]) -> dg.TableMetadataValue:
     """Rows as Dagster's UI shows them, under columns with a type each."""
     records = [
         dg.TableRecord(

@@ -58,6 +58,9 @@ def observations(
                 asset_key(f"raw.{dataset.name}"),
                 partition=day.isoformat(),
                 description="The batch date's files, as a run has read them.",
-                metadata={"files_in_force": len(in_force)},
+                metadata={
+                    "files": sum(p.standing is not None for p in paths),
+                    "files_in_force": len(in_force),
+                },
                 tags={_DATA_VERSION_TAG: version},
             )

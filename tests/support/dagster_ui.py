@@ -88,20 +88,28 @@ class DagsterUi:
 
     def materializations(self, *path: str) -> dict[str, dict[str, Any]]:
         """The newest materialization's metadata of each partition."""
+        return self._newest("assetMaterializations", path)
+
+    def observations(self, *path: str) -> dict[str, dict[str, Any]]:
+        """The newest observation's tags and metadata of each partition."""
+        return self._newest("assetObservations", path)
+
+    def _newest(self, events: str, path: Sequence[str]) -> dict[str, dict[str, Any]]:
         found = self.ask(
             "query ($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset {"
-            " assetMaterializations(limit: 50) { partition runId metadataEntries { label"
+            f" {events}(limit: 50) {{ partition runId tags {{ key value }} metadataEntries {{ label"
             " ... on IntMetadataEntry { intValue } ... on TextMetadataEntry { text }"
-            " ... on MarkdownMetadataEntry { mdStr } } } } } }",
+            " ... on TableMetadataEntry { table { records } } } } } } }",
             k={"path": path},
-        )["assetOrError"]["assetMaterializations"]
+        )["assetOrError"][events]
         newest: dict[str, dict[str, Any]] = {}
         for event in reversed(found):
             values = {
-                e["label"]: next((e[n] for n in ("intValue", "text", "mdStr") if n in e), None)
+                e["label"]: next((e[n] for n in ("intValue", "text", "table") if n in e), None)
                 for e in event["metadataEntries"]
             }
-            newest[event["partition"]] = {**values, "run": event["runId"]}
+            tags = {tag["key"]: tag["value"] for tag in event["tags"]}
+            newest[event["partition"]] = {**tags, **values, "run": event["runId"]}
         return newest
 
     def checks(self, days: Sequence[str], *path: str) -> dict[str, dict[str, str]]:
