@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from lakehouse_assets.defs import run_messages, run_sensors
-from lakehouse_assets.ports import Alerts, Metrics
+from lakehouse_assets.ports import Alerts, Message, Metrics, Topic
 from resources.alerts import LogAlerts, SnsAlerts, alerts
 from resources.aws import AwsError
 from resources.dagster_instance import home
@@ -127,7 +127,7 @@ class Inbox:
         self._queue = self._sqs.create_queue(QueueName="inbox")["QueueUrl"]
         named = {"QueueUrl": self._queue, "AttributeNames": ["QueueArn"]}
         arn = self._sqs.get_queue_attributes(**named)["Attributes"]["QueueArn"]
-        for topic in run_messages.Topic:
+        for topic in Topic:
             made = sns.create_topic(Name=f"shop-{topic}")["TopicArn"]
             sns.subscribe(TopicArn=made, Protocol="sqs", Endpoint=arn)
         self.topics = made.removesuffix(f"-{topic}")
@@ -238,9 +238,9 @@ def test_a_topic_in_another_region_is_told_there(aws: Aws) -> None:
     sns = boto3.session.Session().client("sns", region_name="eu-west-1")
     arn = sns.create_topic(Name="shop-success")["TopicArn"]
     told = SnsAlerts(topics=arn.removesuffix("-success"), ui_url=UI)
-    told.send(run_messages.Message(run_messages.Topic.SUCCESS, "done", ()))
+    told.send(Message(Topic.SUCCESS, "done", ()))
     with pytest.raises(AwsError, match=r"SNS topic arn:aws:sns:eu-west-1:.*-delay: .*its name"):
-        told.send(run_messages.Message(run_messages.Topic.DELAY, "late", ()))
+        told.send(Message(Topic.DELAY, "late", ()))
 
 
 def test_a_message_that_cannot_be_sent_fails_nothing(
