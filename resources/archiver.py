@@ -1,5 +1,6 @@
 """The archive as Dagster's assets see it: on or off."""
 
+# No `from __future__ import annotations` here: Dagster reads the annotations of resources.
 import dagster as dg
 
 from lakehouse_assets.operations.archive import archive

@@ -1,6 +1,6 @@
 """The catalog that Athena, Trino and Spark find the tables in: Glue, or none."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: Dagster reads the annotations of resources.
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,5 +1,6 @@
 """Runners: where a table's work runs. In this process, or as a Glue job."""
 
+# No `from __future__ import annotations` here: Dagster reads the annotations of resources.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence

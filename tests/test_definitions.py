@@ -76,6 +76,27 @@ def test_definitions_load_with_nothing_at_hand(tmp_path: Path) -> None:
     assert not list((tmp_path / "home").iterdir())
 
 
+def test_definitions_of_an_account_load_with_nothing_at_hand(tmp_path: Path) -> None:
+    """Every resource of AWS gets its fields, and asks AWS nothing yet."""
+    environment = bare(
+        tmp_path / "home",
+        LAKEHOUSE_ROOT="s3://shop",
+        LAKEHOUSE_RUNNER="glue",
+        LAKEHOUSE_CATALOG="glue",
+        LAKEHOUSE_ARCHIVE="true",
+        LAKEHOUSE_KMS_KEY="key",
+        LAKEHOUSE_SNS_TOPICS="arn:aws:sns:eu-west-1:123456789012:shop",
+        LAKEHOUSE_METRICS_NAMESPACE="Shop",
+    )
+    code = f"""{SEALED}
+from definitions import defs
+print(*(type(defs.resources[name]).__name__ for name in sorted(defs.resources)))
+print(defs.resources["runner"].exchange)"""
+    named, exchange = python(code, tmp_path, environment).splitlines()
+    assert named == "SnsAlerts Archiver GlueCatalog Lakehouse CloudWatchMetrics GlueRunner"
+    assert exchange == "s3://shop/deployment/pipes"
+
+
 def test_the_seal_holds(tmp_path: Path) -> None:
     """What the test before relies on does refuse."""
     environment = bare(tmp_path / "home")
