@@ -8,9 +8,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from lakehouse_assets.parse import Parsed, SheetProblem, Unreadable, schema
+from lakehouse_assets.parse import SheetProblem, Summary, Unreadable, schema
 from tests.support import badinput
 from tests.support.oracle import COLUMNS
+from tests.support.parsed import Parsed
 
 SEED = 2025
 Row = tuple[int, list[str | None], str | None]
@@ -67,7 +68,7 @@ NOTHING: list[str | None] = [None] * 4
         (_rows(FIRST, FIRST, SECOND), "two rows at (0, 2)"),
         (_rows(FIRST, (3, NOTHING, "3,4,,=1+1")), "rows refused at [(0, 3)]"),
         (
-            Parsed(_rows(FIRST, SECOND).rows, (), (SheetProblem("S", "bad"),)),
+            Parsed(_rows(FIRST, SECOND).rows, Summary(2, (), (SheetProblem("S", "bad"),))),
             "not '<what is wrong>",
         ),
         (Unreadable("bad; try again"), "refused, though nothing is wrong"),
@@ -86,7 +87,7 @@ def test_every_invariant_can_fail(
             raise answer
         return answer
 
-    monkeypatch.setattr(badinput, "parse", parse)
+    monkeypatch.setattr(badinput, "parse_whole", parse)
     broken = badinput.judge(replace(GOOD, must="rows")).broken
     assert any(fault.startswith(words) for fault in broken), broken
 
@@ -94,5 +95,5 @@ def test_every_invariant_can_fail(
 def test_the_oracle_alone_sees_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = replace(GOOD, truth=None)
     assert badinput.judge(unknown) == badinput.Verdict(2, None, ())
-    monkeypatch.setattr(badinput, "parse", lambda *_: _rows(FIRST))
+    monkeypatch.setattr(badinput, "parse_whole", lambda *_: _rows(FIRST))
     assert badinput.judge(unknown).broken == ("1 records are not accounted for: [(0, 3)]",)

@@ -21,11 +21,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from lakehouse_assets.parse import csv_records
-from lakehouse_assets.parse.model import BLANKS, EMPTY, Limits, Parsed, Unreadable
-from lakehouse_assets.parse.rows import Header, header_names
+from lakehouse_assets.parse.model import BLANKS, EMPTY, Expected, Limits, Summary, Unreadable
+from lakehouse_assets.parse.rows import Header, header_names, lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
+
+    from lakehouse_assets.parse import ByteStream
 
 _CHUNK = 2**20
 _BLOCK = 4 * _CHUNK
@@ -40,18 +42,19 @@ _NO_VALUE = re.compile(rb'(?:"%b"|%b)(?:,(?:"%b"|%b))*' % (_BLANK, _BLANK, _BLAN
 _FIELD = re.compile(r',(?:"([^"]*(?:""[^"]*)*)"|([^,]*))')
 
 
-def gunzip(data: bytes, limits: Limits) -> bytes:
+def unpacked(stream: ByteStream, limits: Limits) -> ByteStream:
     """The text of a `.csv.gz`, of one member or several.
 
     Raises `Unreadable` for what is not gzip, is cut short or damaged, or unpacks to too much.
     """
+    data = stream.read(-1)
     if not data.startswith(b"\x1f\x8b"):
         raise Unreadable("named .csv.gz but not compressed with gzip; name plain text .csv")
     parts: list[bytes] = []
     size = 0
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-            while part := stream.read(_CHUNK):
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as text:
+            while part := text.read(_CHUNK):
                 size += len(part)
                 if size > limits.max_expanded_bytes:
                     raise Unreadable(
@@ -63,11 +66,15 @@ def gunzip(data: bytes, limits: Limits) -> bytes:
         raise Unreadable("gzip data is cut short; land the whole file again") from None
     except (OSError, zlib.error):
         raise Unreadable("gzip data is damaged; compress and land the file again") from None
-    return b"".join(parts)
+    return io.BytesIO(b"".join(parts))
 
 
-def read(data: bytes, columns: Sequence[str], optional: Collection[str], limits: Limits) -> Parsed:
-    """Read the bytes of a CSV file; raises `Unreadable` where the whole file is."""
+def read(
+    stream: ByteStream, expected: Expected, limits: Limits
+) -> Generator[pa.RecordBatch, None, Summary]:
+    """Read a CSV file; raises `Unreadable` where the whole file is."""
+    columns = expected.columns
+    data = stream.read(-1)
     if not data:
         raise Unreadable(EMPTY)
     _check_encoding(data)
@@ -83,23 +90,20 @@ def read(data: bytes, columns: Sequence[str], optional: Collection[str], limits:
     first = _header_record(split, columns)
     # No more fields than show that there are too many.
     fields = _fields(split.raw(first).decode(), limits.max_columns + 1)
-    lacking = set(columns) - set(optional) - set(header_names(fields))
-    if lacking and (likelier := _explained(split, columns)):
+    if lacking(header_names(fields), expected) and (likelier := _explained(split, columns)):
         raise likelier
-    header = Header(fields, columns, optional, limits)
-    tables = _converted(split, first, header)
+    header = Header(fields, expected, limits)
+    yield from _converted(split, first, header)
     if split.unsplittable:
-        tables.append(header.faulty(split.unsplittable, "unsplittable"))
-    return Parsed(
-        pa.concat_tables(tables), tuple(sorted(header.unexpected)), repairs=header.repairs
-    )
+        yield header.faulty(split.unsplittable, "unsplittable")
+    return Summary(header.read, tuple(sorted(header.unexpected)), repairs=header.repairs)
 
 
-def _converted(split: csv_records.Split, header_at: int, header: Header) -> list[pa.Table]:
+def _converted(split: csv_records.Split, header_at: int, header: Header) -> list[pa.RecordBatch]:
     """Convert the records behind the header; those with a wrong number of fields come last."""
     first = header_at + 1
     lines = split.lines[first:]
-    tables: list[pa.Table] = []
+    tables: list[pa.RecordBatch] = []
     wrong: list[int] = []
     body = memoryview(split.behind(header_at))
     ends = np.cumsum(split.ends[first:] - split.starts[first:])

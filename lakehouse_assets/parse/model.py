@@ -1,13 +1,9 @@
-"""What parsing promises: its result, its one error, its limits."""
+"""What parsing asks for and promises: what is expected, the summary, its one error, its limits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 EMPTY = "empty, not even a header; land the whole file again"
 BLANKS = " \t\r\n\u00a0"
@@ -41,26 +37,59 @@ class SheetProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """The rows of one file, all of them text.
+class Dialect:
+    """How a dataset's files are written, where that is not the default; nothing is ever sniffed.
 
-    `rows` holds, in this order: each contract column; `_sheet` (name, null in CSV); `_sheet_no`
-    (its position among all sheets of the workbook, from 1; 0 in CSV); `_row` (the physical line or
-    sheet row, from 1, as a person sees it); `_extra` (what stood in other columns, only what has a
-    value, null without any); `_raw` and `_fault` (both null but for a record that could not be
-    split or has too few or many fields: its text, and `unsplittable` or `ragged`; its values are
-    null then). Only records with any value are in it; those with a fault come behind the others of
-    their file or sheet.
+    `delimiter` is one character and `encoding` one of Python's names: both are for CSV alone.
+    `skip_rows` physical lines, or sheet rows, stand before the header. With `short_records` a
+    record with fewer fields than the header has nulls in the others, instead of being ragged, as
+    short sheet rows always have. `sheets` names those to read of a workbook; None is all.
 
-    `unexpected` names the columns beyond the contract's, sorted and each once, without those that
-    an export of rejected rows carries; one without a name counts as `column_<n>` if it has a value.
-    `repairs` counts the rows with a value in any column of `ORIGIN`.
+    The others say how values are written, and are for the rules: parsed rows are text as it stands.
     """
 
-    rows: pa.Table
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    thousands: str | None = None
+    timestamp_formats: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    skip_rows: int = 0
+    short_records: bool = False
+    sheets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a dataset's contract says about its files.
+
+    `columns` are the headers that it asks for, and `aliases` other names by which a header may go,
+    for each column that has some: all trimmed and in lower case. A file must have each column once,
+    but for those that are `optional`, which are null where it has not.
+    """
+
+    columns: Sequence[str]
+    optional: Collection[str] = ()
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dialect: Dialect = Dialect()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What there is to say about a readable file, once all its rows have been read.
+
+    `read` counts its rows. `unexpected` names the columns beyond the contract's, sorted and each
+    once, without those that an export of rejected rows carries; one without a name counts as
+    `column_<n>` if it has a value. `repairs` counts the rows with a value in any column of
+    `ORIGIN`. `warnings` and `notes` are lines without the file's name.
+    """
+
+    read: int
     unexpected: tuple[str, ...] = ()
     sheet_problems: tuple[SheetProblem, ...] = ()
     repairs: int = 0
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import BLANKS, ORIGIN, Limits, Unreadable, shown
+from lakehouse_assets.parse.model import BLANKS, ORIGIN, Expected, Limits, Unreadable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -54,46 +55,74 @@ def header_names(fields: Iterable[str | None]) -> list[str]:
     return [(field or "").strip(BLANKS).lower() for field in fields]
 
 
-class Header:
-    """The named columns of one file or sheet, checked against the contract.
+def lacking(found: Collection[str], expected: Expected) -> list[str]:
+    """The columns that must be among these header names and are not."""
+    return [
+        name
+        for name in expected.columns
+        if name not in expected.optional
+        and not {name, *expected.aliases.get(name, ())}.intersection(found)
+    ]
 
-    Raises `Unreadable` for a contract column that is missing and not optional, a name twice, too
-    many columns.
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """A name for each column: `column_<n>` for none, `_2` or the next free number at the others.
+
+    The first of a name keeps it, and every name that the header itself has stays with its column.
+    """
+    taken = {*names}
+    seen: set[str] = set()
+    told: list[str] = []
+    for at, name in enumerate(names, start=1):
+        wanted = name or f"column_{at}"
+        free = wanted
+        if wanted in seen or (not name and wanted in taken):
+            free = next(it for n in itertools.count(2) if (it := f"{wanted}_{n}") not in taken)
+        seen.add(wanted)
+        taken.add(free)
+        told.append(free)
+    return told
+
+
+class Header:
+    """The named columns of one file or sheet, checked against what the contract expects.
+
+    It keeps count of the rows that are made by it. Raises `Unreadable` for a contract column that
+    is missing and not optional, or there twice, and for too many columns.
     """
 
-    def __init__(
-        self,
-        fields: Iterable[str | None],
-        columns: Sequence[str],
-        optional: Collection[str],
-        limits: Limits,
-    ) -> None:
-        self.names = header_names(fields)
-        self.columns = tuple(columns)
+    def __init__(self, fields: Iterable[str | None], expected: Expected, limits: Limits) -> None:
+        found = header_names(fields)
+        self.columns = tuple(expected.columns)
         self.unexpected: set[str] = set()
+        self.read = 0
         self.repairs = 0
-        if len(self.names) > limits.max_columns:
+        if len(found) > limits.max_columns:
             raise Unreadable(
                 f"more columns than max_columns ({limits.max_columns:,}) allows; "
                 "remove those that are not needed or raise max_columns"
             )
-        named = [name for name in self.names if name]
-        if missing := [n for n in self.columns if n not in named and n not in optional]:
+        if missing := lacking(found, expected):
             raise Unreadable(
                 f"missing column(s) {quoted(missing)}; "
-                f"name them in the header, which now has: {quoted(self.names)}"
+                f"name them in the header, which now has: {quoted(found)}"
             )
-        if len(set(named)) < len(named):
-            twice = sorted({name for name in named if named.count(name) > 1})
+        own = {alias: name for name, aliases in expected.aliases.items() for alias in aliases}
+        names = [own.get(name, name) for name in found]
+        if twice := sorted({n for n in names if n in self.columns and names.count(n) > 1}):
             raise Unreadable(
                 f"column name(s) {quoted(twice)} more than once in the header; "
                 "rename or remove the repeated columns"
             )
-        self.unexpected.update(set(named) - set(self.columns) - _EXPORTED)
+        self.names = _told_apart(names)
+        """What each field is called, in its place: no two the same."""
+        self._nameless = [not name for name in names]
+        named = {name for name in self.names if name not in self.columns and name not in _EXPORTED}
+        self.unexpected.update(named - set(itertools.compress(self.names, self._nameless)))
 
     def rows(
         self, fields: Sequence[pa.Array], row: Int64s, sheet: str | None = None, sheet_no: int = 0
-    ) -> pa.Table:
+    ) -> pa.RecordBatch:
         """Bronze rows of split records: `fields[i]` holds all records' field i, null where empty.
 
         `row` holds the records' physical rows. Records without any value are left out.
@@ -107,10 +136,10 @@ class Header:
             repaired = np.logical_or.reduce(origin)
             self.repairs += int(repaired.sum())
             fields = _unescaped(fields, repaired)
-        place = {name: at for at, name in enumerate(self.names) if name}
+        place = {name: at for at, name in enumerate(self.names)}
         extra, none = self._extra(fields, len(row)), pa.nulls(len(row), pa.string())
         values = [fields[place[n]] if n in place else none for n in self.columns]
-        return self._table(values, row, sheet, sheet_no, (extra, none, none))
+        return self._batch(values, row, sheet, sheet_no, (extra, none, none))
 
     def faulty(
         self,
@@ -118,29 +147,30 @@ class Header:
         fault: str,
         sheet: str | None = None,
         sheet_no: int = 0,
-    ) -> pa.Table:
+    ) -> pa.RecordBatch:
         """Bronze rows of records that have no fields: (physical row, text) each."""
         size = len(records)
         row = np.array([row for row, _ in records], np.int64)
         raw = pa.array([raw for _, raw in records], pa.string())
         tail = (pa.nulls(size, _EXTRA), raw, pa.repeat(pa.scalar(fault), size))
         values = [pa.nulls(size, pa.string())] * len(self.columns)
-        return self._table(values, row, sheet, sheet_no, tail)
+        return self._batch(values, row, sheet, sheet_no, tail)
 
-    def _table(
+    def _batch(
         self,
         values: Sequence[pa.Array],
         row: Int64s,
         sheet: str | None,
         sheet_no: int,
         tail: Sequence[pa.Array],
-    ) -> pa.Table:
+    ) -> pa.RecordBatch:
+        self.read += len(row)
         place = [
             pa.repeat(pa.scalar(sheet, pa.string()), len(row)),
             pa.repeat(pa.scalar(sheet_no, pa.int32()), len(row)),
             pa.array(row, pa.int64()),
         ]
-        return pa.table([*values, *place, *tail], schema=schema(self.columns))
+        return pa.record_batch([*values, *place, *tail], schema=schema(self.columns))
 
     def _extra(self, fields: Sequence[pa.Array], size: int) -> pa.Array:
         """What stands in columns beyond the contract's, as one map a row; null without any."""
@@ -153,15 +183,9 @@ class Header:
             has = has_value(fields[at])
             if not has.any():
                 continue
-            key = name or f"column_{at + 1}"
-            if not name:
-                if key in self.names:
-                    raise Unreadable(
-                        f"column {at + 1} has values but no name, and another is named {key}; "
-                        "name each column in the header"
-                    )
-                self.unexpected.add(key)
-            keys.append(key)
+            if self._nameless[at]:
+                self.unexpected.add(name)
+            keys.append(name)
             values.append(fields[at])
             present.append(has)
         if not keys:

@@ -13,11 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import BLANKS, Limits, Parsed, SheetProblem, Unreadable
+from lakehouse_assets.parse.model import (
+    BLANKS,
+    Expected,
+    Limits,
+    SheetProblem,
+    Summary,
+    Unreadable,
+)
 from lakehouse_assets.parse.rows import Header, Int64s, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Generator, Iterator
+
+    from lakehouse_assets.parse import ByteStream
 
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _START = (
@@ -30,27 +39,30 @@ workbooks to read (0.3 s)."""
 _SHOWN_PROBLEMS = 3
 
 
-def read(data: bytes, columns: Sequence[str], optional: Collection[str], limits: Limits) -> Parsed:
-    """Read the bytes of a workbook; raises `Unreadable` if no sheet of it can be."""
+def read(
+    stream: ByteStream, expected: Expected, limits: Limits
+) -> Generator[pa.RecordBatch, None, Summary]:
+    """Read a workbook; raises `Unreadable` if no sheet of it can be."""
+    data = stream.read(-1)
     _check_kind(data)
     problems: list[SheetProblem] = []
-    tables: list[pa.Table] = []
     unexpected: set[str] = set()
-    repairs = 0
+    read = repairs = sheets = 0
     parts = _parts(_reader_output(data, limits))
     for (_, name), sheet in groupby(parts, key=lambda part: (part.number, part.sheet)):
         try:
-            rows, header = _sheet(list(sheet), columns, optional, limits)
+            batches, header = _sheet(list(sheet), expected, limits)
         except Unreadable as problem:
             problems.append(SheetProblem(name, str(problem)))
         else:
-            tables += rows
+            yield from batches
             if header:
+                sheets += 1
                 unexpected |= header.unexpected
                 repairs += header.repairs
-    if tables:
-        found = tuple(sorted(unexpected))
-        return Parsed(pa.concat_tables(tables), found, tuple(problems), repairs)
+                read += header.read
+    if sheets:
+        return Summary(read, tuple(sorted(unexpected)), tuple(problems), repairs)
     if not problems:
         raise Unreadable("no sheet with anything in it; land the whole workbook again")
     shown = [f"[{quoted([it.sheet])}] {it.problem}" for it in problems[:_SHOWN_PROBLEMS]]
@@ -121,11 +133,11 @@ def _parts(output: bytes) -> Iterator[_Part]:
 
 
 def _sheet(
-    parts: list[_Part], columns: Sequence[str], optional: Collection[str], limits: Limits
-) -> tuple[list[pa.Table], Header | None]:
-    """A sheet's rows, no table at all if it holds nothing, and its header."""
+    parts: list[_Part], expected: Expected, limits: Limits
+) -> tuple[list[pa.RecordBatch], Header | None]:
+    """A sheet's rows, no batch at all if it holds nothing, and its header."""
     header: Header | None = None
-    tables: list[pa.Table] = []
+    batches: list[pa.RecordBatch] = []
     ragged: list[tuple[int, str]] = []
     number, sheet = parts[0].number, parts[0].sheet
     for part in parts:
@@ -136,17 +148,17 @@ def _sheet(
             at = next((at for at, it in enumerate(cells) if _valued(it.as_py())), None)
             if at is None:
                 continue
-            header = Header(_valued(cells[at].as_py()), columns, optional, limits)
+            header = Header(_valued(cells[at].as_py()), expected, limits)
             row, cells = row[at + 1 :], cells.slice(at + 1)
         width = len(header.names)
         beyond = _beyond(cells, width)
         ragged += [(int(row[at]), json.dumps(raw, ensure_ascii=False)) for at, raw in beyond]
         good = np.delete(np.arange(len(row)), [at for at, _ in beyond])
         fields = _by_position(cells.take(pa.array(good)), width)
-        tables.append(header.rows(fields, row[good], sheet, number))
+        batches.append(header.rows(fields, row[good], sheet, number))
     if header is None:
         return [], None
-    return [*tables, header.faulty(ragged, "ragged", sheet, number)], header
+    return [*batches, header.faulty(ragged, "ragged", sheet, number)], header
 
 
 def _valued(cells: list[str | None]) -> list[str | None]:

@@ -7,13 +7,15 @@ of a file travels as one further row, as JSON in ``_summary``, and is taken out 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.parse import Limits, Unreadable, parse
+from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
+from lakehouse_assets.parse import schema as shape
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.file_state import PathState
@@ -164,7 +166,8 @@ def _read_file(
     }
     schema = pa.schema([(n, types.get(n, pa.string())) for n in (*names, "_summary")])
     try:
-        parsed = parse(path.file, data, headers, limits, lacking)
+        reading = parse(path.file, io.BytesIO(data), Expected(headers, lacking), limits)
+        rows = pa.Table.from_batches(reading, shape(headers))
     except Unreadable as error:
         summary = Summary(path, digest, at_path, error=str(error))
     else:
@@ -172,13 +175,13 @@ def _read_file(
             path,
             digest,
             at_path,
-            read=parsed.rows.num_rows,
-            sheets=tuple((p.sheet, p.problem) for p in parsed.sheet_problems),
-            unexpected=tuple(parsed.unexpected),
-            repairs=parsed.repairs,
+            read=rows.num_rows,
+            sheets=tuple((p.sheet, p.problem) for p in reading.summary.sheet_problems),
+            unexpected=reading.summary.unexpected,
+            repairs=reading.summary.repairs,
         )
         if summary.read:
-            yield from _as_bronze(parsed.rows, summary, schema).to_batches(max_chunksize=65_536)
+            yield from _as_bronze(rows, summary, schema).to_batches(max_chunksize=65_536)
     last: dict[str, Any] = {**dict.fromkeys(schema.names), "_summary": summary.to_json()}
     yield pa.RecordBatch.from_pylist([last], schema=schema)
 
