@@ -109,12 +109,14 @@ def _read(
     if not start:
         raise Unreadable(EMPTY)
     # Imported here so that whoever only names these types does not pay for Arrow.
-    from lakehouse_assets.parse import csv_reader, xlsx_reader  # noqa: PLC0415
+    from lakehouse_assets.parse import csv_reader, csv_text, xlsx_reader  # noqa: PLC0415
 
     if name.endswith(".xlsx"):
         return (yield from xlsx_reader.read(stream, expected, limits))
     if name.endswith(".csv.gz"):
-        return (yield from csv_reader.read(csv_reader.unpacked(stream, limits), expected, limits))
+        if not start.startswith(_GZIP_MAGIC):
+            raise Unreadable("named .csv.gz but not compressed with gzip; name plain text .csv")
+        return (yield from csv_reader.read(csv_text.Unpacked(stream, limits), expected, limits))
     if start.startswith(_GZIP_MAGIC):
         raise Unreadable("compressed with gzip, but not named so; name it .csv.gz")
     if start.startswith(_ZIP_MAGIC):

@@ -1,38 +1,43 @@
 """Where the records of a CSV text begin and end, and which lines cannot be split.
 
-One definition, in whole-file operations. Reading RFC 4180 from the left, the quotes take turns: the
-first of a stretch opens, the next closes, and a doubled quote inside a field closes and opens again
-at once. So a byte is inside quotes exactly if the number of quotes before it, counted from where
-reading (re)started, is odd; and reading fails exactly at the first quote that opens where no field
-begins, quote that closes where no field ends, or lone CR outside. Where it fails, reading starts
-anew with the next line, and with it the count: that changes only whether odd or even is inside, and
-so everything is worked out for both beforehand.
+One definition, in operations on a whole window of the text. Reading RFC 4180 from the left, the
+quotes take turns: the first of a stretch opens, the next closes, and a doubled quote inside a field
+closes and opens again at once. So a byte is inside quotes exactly if the number of quotes before
+it, counted from where reading (re)started, is odd; and reading fails exactly at the first quote
+that opens where no field begins, quote that closes where no field ends, or lone CR outside. Where
+it fails, reading starts anew with the next line, and with it the count: that changes only whether
+odd or even is inside, and so everything is worked out for both beforehand.
+
+A window ends where it may: the record that is unfinished there, and lines whose verdict depends on
+what follows, are left to the next window, which begins with them.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse_assets.parse.model import BLANKS
-from lakehouse_assets.parse.rows import Int64s
+from lakehouse_assets.parse.rows import Bools, Int64s
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+_LF, _CR, _QUOTE = b'\n\r"'
+_LINES_OF_A_FIELD = 100
+"""How many lines a field that was closed too early is looked for."""
 
-_LF, _CR, _QUOTE, _COMMA = b'\n\r",'
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Split:
-    """The splittable records of a text by number (from 0), and the lines that are none."""
+    """The splittable records of a window by number (from 0), and the lines that are none."""
 
     data: bytes
-    begin: int
-    """Where the text begins in `data` (behind a byte order mark)."""
+    line: int
+    """The physical line that the window begins with, from 1."""
     starts: Int64s
     """Where each record begins in `data`."""
     stops: Int64s
@@ -41,45 +46,76 @@ class Split:
     """Where each record ends, with its line end if it has one."""
     lines: Int64s
     """The first physical line of each record, from 1."""
-    pieces: list[tuple[int, int]]
-    """The stretches of `data` that hold whole splittable records and nothing else."""
-    unsplittable: list[tuple[int, str]]
-    """(physical line, its text) of each line that belongs to no record; blank and commas-only
-    lines do not count."""
+    bad: list[tuple[int, int]]
+    """The stretches of `data` that cannot be split, of whole lines."""
+    rest: int
+    """Where the next window begins."""
+    unfinished: int
+    """Where the record begins that the next window goes on with; not before `rest`."""
     quotes: bool
-    """Whether there is any quote in the text."""
+    """Whether there is any quote among the records."""
 
     def raw(self, number: int) -> bytes:
         """The bytes of a record, without its line end."""
         return self.data[self.starts[number] : self.stops[number]]
 
-    def longest(self) -> int:
-        """The size of the longest record, or line that belongs to none, in bytes."""
-        lines = max((len(text.encode()) for _, text in self.unsplittable), default=0)
-        return max(lines, int((self.stops - self.starts).max(initial=0)))
+    def unsplittable(self) -> Iterator[tuple[int, bytes]]:
+        """(physical line, its text) of each line that belongs to no record."""
+        passed, line = 0, self.line
+        for start, stop in self.bad:
+            line += self.data.count(b"\n", passed, start)
+            passed = start
+            while passed < stop:
+                end = self.data.find(b"\n", passed, stop)
+                if end < 0:  # The text's last line; a CR there is none of a line end.
+                    yield line, self.data[passed:stop]
+                    return
+                yield line, self.data[passed:end].removesuffix(b"\r")
+                passed, line = end + 1, line + 1
 
-    def behind(self, number: int) -> bytes | memoryview:
-        """All records behind this one, one directly behind the other."""
-        begin = int(self.ends[number])
-        view = memoryview(self.data)
-        parts = [view[max(start, begin) : stop] for start, stop in self.pieces if stop > begin]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def longest(self) -> tuple[int, int]:
+        """The size of the longest record, or stretch that is none, in bytes, and its line."""
+        sizes = self.stops - self.starts
+        at = int(sizes.argmax()) if len(sizes) else 0
+        found = (int(sizes[at]), int(self.lines[at])) if len(sizes) else (0, self.line)
+        for start, stop in self.bad:
+            if stop - start > found[0]:
+                size = len(self.data[start:stop].removesuffix(b"\n").removesuffix(b"\r"))
+                if size > found[0]:
+                    found = size, self.line + self.data.count(b"\n", 0, start)
+        return found
+
+    def joined(self, kept: Bools) -> memoryview:
+        """These records, one directly behind the other."""
+        number = np.flatnonzero(kept)
+        if not len(number):
+            return memoryview(b"")
+        first, last = int(self.starts[number[0]]), int(self.ends[number[-1]])
+        if int((self.ends - self.starts)[kept].sum()) == last - first:
+            return memoryview(self.data)[first:last]
+        turn = np.zeros(last - first + 1, np.int8)
+        turn[self.starts[kept] - first] += 1
+        turn[self.ends[kept] - first] -= 1
+        inside = np.cumsum(turn[:-1], dtype=np.int8).view(np.bool_)
+        return memoryview(np.frombuffer(self.data, np.uint8)[first:last][inside].tobytes())
 
 
-def split(data: bytes, begin: int) -> Split:
-    """Split the text that begins at `begin` of `data` into records, strictly."""
-    size = len(data)
-    at = np.frombuffer(data, np.uint8)
+def split(data: bytes, line: int, delimiter: str, most: int, *, last: bool) -> Split:
+    """Split a window into records, strictly; it begins where a record may, with physical `line`.
+
+    `last` says that the text ends with it. The end of a field that was closed too early is not
+    looked for beyond `most` bytes.
+    """
+    size = len(data) if last else data.rfind(b"\n") + 1
+    at = np.frombuffer(data, np.uint8, size)
     feeds = np.flatnonzero(at == _LF)
-    quotes = b'"' in data
-    pieces = [(begin, size)]
-    ends = [feeds]
-    bad: list[tuple[int, int]] = []
-    if quotes or data.count(b"\r") != data.count(b"\r\n"):
-        pieces, ends, bad = _walk(at, feeds, begin)
+    quotes = data.find(b'"', 0, size) >= 0
+    found = _Found([(0, size)] if size else [], [feeds] if size else [], [], size, size)
+    if quotes or data.count(b"\r", 0, size) != data.count(b"\r\n", 0, size):
+        found = _Walk(at, feeds, delimiter, most, last=last).found
     starts: list[Int64s] = [np.empty(0, np.int64)]
     stops: list[Int64s] = [np.empty(0, np.int64)]
-    for (start, stop), feed in zip(pieces, ends, strict=True):
+    for (start, stop), feed in zip(found.pieces, found.ends, strict=True):
         starts += [np.array([start]), feed + 1]
         stops.append(feed)
         if len(feed) and feed[-1] + 1 == stop:
@@ -91,94 +127,140 @@ def split(data: bytes, begin: int) -> Split:
     crlf = (stop_of < size) & (stop_of > start_of) & (at[stop_of - 1] == _CR)
     return Split(
         data=data,
-        begin=begin,
+        line=line,
         starts=start_of,
         stops=stop_of - crlf,
         ends=np.minimum(stop_of + 1, size),
-        lines=np.searchsorted(feeds, start_of) + 1,
-        pieces=pieces,
-        unsplittable=[line for start, stop in bad for line in _lines(data, feeds, start, stop)],
+        lines=np.searchsorted(feeds, start_of) + line,
+        bad=found.bad,
+        rest=found.rest,
+        unfinished=found.unfinished,
         quotes=quotes,
     )
 
 
-def _lines(data: bytes, feeds: Int64s, start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """The physical lines that count from `start` to `stop`, with their numbers."""
-    first = int(np.searchsorted(feeds, start)) + 1
-    *ended, last = data[start:stop].split(b"\n")
-    for line, raw in enumerate([*(raw.removesuffix(b"\r") for raw in ended), last], first):
-        text = raw.decode()
-        if text.strip(BLANKS + ","):
-            yield line, text
+@dataclass
+class _Found:
+    """A window read from the left."""
+
+    pieces: list[tuple[int, int]]
+    """The stretches that hold whole splittable records and nothing else."""
+    ends: list[Int64s]
+    """Where the records of each piece end: at an LF, but for the text's last."""
+    bad: list[tuple[int, int]]
+    """The stretches that cannot be split: from the first line of a record to the end of the line
+    where reading fails; for an open quote, the last of the text."""
+    rest: int
+    unfinished: int
 
 
-def _walk(
-    at: npt.NDArray[np.uint8], feeds: Int64s, begin: int
-) -> tuple[list[tuple[int, int]], list[Int64s], list[tuple[int, int]]]:
-    """Read from the left: stretches of whole records, their line ends, unsplittable stretches.
+class _ClosedEarly(NamedTuple):
+    """A stretch that failed behind a closing quote: where, and how much was found before it."""
 
-    A stretch that cannot be split reaches from the first line of its record to the end of the line
-    where reading fails: for an open quote, the last of the text.
-    """
-    size = len(at)
-    quote, failures, record_ends = _structure(at, feeds, begin)
-    pieces: list[tuple[int, int]] = []
-    ends: list[Int64s] = []
-    bad: list[tuple[int, int]] = []
-    start = begin
-    while start < size:
-        read = int(np.searchsorted(quote, start))  # Quotes before here count no more.
-        fail, end = failures[read % 2], record_ends[read % 2]
-        first_end = int(np.searchsorted(end, start))
-        next_fail = int(np.searchsorted(fail, start))
-        if next_fail < len(fail):
-            failed = int(fail[next_fail])
-        elif (len(quote) - read) % 2:
-            failed = int(quote[-1])  # Opened and never closed.
-        else:
-            failed = size
-        last_end = int(np.searchsorted(end, failed))
-        if failed == size:
-            record = stop = size
-        else:
-            record = int(end[last_end - 1]) + 1 if last_end > first_end else start
-            unread = next_fail == len(fail)
-            feed = int(np.searchsorted(feeds, failed))
-            stop = size if unread or feed == len(feeds) else int(feeds[feed]) + 1
-            bad.append((record, stop))
-        if record > start:
-            pieces.append((start, record))
-            ends.append(end[first_end:last_end])
-        start = stop
-    return pieces, ends, bad
+    record: int
+    line: int
+    pieces: int
+    bad: int
 
 
-def _structure(
-    at: npt.NDArray[np.uint8], feeds: Int64s, begin: int
-) -> tuple[Int64s, tuple[Int64s, Int64s], tuple[Int64s, Int64s]]:
-    """The quotes, and for reading that starts at an even or odd one: failures and record ends.
+class _Walk:
+    """Reading a window from the left; lines are counted from 0 here."""
 
-    Only those behind the start of reading count. A quote that opens right behind one that closes
-    is the second of a doubled quote.
-    """
-    size = len(at)
-    quote = np.flatnonzero(at == _QUOTE)
-    before = np.where(quote == begin, _LF, at[quote - 1])
-    after = np.where(quote + 1 == size, _LF, at[np.minimum(quote + 1, size - 1)])
-    opens = np.isin(before, (_LF, _COMMA, _QUOTE))
-    closes = np.isin(after, (_LF, _CR, _COMMA, _QUOTE))  # A lone CR fails by itself.
-    turn = np.arange(len(quote)) % 2
-    cr = np.flatnonzero(at == _CR)
-    lone = cr[at[np.minimum(cr + 1, size - 1)] != _LF]
-    lone_turn = np.searchsorted(quote, lone) % 2
-    feed_turn = np.searchsorted(quote, feeds) % 2
+    def __init__(self, at: Bytes, feeds: Int64s, delimiter: str, most: int, *, last: bool) -> None:
+        self._feeds, self._most, self._size = feeds, most, len(at)
+        self._quote = quote = np.flatnonzero(at == _QUOTE)
+        comma, end = ord(delimiter), self._size - 1
+        before = np.where(quote == 0, _LF, at[quote - 1])
+        after = np.where(quote == end, _LF, at[np.minimum(quote + 1, end)])
+        opens = _among(before, _LF, comma, _QUOTE)
+        closes = _among(after, _LF, _CR, comma, _QUOTE)  # A lone CR fails by itself.
+        self._ends_field = closes & (after != _QUOTE)
+        cr = np.flatnonzero(at == _CR)
+        lone = cr[at[np.minimum(cr + 1, end)] != _LF]
+        lone_odd, feed_odd = self._is_odd(lone), self._is_odd(feeds)
 
-    def failures(first: int) -> Int64s:
-        mistaken = np.where(turn == first, ~opens, ~closes)
-        return np.sort(np.concatenate([quote[mistaken], lone[lone_turn == first]]))
+        def failures(first: int) -> Int64s:
+            opening, closing = slice(first, None, 2), slice(1 - first, None, 2)
+            mistaken = [quote[opening][~opens[opening]], quote[closing][~closes[closing]]]
+            return np.sort(np.concatenate([*mistaken, lone[lone_odd == first]]))
 
-    return (
-        quote,
-        (failures(0), failures(1)),
-        (feeds[feed_turn == 0], feeds[feed_turn == 1]),
-    )
+        # For reading that starts at an even or odd quote; only those behind the start count. A
+        # quote that opens right behind one that closes is the second of a doubled quote.
+        self._failures = failures(0), failures(1)
+        self._record_ends = feeds[~feed_odd], feeds[feed_odd]
+        self._early: deque[_ClosedEarly] = deque()
+        self.found = _Found([], [], [], self._size, self._size)
+        self._read(last=last)
+        if not last and (early := self._undecided(len(feeds), self._size)):
+            self._take_back(early)
+            self.found.rest = early.record
+
+    def _is_odd(self, places: Int64s) -> Bools:
+        return (np.searchsorted(self._quote, places) % 2).astype(np.bool_)
+
+    def _read(self, *, last: bool) -> None:
+        found, start = self.found, 0
+        while start < self._size:
+            read = int(np.searchsorted(self._quote, start))  # Quotes before here count no more.
+            fail, end = self._failures[read % 2], self._record_ends[read % 2]
+            first_end = int(np.searchsorted(end, start))
+            next_fail = int(np.searchsorted(fail, start))
+            fails = next_fail < len(fail)
+            unclosed = not fails and (len(self._quote) - read) % 2 == 1
+            failed = int(fail[next_fail]) if fails else self._size
+            last_end = int(np.searchsorted(end, failed))
+            record = self._size
+            if fails or unclosed:
+                record = int(end[last_end - 1]) + 1 if last_end > first_end else start
+            if record > start:
+                found.pieces.append((start, record))
+                found.ends.append(end[first_end:last_end])
+            if unclosed and not last:
+                found.rest = found.unfinished = record
+                return
+            start = self._size
+            if fails:
+                line = int(np.searchsorted(self._feeds, failed))
+                start = int(self._feeds[line]) + 1 if line < len(self._feeds) else self._size
+                record = self._beginning(record, failed, read, line, start)
+            if fails or unclosed:
+                found.bad.append((record, start))
+
+    def _beginning(self, record: int, failed: int, read: int, line: int, stop: int) -> int:
+        """Where the stretch begins that fails in this line, which ends at `stop`.
+
+        At its record; or, at the end of a field that was closed too early, with that field's.
+        `read` is the number of quotes before the start of reading.
+        """
+        early = self._undecided(line, stop)
+        number = int(np.searchsorted(self._quote, failed))
+        if number == len(self._quote) or self._quote[number] != failed:
+            return record  # a lone CR
+        if (number - read) % 2:
+            found = self.found
+            self._early.append(_ClosedEarly(record, line, len(found.pieces), len(found.bad)))
+        elif early and self._ends_field[number]:
+            self._take_back(early)
+            return early.record
+        return record
+
+    def _undecided(self, line: int, stop: int) -> _ClosedEarly | None:
+        """The first field closed too early whose end may be in this line, which ends at `stop`."""
+        while self._early:
+            first = self._early[0]
+            if line <= first.line + _LINES_OF_A_FIELD and stop <= first.record + self._most:
+                return first
+            self._early.popleft()
+        return None
+
+    def _take_back(self, early: _ClosedEarly) -> None:
+        """Forget what was found from this stretch on."""
+        self._early.clear()
+        del self.found.pieces[early.pieces :], self.found.ends[early.pieces :]
+        del self.found.bad[early.bad :]
+
+
+def _among(values: Bytes, *wanted: int) -> Bools:
+    table = np.zeros(256, np.bool_)
+    table[list(wanted)] = True
+    return table[values]

@@ -96,10 +96,16 @@ class Summary:
 class Limits:
     """How much one file may ask for. Each is there so that a bad file cannot take the machine."""
 
-    max_bytes: int = 2 * 2**30
+    max_bytes: int = 32 * 2**30
     """Size of the file as it landed."""
     max_expanded_bytes: int = 4 * 2**30
-    """Size of what a `.csv.gz` or a workbook unpacks to, and of the text of all cells."""
+    """Size of what a workbook unpacks to, and of the text of all cells."""
+    max_text_bytes: int = 256 * 2**30
+    """Size of what a `.csv.gz` unpacks to."""
+    max_lines: int = 2_000_000_000
+    """Physical lines of a CSV file, blank ones included."""
+    max_faulty_lines: int = 5_000_000
+    """Lines and records of a CSV file that cannot be split, or are ragged."""
     max_columns: int = 1_000
     """Columns that a header may have."""
     max_cells: int = 50_000_000

@@ -1,0 +1,130 @@
+"""The text of a CSV file as UTF-8, some at a time: unpacked, decoded and checked."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from typing import TYPE_CHECKING
+
+from lakehouse_assets.parse.model import Limits, Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lakehouse_assets.parse import ByteStream
+
+CHUNK = 4 * 2**20
+"""Bytes that are read at a time."""
+_BOM = codecs.BOM_UTF8
+_UTF16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+
+
+class Unpacked:
+    """The text of a `.csv.gz`, of one member or several.
+
+    Reading raises `Unreadable` for what is cut short or damaged, or unpacks to too much.
+    """
+
+    def __init__(self, stream: ByteStream, limits: Limits) -> None:
+        self._text = gzip.GzipFile(fileobj=stream)  # type: ignore[call-overload] # it only reads
+        self._most, self._size = limits.max_text_bytes, 0
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, `size` of them but for the last."""
+        try:
+            text: bytes = self._text.read(size)
+        except EOFError:
+            raise Unreadable("gzip data is cut short; land the whole file again") from None
+        except (gzip.BadGzipFile, zlib.error):
+            raise Unreadable("gzip data is damaged; compress and land the file again") from None
+        self._size += len(text)
+        if self._size > self._most:
+            raise Unreadable(
+                f"unpacks to more than max_text_bytes ({self._most:,}) allows; "
+                "split the file or raise max_text_bytes"
+            )
+        return text
+
+
+def chunks(stream: ByteStream, encoding: str) -> Iterator[bytes]:
+    """The text of a stream in UTF-8, without byte order marks at its start.
+
+    Raises `Unreadable` for what is not in this encoding, and for a NUL byte.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    name = codecs.lookup(encoding).name
+    place = _Place(name)
+    data = stream.read(CHUNK)
+    _check_marks(data, name)
+    start: bytes | None = b""
+    while True:
+        if name == "utf-8":
+            if not data.isascii() or decoder.getstate()[0]:
+                place.decode(decoder, data)
+            text = data
+        else:
+            text = place.decode(decoder, data).encode()
+        place.check_no_nul(text)
+        place.pass_by(data, text)
+        if start is not None:
+            text = _without_marks(start + text)
+            # What may go on as another mark waits for the next bytes.
+            start = text if data and _BOM.startswith(text) else None
+        if start is None:
+            yield text
+        if not data:
+            return
+        data = stream.read(CHUNK)
+
+
+def _without_marks(text: bytes) -> bytes:
+    end = 0
+    while text.startswith(_BOM, end):
+        end += len(_BOM)
+    return text[end:]
+
+
+def _check_marks(start: bytes, encoding: str) -> None:
+    """A byte order mark proves an encoding."""
+    if encoding == "utf-8" and start.startswith(_UTF16_OR_32):
+        raise Unreadable("encoded in UTF-16 or UTF-32; save it as UTF-8")
+    if not encoding.startswith("utf-8") and start.startswith(_BOM):
+        raise Unreadable(
+            f"encoded in UTF-8, where the contract declares {encoding}; save it as {encoding}, "
+            "or change the contract's dialect"
+        )
+
+
+class _Place:
+    """How far a text has been read, to say where something is."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding, self._bytes, self._line = encoding, 0, 1
+
+    def pass_by(self, data: bytes, text: bytes) -> None:
+        """Go on behind these bytes of the file, and the text that they are."""
+        self._bytes += len(data)
+        self._line += text.count(b"\n")
+
+    def decode(self, decoder: codecs.IncrementalDecoder, data: bytes) -> str:
+        """The next bytes as text; none are the end."""
+        try:
+            return decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            # Its object begins with what the bytes before left over.
+            at = self._bytes + len(data) - len(error.object) + error.start
+            good = error.object[: error.start].decode(self._encoding, "ignore")
+            byte = error.object[error.start]
+        encoding = self._encoding.upper()
+        raise Unreadable(
+            f"not {encoding}: byte 0x{byte:02x} in line {self._line + good.count(chr(10)):,} "
+            f"(byte {at + 1:,} of the file); save it as {encoding}"
+        )
+
+    def check_no_nul(self, text: bytes) -> None:
+        if (at := text.find(b"\0")) >= 0:
+            line = self._line + text.count(b"\n", 0, at)
+            raise Unreadable(
+                f"a NUL byte in line {line:,}; save it as plain UTF-8 text (CSV UTF-8)"
+            )
