@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from lakehouse_assets.store.storage import LocalStorage, Storage, StoredObject
 from resources.aws import clear_errors, client
+from resources.s3_ranges import S3Ranges
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ class S3Storage:
                     raise FileNotFoundError(self.uri(path)) from None
                 raise
         return data
+
+    def open(self, path: str) -> io.BufferedReader:
+        """Its bytes as a stream, read in ranges. Raises FileNotFoundError, also from reading."""
+        return io.BufferedReader(
+            S3Ranges(self.uri(path), {**self._bucket_of_ours, "Key": self._key(path)})
+        )
 
     def versions(self, path: str) -> Sequence[str]:
         """What the bucket keeps of an object, oldest first."""

@@ -144,7 +144,15 @@ class Settings(BaseSettings):
         120.0, description="How long a file may be pending before people are told."
     )
     max_file_bytes: int = Field(Limits().max_bytes, description="Largest file, as landed.")
-    max_expanded_bytes: int = Field(Limits().max_expanded_bytes, description="Largest unpacked.")
+    max_expanded_bytes: int = Field(
+        Limits().max_expanded_bytes, description="Largest workbook, unpacked."
+    )
+    max_text_bytes: int = Field(Limits().max_text_bytes, description="Largest .csv.gz, unpacked.")
+    max_lines: int = Field(Limits().max_lines, description="Most lines of a CSV file.")
+    max_faulty_lines: int = Field(
+        Limits().max_faulty_lines,
+        description="Most lines of a CSV file that cannot be split or are ragged.",
+    )
     max_columns: int = Field(Limits().max_columns, description="Most columns of a file.")
     max_cells: int = Field(Limits().max_cells, description="Most cells of a workbook.")
     max_record_bytes: int = Field(Limits().max_record_bytes, description="Largest CSV record.")
@@ -193,6 +201,9 @@ class Settings(BaseSettings):
         return Limits(
             max_bytes=self.max_file_bytes,
             max_expanded_bytes=self.max_expanded_bytes,
+            max_text_bytes=self.max_text_bytes,
+            max_lines=self.max_lines,
+            max_faulty_lines=self.max_faulty_lines,
             max_columns=self.max_columns,
             max_cells=self.max_cells,
             max_record_bytes=self.max_record_bytes,

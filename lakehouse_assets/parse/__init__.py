@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = [
+    "ByteStream",
     "Dialect",
     "Expected",
     "Limits",

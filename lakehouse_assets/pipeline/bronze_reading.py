@@ -7,15 +7,13 @@ of a file travels as one further row, as JSON in ``_summary``, and is taken out 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
-from lakehouse_assets.parse import schema as shape
+from lakehouse_assets.parse import ByteStream, Expected, Limits, Unreadable, parse
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.file_state import PathState
@@ -29,25 +27,32 @@ if TYPE_CHECKING:
 
     from lakehouse_assets.store.storage import Storage
 
+_BATCH_ROWS = 65_536
+_REST = 2**20
+
 
 @dataclass(frozen=True)
 class Summary:
     """What reading one content of a file showed.
 
-    ``at_path`` says that the bytes were those at the path itself, and not kept elsewhere.
-    ``read`` counts rows; ``error`` is of the whole file, ``sheets`` are the unreadable ones of a
-    readable file, by name, each with its problem; ``unexpected`` are columns that the contract
-    does not have; ``repairs`` counts rows that name the row they mend.
+    ``at_path`` says that the bytes were those at the path itself, and not kept elsewhere;
+    ``reading`` is what its staged rows are marked with. ``read`` counts rows; ``error`` is of the
+    whole file, ``sheets`` are the unreadable ones of a readable file, by name, each with its
+    problem; ``unexpected`` are columns that the contract does not have; ``repairs`` counts rows
+    that name the row they mend; ``warnings`` and ``notes`` are lines about a readable file.
     """
 
     path: FilePath
     digest: str
     at_path: bool
+    reading: str
     read: int = 0
     error: str | None = None
     sheets: tuple[tuple[str, str], ...] = ()
     unexpected: tuple[str, ...] = ()
     repairs: int = 0
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -64,9 +69,9 @@ class Summary:
         told = json.loads(text)
         dataset, day, file = told.pop("path")
         sheets = tuple((sheet, problem) for sheet, problem in told.pop("sheets"))
-        unexpected = tuple(told.pop("unexpected"))
+        told |= {name: tuple(told[name]) for name in ("unexpected", "warnings", "notes")}
         path = FilePath(dataset, date.fromisoformat(day), file)
-        return cls(path, sheets=sheets, unexpected=unexpected, **told)
+        return cls(path, sheets=sheets, **told)
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,21 @@ def stage_files(
     summaries = sorted(
         (Summary.from_json(row["_summary"]) for row in told), key=lambda summary: summary.path
     )
-    return Staged(staged.where("_summary IS NULL").drop("_summary"), tuple(summaries))
+    return Staged(_by_content(work, staged.where("_summary IS NULL"), summaries), tuple(summaries))
+
+
+def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) -> DataFrame:
+    """The rows of readable files by the identity of their content.
+
+    That is known only when a file's last byte has been read, long after its first rows went out.
+    """
+    names = [name for name in rows.columns if name not in {"_content", "_summary"}]
+    contents = work.spark.createDataFrame(
+        [(it.reading, it.content) for it in summaries if it.error is None],
+        "_reading string, _content string",
+    )
+    marked = rows.selectExpr(*(f"`{name}`" for name in names), "_content AS _reading")
+    return marked.join(contents, "_reading").drop("_reading")
 
 
 def _parsed(
@@ -133,9 +152,8 @@ def _reader(
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
                 source = Source(Zone(row["zone"]), row["source"])
-                lacking = json.loads(row["lacking"])
-                zone = zones[source.zone]
-                yield from _read_file(zone, path, source, headers, lacking, names, limits)
+                expected = Expected(headers, json.loads(row["lacking"]))
+                yield from _read_file(zones[source.zone], path, source, expected, names, limits)
 
     return read
 
@@ -144,20 +162,13 @@ def _read_file(
     storage: Storage,
     path: FilePath,
     source: Source,
-    headers: tuple[str, ...],
-    lacking: list[str],
+    expected: Expected,
     names: tuple[str, ...],
     limits: Limits,
 ) -> Iterator[pa.RecordBatch]:
-    """A file's rows, in batches, and its summary as the last row."""
+    """A file's rows, as they are read, and its summary as the last row."""
     import pyarrow as pa  # noqa: PLC0415 - in the worker
 
-    try:
-        data = storage.read(source.path)
-    except FileNotFoundError:
-        return  # it went after the listing: it never landed
-    digest = hashlib.sha256(data).hexdigest()
-    at_path = source == (Zone.RAW, str(path))
     types = {
         "_batch_date": pa.date32(),
         "_sheet_no": pa.int32(),
@@ -165,41 +176,63 @@ def _read_file(
         "_extra": pa.map_(pa.string(), pa.string()),
     }
     schema = pa.schema([(n, types.get(n, pa.string())) for n in (*names, "_summary")])
+    mark = "/".join(source)
     try:
-        reading = parse(path.file, io.BytesIO(data), Expected(headers, lacking), limits)
-        rows = pa.Table.from_batches(reading, shape(headers))
-    except Unreadable as error:
-        summary = Summary(path, digest, at_path, error=str(error))
-    else:
-        summary = Summary(
-            path,
-            digest,
-            at_path,
-            read=rows.num_rows,
-            sheets=tuple((p.sheet, p.problem) for p in reading.summary.sheet_problems),
-            unexpected=reading.summary.unexpected,
-            repairs=reading.summary.repairs,
-        )
-        if summary.read:
-            yield from _as_bronze(rows, summary, schema).to_batches(max_chunksize=65_536)
+        with storage.open(source.path) as stream:
+            digested = _Digested(stream)
+            reading = parse(path.file, digested, expected, limits)
+            found: dict[str, Any] = {}
+            try:
+                for batch in reading:
+                    yield from _as_bronze(batch, path, mark, schema)
+            except Unreadable as error:
+                found["error"] = str(error)
+            else:
+                found = asdict(reading.summary)
+                sheets = reading.summary.sheet_problems
+                found["sheets"] = tuple((it.sheet, it.problem) for it in sheets)
+                del found["sheet_problems"]
+            digest = digested.to_the_end()
+    except FileNotFoundError:
+        return  # it went after the listing, or changed while it was read: it never landed
+    at_path = source == (Zone.RAW, str(path))
+    summary = Summary(path, digest, at_path, mark, **found)
     last: dict[str, Any] = {**dict.fromkeys(schema.names), "_summary": summary.to_json()}
     yield pa.RecordBatch.from_pylist([last], schema=schema)
 
 
-def _as_bronze(rows: pa.Table, summary: Summary, schema: pa.Schema) -> pa.Table:
-    """The parser's rows with the columns that say which file they are of."""
+class _Digested:
+    """A stream whose bytes are digested as they are read."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream, self._hash = stream, hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, `size` at most; none at the end."""
+        data = self._stream.read(size)
+        self._hash.update(data)
+        return data
+
+    def to_the_end(self) -> str:
+        """The digest of all bytes, those that nobody has read included."""
+        while self.read(_REST):
+            pass
+        return self._hash.hexdigest()
+
+
+def _as_bronze(
+    batch: pa.RecordBatch, path: FilePath, mark: str, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """The parser's rows, some at a time, with the columns that say which file they are of."""
     import pyarrow as pa  # noqa: PLC0415 - in the worker
 
-    same = {
-        "_batch_date": summary.path.batch_date,
-        "_file": summary.path.file,
-        "_content": summary.content,
-        "_summary": None,
-    }
-    arrays = [
-        pa.repeat(pa.scalar(same[f.name], f.type), rows.num_rows)
-        if f.name in same
-        else rows.column(f.name).cast(f.type)
-        for f in schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    same = {"_batch_date": path.batch_date, "_file": path.file, "_content": mark, "_summary": None}
+    for begin in range(0, batch.num_rows, _BATCH_ROWS):
+        rows = batch.slice(begin, _BATCH_ROWS)
+        arrays = [
+            pa.repeat(pa.scalar(same[f.name], f.type), rows.num_rows)
+            if f.name in same
+            else rows.column(f.name).cast(f.type)
+            for f in schema
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -298,7 +298,8 @@ def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
         if recorded - raw.stored.modified > SETTLED_SECONDS or landed.by == "land":
             return last.digest
-    return hashlib.sha256(lake.raw.read(raw.stored.path)).hexdigest()
+    with lake.raw.open(raw.stored.path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> Source | None:

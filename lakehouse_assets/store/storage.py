@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, Protocol
@@ -56,6 +57,13 @@ class Storage(Protocol):
 
     def read(self, path: str, version: str | None = None) -> bytes:
         """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
+        ...
+
+    def open(self, path: str) -> BufferedReader:
+        """Its bytes as a stream, all of one content. Raises FileNotFoundError, also from reading.
+
+        That is where they have been replaced since, and the rest of them cannot be had any more.
+        """
         ...
 
     def versions(self, path: str) -> Sequence[str]:
@@ -126,6 +134,13 @@ class LocalStorage:
         if version and [version] != self.versions(path):
             raise FileNotFoundError(self.uri(path))
         return data
+
+    def open(self, path: str) -> BufferedReader:
+        """Its bytes as a stream. Raises FileNotFoundError.
+
+        A file that takes its place meanwhile changes nothing about that.
+        """
+        return Path(self.uri(path)).open("rb")
 
     def versions(self, path: str) -> Sequence[str]:
         """The file as it is, known by its stamp."""
