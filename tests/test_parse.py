@@ -435,7 +435,10 @@ def record_by_hand(text: str, at: int) -> tuple[list[str] | None, int, str]:
         elif state == "closed":
             return None, at, "closed early"
         elif char == '"':
-            return None, at, "an end" if following in ("", ",", "\n", "\r") else "a quote"
+            behind = text[at:].lstrip('"')
+            odd = (len(text) - at - len(behind)) % 2 == 1
+            an_end = odd and (not behind or behind.startswith((",", "\n", "\r\n")))
+            return None, at, "an end" if an_end else "a quote"
         else:
             field += char
             state = "bare"
@@ -469,7 +472,7 @@ def next_line(text: str, at: int) -> int:
         st.sampled_from(
             ["1,2", '"x\n",y', "\r\n", "\n", "\n", "\n", "\r", '"', '""', ",", "z", "\ufeff"]
         )
-        | st.sampled_from(['"a"b,c\n', 'd",e\n', "\n" * 40]),
+        | st.sampled_from(['"a"b,c\n', 'd",e\n', 'd""",e\n', "\n" * 40]),
         max_size=40,
     ).map("".join),
     width=st.integers(1, 3),

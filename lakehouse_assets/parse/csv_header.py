@@ -6,8 +6,6 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lakehouse_assets.parse.model import BLANKS, Expected, Limits, Unreadable
 from lakehouse_assets.parse.rows import Header, header_names, lacking
 
@@ -73,8 +71,7 @@ def find(
     before it that cannot be split.
     """
     bad = next((line for line, raw in split.unsplittable() if fields.not_blank(raw)), None)
-    for at in np.flatnonzero(split.stops > split.starts).tolist():
-        line = int(split.lines[at])
+    for at, line in enumerate(split.lines):
         if bad is not None and line > bad:
             break
         if fields.any_value(raw := split.raw(at)):

@@ -68,7 +68,7 @@ class _Windows:
     def __init__(self, chunks: Iterator[bytes], expected: Expected, limits: Limits) -> None:
         self._chunks, self._expected, self._limits = chunks, expected, limits
         separator = re.escape(expected.dialect.delimiter.encode())
-        self._separator_line = re.compile(rb"sep=%b\r?\n" % separator, re.IGNORECASE)
+        self._separator_line = re.compile(rb"sep=%b\r?\n" % separator)
         self._skip = expected.dialect.skip_rows
         self.warnings: list[str] = []
 
@@ -145,7 +145,7 @@ class _Rows:
         size = split.stops - split.starts
         behind = np.arange(len(size)) >= first
         # Too short for all fields and any value: blank, or ragged.
-        short = behind & (size < (1 if self._short_records else self._width))
+        short = behind & (size < (0 if self._short_records else self._width))
         kept = behind & ~short
         body, number = split.joined(kept), np.flatnonzero(kept)
         columns, wrong = self._converted(body, quotes=split.quotes)
@@ -157,8 +157,7 @@ class _Rows:
             body = memoryview(b"".join(record + b"\n" for _, record in mended))
             columns, _ = self._converted(body, quotes=split.quotes)
             yield self.header.rows(columns, np.array([line for line, _ in mended], np.int64))
-        little = np.flatnonzero(short & (size > 0))
-        records = ((int(split.lines[at]), split.raw(int(at))) for at in little)
+        records = ((int(split.lines[at]), split.raw(int(at))) for at in np.flatnonzero(short))
         yield from self._without_fields(records, self._fields.any_value, "ragged")
         bad = split.unsplittable()
         yield from self._without_fields(bad, self._fields.not_blank, "unsplittable")

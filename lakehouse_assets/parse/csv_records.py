@@ -14,6 +14,7 @@ what follows, are left to the next window, which begins with them.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Split:
-    """The splittable records of a window by number (from 0), and the lines that are none."""
+    """The splittable records of a window by number (from 0), and the lines that are none.
+
+    Empty lines are no records here.
+    """
 
     data: bytes
     line: int
@@ -110,9 +114,10 @@ def split(data: bytes, line: int, delimiter: str, most: int, *, last: bool) -> S
     at = np.frombuffer(data, np.uint8, size)
     feeds = np.flatnonzero(at == _LF)
     quotes = data.find(b'"', 0, size) >= 0
-    found = _Found([(0, size)] if size else [], [feeds] if size else [], [], size, size)
     if quotes or data.count(b"\r", 0, size) != data.count(b"\r\n", 0, size):
-        found = _Walk(at, feeds, delimiter, most, last=last).found
+        found = _Walk(data, at, feeds, delimiter, most, last=last).found
+    else:
+        found = _Found([(0, size)] if size else [], [feeds] if size else [], [], size, size)
     starts: list[Int64s] = [np.empty(0, np.int64)]
     stops: list[Int64s] = [np.empty(0, np.int64)]
     for (start, stop), feed in zip(found.pieces, found.ends, strict=True):
@@ -122,15 +127,19 @@ def split(data: bytes, line: int, delimiter: str, most: int, *, last: bool) -> S
             starts[-1] = starts[-1][:-1]
         else:  # Only the end of the text ends a record without a line end.
             stops.append(np.array([stop]))
-    start_of, stop_of = np.concatenate(starts), np.concatenate(stops)
+    start_of, end_of = np.concatenate(starts), np.concatenate(stops)
+    del starts, stops
     # An empty record has no byte before its line end: what stands there is the line before.
-    crlf = (stop_of < size) & (stop_of > start_of) & (at[stop_of - 1] == _CR)
+    stop_of = end_of - ((end_of < size) & (end_of > start_of) & (at[end_of - 1] == _CR))
+    some = stop_of > start_of
+    if not some.all():
+        start_of, stop_of, end_of = start_of[some], stop_of[some], end_of[some]
     return Split(
         data=data,
         line=line,
         starts=start_of,
-        stops=stop_of - crlf,
-        ends=np.minimum(stop_of + 1, size),
+        stops=stop_of,
+        ends=np.minimum(end_of + 1, size),
         lines=np.searchsorted(feeds, start_of) + line,
         bad=found.bad,
         rest=found.rest,
@@ -166,15 +175,17 @@ class _ClosedEarly(NamedTuple):
 class _Walk:
     """Reading a window from the left; lines are counted from 0 here."""
 
-    def __init__(self, at: Bytes, feeds: Int64s, delimiter: str, most: int, *, last: bool) -> None:
-        self._feeds, self._most, self._size = feeds, most, len(at)
+    def __init__(
+        self, data: bytes, at: Bytes, feeds: Int64s, delimiter: str, most: int, *, last: bool
+    ) -> None:
+        self._data, self._feeds, self._most, self._size = data, feeds, most, len(at)
+        self._field_end = re.compile(rb'"(?:"")*(?:%b|\r?\n|\Z)' % re.escape(delimiter.encode()))
         self._quote = quote = np.flatnonzero(at == _QUOTE)
         comma, end = ord(delimiter), self._size - 1
         before = np.where(quote == 0, _LF, at[quote - 1])
         after = np.where(quote == end, _LF, at[np.minimum(quote + 1, end)])
         opens = _among(before, _LF, comma, _QUOTE)
         closes = _among(after, _LF, _CR, comma, _QUOTE)  # A lone CR fails by itself.
-        self._ends_field = closes & (after != _QUOTE)
         cr = np.flatnonzero(at == _CR)
         lone = cr[at[np.minimum(cr + 1, end)] != _LF]
         lone_odd, feed_odd = self._is_odd(lone), self._is_odd(feeds)
@@ -239,7 +250,7 @@ class _Walk:
         if (number - read) % 2:
             found = self.found
             self._early.append(_ClosedEarly(record, line, len(found.pieces), len(found.bad)))
-        elif early and self._ends_field[number]:
+        elif early and self._field_end.match(self._data, failed, self._size):
             self._take_back(early)
             return early.record
         return record

@@ -110,7 +110,7 @@ class Limits:
     """Columns that a header may have."""
     max_cells: int = 50_000_000
     """Cells of a workbook, all sheets together, empty ones inside a sheet's used range included."""
-    max_record_bytes: int = 16 * 2**20
+    max_record_bytes: int = 8 * 2**20
     """Size of one CSV record, quoted line breaks included."""
     workbook_memory_bytes: int = 4 * 2**30
     """Address space of the process that reads a workbook."""
