@@ -22,10 +22,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.parse import (
+    Dialect,
     Expected,
     Limits,
     SheetProblem,
     Unreadable,
+    csv_records,
     csv_text,
     schema,
     xlsx_precheck,
@@ -634,6 +636,198 @@ def test_limit_is_named_with_its_setting(text: str, limit: dict[str, Any]) -> No
     assert f" than {name} (" in line
     assert line.endswith(f"raise {name}")
     assert read(text, **{name: most + 1}).rows.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("a,b\n\n\n\n1,2\n", "max_lines"), ("a,b\n1,2\n1\n2\n", "max_faulty_lines")],
+)
+def test_limits_on_lines(text: str, limit: str) -> None:
+    assert reason(text, **{limit: 1}).endswith(f"raise {limit}")
+    assert f"more than {limit} (1) allows" in reason(text, **{limit: 1}).replace(
+        "more lines than", "more than"
+    ).replace("more faulty lines than", "more than")
+    assert read(text, **{limit: 6}).rows.num_rows
+
+
+BOMB = """if True:
+    import resource, sys
+    from lakehouse_assets.parse import Expected, Unreadable, parse
+    head, unit, size, tail = (text.encode() for text in eval(sys.argv[1]))
+
+    class Stream:
+        left, done = int(size), False
+        rest = head
+        def read(self, most):
+            while len(self.rest) < most and not self.done:
+                more = unit * (2**20 // len(unit)) if self.left > 0 else tail
+                self.done = self.left <= 0
+                self.left -= len(more)
+                self.rest += more
+            data, self.rest = self.rest[:most], self.rest[most:]
+            return data
+
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    class Start:
+        def __init__(self): self.text = b"a,b\\n1,2\\n"
+        def read(self, most):
+            text, self.text = self.text, b""
+            return text
+
+    list(parse("f.csv", Start(), Expected(["a", "b"])))
+    before, rows = peak(), 0
+    try:
+        for batch in parse("f.csv", Stream(), Expected(["a", "b"])):
+            rows += batch.num_rows
+        found = "read"
+    except Unreadable as problem:
+        found = str(problem)
+    print((peak() - before) // 2**10, rows, found, sep="|")
+"""
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("head", "unit", "size", "tail", "found"),
+    [
+        ("a,b\n", "\n", 100 * MIB, "1,2\n", "read"),
+        ("a,b\n", "1\n", 100 * MIB, "", "more faulty lines than max_faulty_lines"),
+        ("a,b\n", 'x"\n', 20 * MIB, "", "more faulty lines than max_faulty_lines"),
+        ('a,b\n1,"', "x\n", 200 * MIB, "", "longer than max_record_bytes"),
+        ('a,b\n1,"', "\n", 200 * MIB, "", "longer than max_record_bytes"),
+        ('a,b\n1,"', "\n", 7 * MIB, "", "read"),
+        ('a,b\n1,"', '""\n', 7 * MIB, '"\n', "read"),
+        ("a,b\n", '"', 100 * MIB, "", "longer than max_record_bytes"),
+        ("a,b\n", ",", 100 * MIB, "", "longer than max_record_bytes"),
+        ("a,b\n", '"",1\n', 60 * MIB, "", "read"),
+        ("a,b\r", "1,2\r", 60 * MIB, "", "its lines end in CR alone"),
+    ],
+    ids=repr,
+)
+def test_memory_does_not_follow_the_file(
+    head: str, unit: str, size: int, tail: str, found: str
+) -> None:
+    told = repr((head, unit, str(size), tail))
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB, told],
+        cwd=Path(__file__).parents[1],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    mebibytes, _, says = done.stdout.strip().split("|", 2)
+    assert found in says
+    assert int(mebibytes) < 512
+
+
+def test_a_bomb_of_gzip_is_read_like_any_other_file() -> None:
+    lines = gzip.compress(b"a,b\n" + b"\n" * 64 * MIB + b"1,2\n", 1, mtime=0)
+    assert len(lines) < MIB
+    assert values(read(lines, name="f.csv.gz")) == [(64 * MIB + 2, "1", "2")]
+
+
+def test_running_out_of_memory_is_a_line_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (MemoryError(), pa.ArrowMemoryError("no"), pa.ArrowCapacityError("no")):
+
+        def fails(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr(csv_records, "split", fails)
+        assert reason("a,b\n1,2\n").startswith("reading it takes more memory than there is; ")
+
+
+# --------------------------------------------------------------------- what is free of doubt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff\ufeff\ufeffa,b\n1,2\n",
+        "sep=,\na,b\n1,2\n",
+        "\ufeffsep=,\r\na,b\r\n1,2\r\n",
+        "a,b\n1,2\n\x1a",
+        "a,b\n1,2,,\n",
+        'a,b\n1,2,"", \n',
+        'a,b\n1,2," ",\u00a0\n',
+        "a,b,,\n1,2,,\n",
+    ],
+)
+def test_what_is_free_of_doubt_is_taken_as_it_is(text: str) -> None:
+    parsed = read(text)
+    assert [row[1:] for row in values(parsed)] == [("1", "2")]
+    assert faults(parsed) == []
+    assert parsed.unexpected == ()
+    assert parsed.summary.warnings == ()
+
+
+def test_a_ctrl_z_within_the_text_is_text() -> None:
+    assert values(read("a,b\n1,\x1a\n")) == [(2, "1", "\x1a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [("a,b\n1,2", 2), ("a,b\n1,2\n3,", 3), ("a,b", 0), ("a,b\n", 0), ("a,b\n1,2\n\x1a", 0)],
+)
+def test_a_last_line_without_an_end_is_warned_of(text: str, cut: int) -> None:
+    warnings = read(text).summary.warnings
+    assert len(warnings) == bool(cut)
+    assert all(f"the last line ({cut}) has no line end" in it for it in warnings)
+
+
+@pytest.mark.parametrize("lines", [100, 101])
+def test_the_end_of_a_broken_field_is_looked_for_in_a_hundred_lines(lines: int) -> None:
+    middle = "".join(f"{n},x\n" for n in range(lines - 1))
+    parsed = read(f'a,b\n1,"say "hi"\n{middle}bye",2\n3,4\n')
+    assert len(faults(parsed)) == (101 if lines == 100 else 2)
+    assert [row[1:] for row in values(parsed)][-1] == ("3", "4")
+
+
+# --------------------------------------------------------------------------------- dialects
+
+
+def read_dialect(text: str | bytes, **dialect: Any) -> Parsed:
+    data = text.encode() if isinstance(text, str) else text
+    return parse_whole("f.csv", data, Expected(["a", "b"], dialect=Dialect(**dialect)))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_another_delimiter(delimiter: str) -> None:
+    text = 'a,b\n1,2,,\n"x,y","z\n"\n ,\n1\n'.replace('"x,y"', "XY").replace(",", delimiter)
+    parsed = read_dialect(text.replace("XY", f'"x{delimiter}y,"'), delimiter=delimiter)
+    assert sorted(values(parsed)) == [(2, "1", "2"), (3, f"x{delimiter}y,", "z\n")]
+    assert faults(parsed) == [(6, "ragged", "1")]
+    with pytest.raises(Unreadable, match="looks like comma-separated"):
+        read_dialect("a,b\n1,2\n", delimiter=delimiter)
+    assert values(
+        read_dialect(f"sep={delimiter}\na{delimiter}b\n1{delimiter}\n", delimiter=delimiter)
+    ) == [(3, "1", None)]
+
+
+def test_another_encoding() -> None:
+    for encoding in ("cp1252", "utf-16", "utf-16-le"):
+        parsed = read_dialect("a,b\n1,é€\n".encode(encoding), encoding=encoding)
+        assert values(parsed) == [(2, "1", "é€")]
+    with pytest.raises(Unreadable, match=r"not CP1252: byte 0x81 in line 2 \(byte 7 of the file\)"):
+        read_dialect(b"a,b\n1,\x81\n", encoding="cp1252")
+    with pytest.raises(Unreadable, match="encoded in UTF-8, where the contract declares cp1252"):
+        read_dialect(BOM + b"a,b\n1,2\n", encoding="cp1252")
+
+
+def test_rows_before_the_header() -> None:
+    parsed = read_dialect('Report "of\n\na,b\n1,2\n', skip_rows=2)
+    assert values(parsed) == [(4, "1", "2")]
+    with pytest.raises(Unreadable, match="the header is in line 4, not in line 3"):
+        read_dialect("Report\n\nof\na,b\n1,2\n", skip_rows=2)
+    with pytest.raises(Unreadable, match="empty"):
+        read_dialect("a,b\n1,2", skip_rows=2)
+
+
+def test_short_records() -> None:
+    parsed = read_dialect('a,b\n1\n\n"x\ny"\n1,2,3\n', short_records=True)
+    assert values(parsed) == [(2, "1", None), (4, "x\ny", None)]
+    assert faults(parsed) == [(6, "ragged", "1,2,3")]
 
 
 # ----------------------------------------------------------------------------------------- repairs

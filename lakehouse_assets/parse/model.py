@@ -104,7 +104,7 @@ class Limits:
     """Size of what a `.csv.gz` unpacks to."""
     max_lines: int = 2_000_000_000
     """Physical lines of a CSV file, blank ones included."""
-    max_faulty_lines: int = 5_000_000
+    max_faulty_lines: int = 1_000_000
     """Lines and records of a CSV file that cannot be split, or are ragged."""
     max_columns: int = 1_000
     """Columns that a header may have."""

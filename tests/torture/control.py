@@ -244,15 +244,15 @@ MUTANTS = (
     Mutant(
         "parser: a record with too few or too many fields is no row",
         "lakehouse_assets/parse/csv_reader.py",
-        "            invalid_row_handler=ragged,",
-        "            invalid_row_handler=lambda row: 'skip',",
+        "                invalid_row_handler=ragged,",
+        "                invalid_row_handler=lambda row: 'skip',",
         "tests/test_badinput.py tests/test_parse.py",
     ),
     Mutant(
         "parser: a quote opens a field only where the field begins",
         "lakehouse_assets/parse/csv_records.py",
-        "    opens = np.isin(before, (_LF, _COMMA, _QUOTE))",
-        "    opens = np.ones(len(quote), np.bool_)",
+        "        opens = _among(before, _LF, comma, _QUOTE)",
+        "        opens = np.ones(len(quote), np.bool_)",
         "tests/test_badinput.py tests/test_parse.py",
     ),
     Mutant(
