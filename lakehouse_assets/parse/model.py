@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,15 @@ def shown(text: str, length: int = 200) -> str:
     """
     line = " ".join(text.split())[:length]
     return "".join(char if char.isprintable() else "\ufffd" for char in line)
+
+
+UNREADABLE_CELL = "unreadable_cell"
+"""The fault of a row with a cell that has no value of its own, in a contract column."""
+
+
+def unreadable_cells(columns: Sequence[str]) -> str:
+    """The fault of a row that names its unreadable cells by their columns: JSON behind its name."""
+    return f"{UNREADABLE_CELL}{json.dumps(list(columns), ensure_ascii=False)}"
 
 
 class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not an error of the program
@@ -109,10 +119,10 @@ class Limits:
     max_columns: int = 1_000
     """Columns that a header may have."""
     max_cells: int = 50_000_000
-    """Cells of a workbook, all sheets together, empty ones inside a sheet's used range included."""
+    """Cells of a workbook, all sheets together: of each row up to the last that is not empty."""
     max_record_bytes: int = 8 * 2**20
-    """Size of one CSV record, quoted line breaks included."""
-    workbook_memory_bytes: int = 4 * 2**30
-    """Address space of the process that reads a workbook."""
+    """Size of one CSV record, quoted line breaks included, and of the text of one sheet row."""
+    workbook_memory_bytes: int = 640 * 2**20
+    """Address space of the process that reads a workbook; who takes its rows needs some 300 MiB."""
     workbook_seconds: float = 600.0
-    """Time that reading a workbook may take, both on the clock and of the processor."""
+    """Time that reading a workbook may take, of the processor and in waiting for its rows."""

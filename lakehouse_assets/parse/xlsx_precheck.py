@@ -1,47 +1,42 @@
-"""A look at a workbook's zip before its sheets are read: is it one, how large is it really?
+"""The package of a workbook: is it one, how large is it really, which sheets has it and where.
 
-A few bytes of zip can hold gigabytes of XML, and a sheet with one cell in each of two far corners
-asks its reader for billions of cells: such a reader does not raise, it aborts. Also, a sheet whose
-XML breaks off would read as an empty one. So sizes, extents and XML are looked at first.
+A few bytes of zip can hold gigabytes of XML, a zip can name a part twice, and a part can break off:
+so sizes and names are looked at before anything is read, and all XML goes through one parser, which
+refuses what no workbook has (a document type, and with it entities of its own).
 """
 
 from __future__ import annotations
 
-import io
 import posixpath
-import re
-import xml.etree.ElementTree as ET
 import zipfile
 import zlib
 from collections import Counter
-from typing import IO
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote
 from xml.parsers import expat
 
-from lakehouse_assets.parse.model import shown
+from lakehouse_assets.parse.model import Unreadable, shown
 
-_CHUNK = 2**20
-_LONGEST_TAG = 2**16
-_CELL = re.compile(
-    rb"""<(?:\w+:)?c\s(?:[^>]*?\s)?r=["']([A-Z]{1,3})([0-9]{1,7})["'][^>]*>"""
-    rb"""\s*<(?:\w+:)?(?:v|is|f)\b"""
-)
-"""A cell with something in it; one without only carries a format, and may stand anywhere."""
-_DAMAGED = (
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_CHUNK = 2**16
+_OUT_OF_MEMORY = 1
+"""Expat's code for it: like every other error of its own it is an `ExpatError` to Python."""
+DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
-    ET.ParseError,
     expat.ExpatError,
     EOFError,
     LookupError,
     NotImplementedError,
+    OSError,
     RuntimeError,
     ValueError,
 )
 """What zipfile and expat raise for broken, encrypted or exotic zips and for broken XML."""
-
-
-class Refused(Exception):  # noqa: N818 - a verdict, not an error of the program
-    """The workbook as a whole cannot be read; the text is the clear line."""
+_KINDS = {"chartsheet": "a chart sheet", "dialogsheet": "a dialog sheet"}
 
 
 def brief(error: BaseException) -> str:
@@ -49,124 +44,175 @@ def brief(error: BaseException) -> str:
     return shown(str(error), 160) or type(error).__name__
 
 
-def look(data: bytes, max_expanded_bytes: int, max_cells: int) -> dict[str, str]:
-    """The sheets, by name, that must not be read, each with its clear line.
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet as the workbook lists it; `number` is its position, from 1."""
 
-    Raises `Refused` if the file is no workbook, is damaged or unpacks to too much.
+    number: int
+    name: str
+    hidden: bool
+    kind: str
+    """`worksheet`, or what else its relation to the workbook calls it."""
+    part: zipfile.ZipInfo | None
+    """None where the package lacks it."""
+
+    @property
+    def instead(self) -> str | None:
+        """What it is if it has no cells of a table; None for a worksheet."""
+        if self.kind == "worksheet":
+            return None
+        return "a macro sheet" if "macro" in self.kind.lower() else _KINDS.get(self.kind, self.kind)
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a workbook is made of."""
+
+    archive: zipfile.ZipFile
+    sheets: tuple[Sheet, ...]
+    from_1904: bool
+    """Whether its dates count from 1904, as those of old Macs do."""
+    styles: zipfile.ZipInfo | None
+    strings: zipfile.ZipInfo | None
+
+
+def opened(file: IO[bytes], max_expanded_bytes: int) -> Package:
+    """Look at a workbook's package; all of it is read from `file`, also later.
+
+    Raises `Unreadable` if the file is no workbook, is damaged or unpacks to too much.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            parts = {_normal(part.filename): part for part in archive.infolist()}
-            _check_kind(archive, parts)
-            expanded = sum(part.file_size for part in archive.infolist())
-            if expanded > max_expanded_bytes:
-                raise Refused(
-                    f"unpacks to {expanded:,} bytes, more than max_expanded_bytes "
-                    f"({max_expanded_bytes:,}) allows; split the workbook or raise "
-                    "max_expanded_bytes"
-                )
-            return _sheets_to_avoid(archive, parts, max_cells)
-    except _DAMAGED as error:
-        raise Refused(f"damaged or cut short ({brief(error)}); save and land it again") from None
-
-
-def _normal(path: str) -> str:
-    return path.replace("\\", "/").lstrip("/").lower()
-
-
-def _check_kind(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> None:
-    if "xl/workbook.xml" in parts:
-        return
-    if "xl/workbook.bin" in parts:
-        raise Refused("a binary workbook (.xlsb); save it as .xlsx")
-    if "word/document.xml" in parts:
-        raise Refused("a Word document, not a workbook; land the workbook itself")
-    if "ppt/presentation.xml" in parts:
-        raise Refused("a PowerPoint presentation, not a workbook; land the workbook itself")
-    if "mimetype" in parts:
-        with archive.open(parts["mimetype"]) as stream:
-            if b"opendocument" in stream.read(200):
-                raise Refused("an OpenDocument file; save it as .xlsx")
-    raise Refused("a zip file without a workbook in it; land the .xlsx or .csv itself")
-
-
-def _sheets_to_avoid(
-    archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo], max_cells: int
-) -> dict[str, str]:
-    avoid: dict[str, str] = {}
-    cells = 0
-    sheets = _sheet_parts(archive, parts)
-    times = Counter(name for name, _ in sheets)
-    for name, path in sheets:
-        if times[name] > 1:  # The reader would give the first one's rows for each.
-            avoid[name] = "another sheet has the same name; rename one of them"
-            continue
-        if path not in parts:
-            avoid[name] = "its part of the workbook is missing; save the workbook again"
-            continue
-        try:
-            with archive.open(parts[path]) as stream:
-                rows, columns = _extent(stream)
-        except _DAMAGED as error:
-            avoid[name] = f"damaged ({brief(error)}); save the workbook again"
-            continue
-        if cells + rows * columns > max_cells:
-            avoid[name] = (
-                f"reaches over {rows:,} rows and {columns:,} columns, more cells than max_cells "
-                f"({max_cells:,}) allows a workbook; delete stray cells far from the table, "
-                "split the workbook or raise max_cells"
+        archive = zipfile.ZipFile(file)
+        expanded = sum(part.file_size for part in archive.infolist())
+        if expanded > max_expanded_bytes:
+            raise Unreadable(
+                f"unpacks to {expanded:,} bytes, more than max_expanded_bytes "
+                f"({max_expanded_bytes:,}) allows; split the workbook or raise max_expanded_bytes"
             )
-        else:
-            cells += rows * columns
-    return avoid
+        if any(part.flag_bits & 1 for part in archive.infolist()):
+            raise Unreadable("a zip locked with a password; save it without one")
+        return _package(archive, _parts(archive))
+    except DAMAGED as error:
+        raise Unreadable(f"damaged or cut short ({brief(error)}); save and land it again") from None
 
 
-def _sheet_parts(
-    archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]
-) -> list[tuple[str, str]]:
-    """(name, path of its part) of each sheet."""
-    with archive.open(parts["xl/workbook.xml"]) as stream:
-        workbook = ET.parse(stream)  # noqa: S314 - expat bounds entities, the process memory
-    with archive.open(parts["xl/_rels/workbook.xml.rels"]) as stream:
-        relations = ET.parse(stream)  # noqa: S314
-    targets = {it.get("Id"): it.get("Target", "") for it in relations.iterfind("{*}Relationship")}
-    found: list[tuple[str, str]] = []
-    for sheet in workbook.iterfind("{*}sheets/{*}sheet"):
-        ids = [value for key, value in sheet.items() if key.endswith("}id")]
-        target = targets.get(ids[0], "") if ids else ""
-        path = posixpath.normpath(posixpath.join("/xl", target))
-        found.append((sheet.get("name", ""), _normal(path)))
+def parsed(stream: IO[bytes], prepare: Callable[[expat.XMLParserType], None]) -> Iterator[None]:
+    """Parse an XML document piece by piece; `prepare` sets the handlers.
+
+    Names are `<namespace>}<name>`. Raises `ExpatError` for broken XML, `Unreadable` for a document
+    type, and what `stream` raises.
+    """
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse
+    prepare(parser)
+    try:
+        while chunk := stream.read(_CHUNK):
+            parser.Parse(chunk, False)
+            yield
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        if error.code == _OUT_OF_MEMORY:
+            raise MemoryError from None
+        raise
+    yield
+
+
+def elements(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo
+) -> list[tuple[str, str, dict[str, str]]]:
+    """(its parent's name, its own, its attributes) of each element, names without namespace."""
+    found: list[tuple[str, str, dict[str, str]]] = []
+    above = [""]
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition("}")[2]
+        found.append((above[-1], name, {k.rpartition("}")[2]: v for k, v in attributes.items()}))
+        above.append(name)
+
+    def prepare(parser: expat.XMLParserType) -> None:
+        parser.StartElementHandler = start
+        parser.EndElementHandler = lambda _: above.pop()
+
+    with archive.open(part) as stream:
+        for _ in parsed(stream, prepare):
+            pass
     return found
 
 
-def _extent(stream: IO[bytes]) -> tuple[int, int]:
-    """Rows from a sheet's first filled cell to its last, and columns from A to the last.
-
-    Not what the sheet declares: that may be anything. Raises `ExpatError` for broken XML.
-    """
-    parser = expat.ParserCreate()
-    columns: set[bytes] = set()
-    rows: set[bytes] = set()
-    tail = b""
-    while chunk := stream.read(_CHUNK):
-        parser.Parse(chunk, False)
-        text = tail + chunk
-        for column, row in _CELL.findall(text):
-            columns.add(column)
-            rows.add(row)
-        # From the last tag but one on: a cell's and its first child's may end in the next chunk.
-        last_but_one = text.rfind(b"<", 0, max(text.rfind(b"<"), 0))
-        tail = text[max(last_but_one, len(text) - _LONGEST_TAG, 0) :]
-    parser.Parse(b"", True)
-    if not rows:
-        return 0, 0
-    numbers = [int(row) for row in rows]
-    return max(numbers) - min(numbers) + 1, max(_column(letters) for letters in columns)
+def _refuse(*_: object) -> None:
+    raise Unreadable("its XML has a document type, which no workbook has; save the workbook again")
 
 
-def _column(letters: bytes) -> int:
-    """A column's number, from 1: A is 1, XFD is 16,384."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + letter - 64
-    return number
+def _normal(path: str) -> str:
+    return posixpath.normpath(unquote(path).replace("\\", "/")).lstrip("/").lower()
+
+
+def _parts(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    parts = [part for part in archive.infolist() if not part.is_dir()]
+    times = Counter(_normal(part.filename) for part in parts)
+    if twice := [name for name, count in times.items() if count > 1]:
+        raise Unreadable(
+            f"its zip has {shown(twice[0], 80)} more than once, and which one is meant nobody can "
+            "tell; save the workbook again"
+        )
+    return {_normal(part.filename): part for part in parts}
+
+
+@dataclass(frozen=True)
+class _Relation:
+    kind: str
+    part: str
+
+
+def _relations(
+    archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo], of: str
+) -> dict[str, _Relation]:
+    """What a part of the package ("" for the package itself) points to, by id."""
+    folder, name = posixpath.split(of)
+    about = parts.get(_normal(f"{folder}/_rels/{name}.rels"))
+    return {
+        it.get("Id", ""): _Relation(
+            it.get("Type", "").rpartition("/")[2],
+            _normal(posixpath.join("/", folder, it.get("Target", ""))),
+        )
+        for _, tag, it in (elements(archive, about) if about else ())
+        if tag == "Relationship"
+    }
+
+
+def _package(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> Package:
+    # The workbook may have any name: the package says which it is.
+    start = [
+        it.part for it in _relations(archive, parts, "").values() if it.kind == "officeDocument"
+    ]
+    main = next((it for it in (*start, "xl/workbook.xml") if it in parts), "")
+    if not main or not main.endswith(".xml") or main.startswith(("word/", "ppt/")):
+        raise Unreadable(_other_kind(archive, parts))
+    relations = _relations(archive, parts, main)
+    sheets: list[Sheet] = []
+    from_1904 = False
+    for above, tag, it in elements(archive, parts[main]):
+        if tag == "workbookPr":
+            from_1904 = it.get("date1904", "0") in ("1", "true")
+        elif (above, tag) == ("sheets", "sheet"):
+            to = relations.get(it.get("id", ""), _Relation("worksheet", ""))
+            hidden = it.get("state", "visible") != "visible"
+            name = it.get("name", "")
+            sheets.append(Sheet(len(sheets) + 1, name, hidden, to.kind, parts.get(to.part)))
+    first = {it.kind: parts.get(it.part) for it in reversed(relations.values())}
+    return Package(
+        archive, tuple(sheets), from_1904, first.get("styles"), first.get("sharedStrings")
+    )
+
+
+def _other_kind(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> str:
+    if "xl/workbook.bin" in parts:
+        return "a binary workbook (.xlsb); save it as .xlsx"
+    if "word/document.xml" in parts:
+        return "a Word document, not a workbook; land the workbook itself"
+    if "ppt/presentation.xml" in parts:
+        return "a PowerPoint presentation, not a workbook; land the workbook itself"
+    if "mimetype" in parts and b"opendocument" in archive.read(parts["mimetype"])[:200]:
+        return "an OpenDocument file; save it as .xlsx"
+    return "a zip file without a workbook in it; land the .xlsx or .csv itself"

@@ -1,17 +1,27 @@
-"""Workbooks: a process of its own turns cells into text (`cells`), this side makes rows of them."""
+"""Workbooks: a process of its own turns cells into text, this side makes rows of them.
+
+A sheet's rows go out once the sheet is known to be readable to its end; until then they wait in a
+temporary file, beyond some megabytes on disk.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import mmap
+import signal
 import subprocess
 import sys
-from dataclasses import asdict
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse_assets.parse.model import (
     BLANKS,
@@ -20,163 +30,324 @@ from lakehouse_assets.parse.model import (
     SheetProblem,
     Summary,
     Unreadable,
+    unreadable_cells,
 )
-from lakehouse_assets.parse.rows import Header, Int64s, quoted
+from lakehouse_assets.parse.rows import Header, header_names, lacking, quoted, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
     from lakehouse_assets.parse import ByteStream
 
 _OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); sys.modules['numpy'] = None; "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from lakehouse_assets.parse.xlsx_worker import main; main()"
 )
-"""The path goes along as it is here: on Glue packages are in places that `-I` does not search.
-Arrow does without numpy there, and then without pandas: together they take longer to load than most
-workbooks to read (0.3 s)."""
-_SHOWN_PROBLEMS = 3
+"""The path goes along as it is here: on Glue packages are in places that `-I` does not search."""
+_CHUNK = 2**20
+_SPOOLED = 2**24
+"""Bytes of a sheet's rows that wait in memory."""
+_SHOWN_SHEETS = 3
+_LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
+
+Cells = list[str | None]
+Message = dict[str, Any]
 
 
 def read(
     stream: ByteStream, expected: Expected, limits: Limits
 ) -> Generator[pa.RecordBatch, None, Summary]:
     """Read a workbook; raises `Unreadable` if no sheet of it can be."""
-    data = stream.read(-1)
-    _check_kind(data)
-    problems: list[SheetProblem] = []
-    unexpected: set[str] = set()
-    read = repairs = sheets = 0
-    parts = _parts(_reader_output(data, limits))
-    for (_, name), sheet in groupby(parts, key=lambda part: (part.number, part.sheet)):
-        try:
-            batches, header = _sheet(list(sheet), expected, limits)
-        except Unreadable as problem:
-            problems.append(SheetProblem(name, str(problem)))
-        else:
-            yield from batches
-            if header:
-                sheets += 1
-                unexpected |= header.unexpected
-                repairs += header.repairs
-                read += header.read
-    if sheets:
-        return Summary(read, tuple(sorted(unexpected)), tuple(problems), repairs)
-    if not problems:
-        raise Unreadable("no sheet with anything in it; land the whole workbook again")
-    shown = [f"[{quoted([it.sheet])}] {it.problem}" for it in problems[:_SHOWN_PROBLEMS]]
-    more = len(problems) - len(shown)
-    raise Unreadable(
-        f"no readable sheet: {' | '.join(shown)}" + (f" | and {more:,} more sheets" if more else "")
+    sheets: list[_Sheet] = []
+    warnings: list[str] = []
+    notes: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        _copy(stream, file, limits)
+        _check_kind(file)
+        with _reading(file, expected, limits) as messages:
+            for message in messages:
+                if "absent" in message:
+                    absent, has = quoted(message["absent"]), quoted(message["has"])
+                    warnings.append(
+                        f"no sheet named {absent}; rename one, or the contract's: it has {has}"
+                    )
+                elif "instead" in message:
+                    name = quoted([message["sheet"]])
+                    notes.append(f"[{name}] is {message['instead']} and no table: passed over")
+                else:
+                    sheet = _Sheet(message, expected, limits)
+                    sheets.append(sheet)
+                    yield from _once_complete(sheet, messages)
+    readable = [sheet.header for sheet in sheets if sheet.header is not None]
+    if not readable:
+        raise Unreadable(_no_readable(sheets, [*warnings, *notes]))
+    return Summary(
+        read=sum(header.read for header in readable),
+        unexpected=tuple(sorted(set().union(*(header.unexpected for header in readable)))),
+        sheet_problems=tuple(SheetProblem(it.name, it.problem) for it in sheets if it.problem),
+        repairs=sum(header.repairs for header in readable),
+        warnings=(*warnings, *(it.hidden_rows for it in sheets if it.hidden_rows)),
+        notes=(*notes, *(it.passed_over for it in sheets if it.passed_over)),
     )
 
 
-def _check_kind(data: bytes) -> None:
-    if data.startswith(_OLE2):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise Unreadable("locked with a password; save it without one")
+def _copy(stream: ByteStream, file: IO[bytes], limits: Limits) -> None:
+    """A zip is read from its end: so the workbook is first laid down whole, on disk."""
+    while chunk := stream.read(_CHUNK):
+        file.write(chunk)
+        if file.tell() > limits.max_expanded_bytes:
+            raise Unreadable(
+                f"larger than max_expanded_bytes ({limits.max_expanded_bytes:,}) even before it is "
+                "unpacked; split the workbook or raise max_expanded_bytes"
+            )
+
+
+def _once_complete(sheet: _Sheet, messages: Iterator[Message]) -> Iterator[pa.RecordBatch]:
+    """A sheet's rows, once it is known to be readable to its end; else none."""
+    with tempfile.SpooledTemporaryFile(_SPOOLED) as spool:
+        with pa.ipc.new_stream(spool, sheet.schema, options=_LZ4) as kept:
+            for batch in sheet.rows(messages):
+                kept.write_batch(batch)
+        if sheet.header is not None:
+            spool.seek(0)
+            yield from pa.ipc.open_stream(spool)
+
+
+def _no_readable(sheets: list[_Sheet], others: list[str]) -> str:
+    reasons = [f"[{quoted([it.name])}] {it.reason}" for it in sheets if it.reason]
+    if not reasons and not others:
+        return "no sheet with anything in it; land the whole workbook again"
+    shown = " | ".join((reasons or others)[:_SHOWN_SHEETS])
+    more = len(reasons or others) - _SHOWN_SHEETS
+    rest = f" | and {more:,} more sheets" if more > 0 else ""
+    remedy = "" if reasons else "; save the table as a worksheet of its own"
+    return f"no readable sheet: {shown}{rest}{remedy}"
+
+
+# ----------------------------------------------------------------------------------- a sheet's rows
+
+
+class _Sheet:
+    """One sheet: its header, and why it has none."""
+
+    def __init__(self, about: Message, expected: Expected, limits: Limits) -> None:
+        self.name: str = about["sheet"]
+        self.schema = schema(expected.columns)
+        self.header: Header | None = None
+        """Not None if the sheet is readable."""
+        self.problem: str | None = None
+        """Why the sheet is unreadable."""
+        self.reason: str | None = None
+        """Why no row is read of it: a problem, or what its first row lacks."""
+        self._number: int = about["number"]
+        self._hidden: bool = about["hidden"]
+        self._expected, self._limits = expected, limits
+        self._present = 0
+        """Of the contract's columns, those in the first row."""
+        self._further: int | None = None
+        """Another row that has them all."""
+
+    @property
+    def passed_over(self) -> str | None:
+        """The note about a sheet that is something else."""
+        if self.reason is None or self.problem is not None:
+            return None
+        return (
+            f"[{quoted([self.name])}] has {self._present} of the {len(self._expected.columns)} "
+            "columns in its first row and is no table of this dataset: passed over"
+        )
+
+    @property
+    def hidden_rows(self) -> str | None:
+        """The warning about a hidden sheet with rows."""
+        if not self._hidden or self.header is None or not self.header.read:
+            return None
+        return (
+            f"[{quoted([self.name])}] is hidden, and its {self.header.read:,} rows are read; "
+            "delete the sheet if they should not be"
+        )
+
+    def rows(self, messages: Iterator[Message]) -> Iterator[pa.RecordBatch]:
+        """Take what comes of this sheet; its rows count only if it then has a header."""
+        for message in messages:
+            if "rows" not in message:
+                self.problem = message.get("problem") or self._unfit()
+                break
+            rows, cells = message["rows"], message["cells"]
+            if self.header is None:
+                behind = self._find_header(rows, cells)
+                rows, cells = rows[behind:], cells[behind:]
+            if self.header is not None:
+                yield from self._split(self.header, rows, cells, message["unread"])
+        if self.problem is not None:
+            self.header, self.reason = None, self.problem
+
+    def _find_header(self, rows: list[int], cells: list[Cells]) -> int:
+        """How many rows stand up to the header, and it: all, if it is not among them."""
+        for at, (row, fields) in enumerate(zip(rows, map(_valued, cells), strict=True)):
+            if self.reason is None and fields and row > self._expected.dialect.skip_rows:
+                every = replace(self._expected, optional=())
+                absent = lacking(header_names(fields), every)
+                self._present = len(self._expected.columns) - len(absent)
+                try:
+                    self.header = Header(fields, self._expected, self._limits)
+                except Unreadable as problem:
+                    self.reason = str(problem)
+                else:
+                    return at + 1
+            elif self._further is None and not lacking(header_names(fields), self._expected):
+                self._further = row
+        return len(rows)
+
+    def _unfit(self) -> str | None:
+        """What is wrong with a sheet whose XML is sound; None where it has a header or no row."""
+        columns, dialect = self._expected.columns, self._expected.dialect
+        if self.reason is None:
+            return None
+        if self._further is not None and self._present < len(columns):
+            if dialect.skip_rows:
+                return (
+                    f"the header is in row {self._further:,}, not behind the skip_rows "
+                    f"({dialect.skip_rows:,}) of the contract; put it there or change skip_rows"
+                )
+            return (
+                f"the header is in row {self._further:,}, not in the first; "
+                "remove the rows above it"
+            )
+        # A sheet that the contract names is never something else.
+        if 2 * self._present < len(columns) and dialect.sheets is None:
+            return None
+        return self.reason
+
+    def _split(
+        self, header: Header, rows: list[int], cells: list[Cells], unread: list[list[int]]
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows behind the header as bronze rows; those with a value beyond it come last."""
+        width, place = len(header.names), (self.name, self._number)
+        long = [at for at, row in enumerate(cells) if len(row) > width]
+        beyond = {at for at in long if len(_valued(cells[at])) > width}
+        kept = [at for at in range(len(rows)) if at not in beyond]
+        fields = [
+            pa.array(column, pa.string())
+            for column in itertools.islice(
+                itertools.zip_longest(*(cells[at] for at in kept)), width
+            )
+        ]
+        fields += [pa.nulls(len(kept), pa.string())] * (width - len(fields))
+        numbers = np.array([rows[at] for at in kept], np.int64)
+        batch = header.rows(fields, numbers, *place)
+        faults: dict[int, list[str]] = {}
+        for row, at in unread:
+            if at < width and header.names[at] in header.columns:
+                faults.setdefault(row, []).append(header.names[at])
+        yield _with_faults(batch, faults) if faults else batch
+        ragged = [(rows[at], json.dumps(_valued(cells[at]), ensure_ascii=False)) for at in beyond]
+        if ragged:
+            yield header.faulty(sorted(ragged), "ragged", *place)
+
+
+def _valued(cells: Cells) -> Cells:
+    """Cells up to the last that has a value."""
+    end = len(cells)
+    while end and not (cells[end - 1] or "").strip(BLANKS):
+        end -= 1
+    return cells[:end]
+
+
+def _with_faults(batch: pa.RecordBatch, faults: dict[int, list[str]]) -> pa.RecordBatch:
+    """The rows, each with the names of its unreadable cells."""
+    at = batch.schema.get_field_index("_fault")
+    named = (faults.get(row) for row in batch.column("_row").to_pylist())
+    texts = [names and unreadable_cells(names) for names in named]
+    return batch.set_column(at, batch.schema.field(at), pa.array(texts, pa.string()))
+
+
+# ------------------------------------------------------------------------- the process that reads
+
+
+def _check_kind(file: IO[bytes]) -> None:
+    file.seek(0)
+    start = file.read(len(_OLE2))
+    if start == _OLE2:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data.find("EncryptedPackage".encode("utf-16-le")) >= 0:
+                raise Unreadable("locked with a password; save it without one")
         raise Unreadable("an old .xls workbook or another old Office file; save it as .xlsx")
-    if not data.startswith(b"PK"):
+    if not start.startswith(b"PK"):
         raise Unreadable("named .xlsx but no workbook; save it as .xlsx, or name CSV text .csv")
 
 
-def _reader_output(data: bytes, limits: Limits) -> bytes:
-    """What the reading process says about the workbook: an Arrow stream."""
+@contextmanager
+def _reading(file: IO[bytes], expected: Expected, limits: Limits) -> Iterator[Iterator[Message]]:
+    """What the reading process says about the workbook; it ends with the block."""
     path = [str(entry) for entry in sys.path]
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, fixed code
-            [sys.executable, "-I", "-c", _START, json.dumps(path), json.dumps(asdict(limits))],
-            input=data,
-            capture_output=True,
-            timeout=limits.workbook_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    order = {"limits": asdict(limits), "sheets": expected.dialect.sheets}
+    file.seek(0)
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(  # noqa: S603 - this interpreter, fixed code
+            [sys.executable, "-I", "-c", _START, json.dumps(path), json.dumps(order)],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+        try:
+            yield _messages(process, errors, limits)
+        finally:
+            process.kill()
+
+
+def _messages(
+    process: subprocess.Popen[bytes], errors: IO[bytes], limits: Limits
+) -> Iterator[Message]:
+    assert process.stdout is not None
+    left = limits.workbook_seconds
+    while True:
+        # Only waiting counts: whoever takes the rows may need longer.
+        clock = threading.Timer(left, process.kill)
+        begin = time.monotonic()
+        clock.start()
+        line = process.stdout.readline()
+        clock.cancel()
+        left -= time.monotonic() - begin
+        if not line.endswith(b"\n"):
+            break
+        message: Message = json.loads(line)
+        if "unreadable" in message:
+            raise Unreadable(message["unreadable"])
+        if "memory" in message:
+            raise Unreadable(_too_large(limits))
+        yield message
+    _check_end(process.wait(), errors, limits, in_time=left > 0)
+
+
+def _check_end(code: int, errors: IO[bytes], limits: Limits, *, in_time: bool) -> None:
+    """Raise what the end of the reading process says, if it is not that all has been read."""
+    if not in_time or (code and code == -getattr(signal, "SIGXCPU", 0)):
         raise Unreadable(
-            f"too large or damaged: reading it took over workbook_seconds "
-            f"({limits.workbook_seconds:g}); save it again, split it or raise workbook_seconds"
-        ) from None
-    if b"ImportError:" in done.stderr or b"ModuleNotFoundError:" in done.stderr:
+            f"reading it took longer than workbook_seconds ({limits.workbook_seconds:g}) "
+            "allows; split the workbook or raise workbook_seconds"
+        )
+    errors.seek(0)
+    told = errors.read().decode("utf-8", "replace").strip().splitlines()
+    last = told[-1] if told else ""
+    if last.startswith(("ImportError:", "ModuleNotFoundError:")):
         # The installation's fault, not the file's: no verdict on the file may come of it.
-        raise ImportError(done.stderr.decode("utf-8", "replace").strip().splitlines()[-1])
-    if done.returncode:
+        raise ImportError(last)
+    if "MemoryError" in last:
+        raise Unreadable(_too_large(limits))
+    if code < 0:
         raise Unreadable(
-            "too large or damaged: its reader broke off, at most workbook_memory_bytes "
-            f"({limits.workbook_memory_bytes:,}) in use; save it again, split it or raise "
-            "workbook_memory_bytes"
+            f"its reader was ended by signal {-code}, as where a machine is out of memory; "
+            "split the workbook or give the machine more memory"
         )
-    return done.stdout
+    if code:
+        raise AssertionError(f"the reader of workbooks failed: {last}")
 
 
-class _Part(NamedTuple):
-    """Rows of a sheet, or the reason why there are none."""
-
-    number: int
-    sheet: str
-    batch: pa.RecordBatch
-    problem: str | None
-
-
-def _parts(output: bytes) -> Iterator[_Part]:
-    """What there is of each sheet, in the order of the sheets."""
-    with pa.ipc.open_stream(pa.BufferReader(output)) as stream:
-        while True:
-            try:
-                batch, metadata = stream.read_next_batch_with_custom_metadata()
-            except StopIteration:
-                return
-            about: dict[str, Any] = json.loads(metadata["about"])
-            if "unreadable" in about:
-                raise Unreadable(about["unreadable"])
-            yield _Part(about["sheet_no"], about["sheet"], batch, about.get("problem"))
-
-
-def _sheet(
-    parts: list[_Part], expected: Expected, limits: Limits
-) -> tuple[list[pa.RecordBatch], Header | None]:
-    """A sheet's rows, no batch at all if it holds nothing, and its header."""
-    header: Header | None = None
-    batches: list[pa.RecordBatch] = []
-    ragged: list[tuple[int, str]] = []
-    number, sheet = parts[0].number, parts[0].sheet
-    for part in parts:
-        if part.problem is not None:
-            raise Unreadable(part.problem)
-        row, cells = part.batch.column("row").to_numpy(), part.batch.column("cells")
-        if header is None:
-            at = next((at for at, it in enumerate(cells) if _valued(it.as_py())), None)
-            if at is None:
-                continue
-            header = Header(_valued(cells[at].as_py()), expected, limits)
-            row, cells = row[at + 1 :], cells.slice(at + 1)
-        width = len(header.names)
-        beyond = _beyond(cells, width)
-        ragged += [(int(row[at]), json.dumps(raw, ensure_ascii=False)) for at, raw in beyond]
-        good = np.delete(np.arange(len(row)), [at for at, _ in beyond])
-        fields = _by_position(cells.take(pa.array(good)), width)
-        batches.append(header.rows(fields, row[good], sheet, number))
-    if header is None:
-        return [], None
-    return [*batches, header.faulty(ragged, "ragged", sheet, number)], header
-
-
-def _valued(cells: list[str | None]) -> list[str | None]:
-    """Cells up to the last that has a value."""
-    while cells and not (cells[-1] or "").strip(BLANKS):
-        cells.pop()
-    return cells
-
-
-def _beyond(cells: pa.ListArray, width: int) -> list[tuple[int, list[str | None]]]:
-    """The rows that have a value beyond the header's last name: where, and their cells."""
-    longer = np.flatnonzero(pc.list_value_length(cells).to_numpy(zero_copy_only=False) > width)
-    rows = ((at, _valued(cells[at].as_py())) for at in longer.tolist())
-    return [(at, row) for at, row in rows if len(row) > width]
-
-
-def _by_position(cells: pa.ListArray, width: int) -> list[pa.Array]:
-    """Lists of cells as one array for each position; short rows are filled with nulls."""
-    offsets: Int64s = cells.offsets.to_numpy().astype(np.int64)
-    begin, length = offsets[:-1], np.diff(offsets)
-    return [cells.values.take(pa.array(begin + at, mask=length <= at)) for at in range(width)]
+def _too_large(limits: Limits) -> str:
+    return (
+        "reading it takes more memory than workbook_memory_bytes "
+        f"({limits.workbook_memory_bytes:,}) allows; split the workbook or raise "
+        "workbook_memory_bytes"
+    )

@@ -1,65 +1,52 @@
-"""The process that reads one workbook: cells as text, to standard output, as an Arrow stream.
+"""The process that reads one workbook, and hands its cells on as they come.
 
-It runs apart because a broken workbook can abort its reader, and with it any process it is in, or
-eat the machine's memory. It gets the workbook on standard input and the limits on its command line,
-and writes one batch or more for each sheet that holds anything; a batch's metadata says which, or
-why there is none.
+It runs apart so that no workbook, whatever is in it, takes more memory or time than its limits say.
+It gets the workbook's file as standard input and the limits on its command line, and writes one
+JSON document a line: `sheet` begins a sheet that has cells, `rows` brings some of its rows, `end`
+or `problem` (its clear line) ends it; `note` says what a sheet is that has none; `unreadable` (the
+clear line) or `memory` ends the workbook. It needs Python's own library alone, and so starts at
+once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-import io
-import itertools
 import json
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow as pa
-import python_calamine as calamine
-
-from lakehouse_assets.parse.xlsx_precheck import Refused, brief, look
+from lakehouse_assets.parse.model import Limits, Unreadable
+from lakehouse_assets.parse.xlsx_cells import NoValue
+from lakehouse_assets.parse.xlsx_precheck import DAMAGED, Package, Sheet, brief, opened
+from lakehouse_assets.parse.xlsx_sheet import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Generator, Iterator
 
-SCHEMA = pa.schema([("row", pa.int64()), ("cells", pa.list_(pa.string()))])
-"""`row` is the sheet's row, from 1; `cells` its cells from column A to the last not empty."""
-_BATCH_ROWS = 65_536
+_BATCH_CELLS = 65_536
+_BATCH_SIZE = 2**22
+"""Characters of all cells after which a batch goes out."""
 
-Cells = list[list[str | None]]
-
-
-class _Send(Protocol):
-    def __call__(self, rows: list[int], cells: Cells, **about: str | int) -> None: ...
+Message = dict[str, Any]
 
 
 def main() -> None:
-    """Read the workbook on standard input; the last argument holds the `Limits` as JSON."""
-    limits = json.loads(sys.argv[-1])
-    _limit_process(limits["workbook_memory_bytes"], int(limits["workbook_seconds"]) + 1)
-    data = sys.stdin.buffer.read()
-    most = limits["max_expanded_bytes"]
-    sent = 0
-    with pa.ipc.new_stream(sys.stdout.buffer, SCHEMA) as stream:
+    """Read the workbook that standard input is; the last argument is the order, as JSON."""
+    order = json.loads(sys.argv[-1])
+    limits = Limits(**order["limits"])
+    _limit_process(limits.workbook_memory_bytes, int(limits.workbook_seconds) + 1)
 
-        def send(rows: list[int], cells: Cells, **about: str | int) -> None:
-            nonlocal sent
-            batch = pa.record_batch([rows, cells], schema=SCHEMA)
-            sent += batch.nbytes
-            if rows and sent > most:  # One long text may stand in any number of cells.
-                raise Refused(
-                    f"its cells hold more text than max_expanded_bytes ({most:,}) allows; "
-                    "split the workbook or raise max_expanded_bytes"
-                )
-            stream.write_batch(batch, custom_metadata={"about": json.dumps(about)})
+    def send(message: Message) -> None:
+        sys.stdout.buffer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        sys.stdout.buffer.flush()
 
-        try:
-            avoid = look(data, most, limits["max_cells"])
-            _read(_opened(data), avoid, send)
-        except Refused as refused:
-            send([], [], unreadable=str(refused))
+    try:
+        for message in _messages(sys.stdin.buffer, limits, order["sheets"]):
+            send(message)
+    except Unreadable as problem:
+        send({"unreadable": str(problem)})
+    except MemoryError:
+        send({"memory": True})
 
 
 def _limit_process(memory: int, seconds: int) -> None:
@@ -80,79 +67,71 @@ def _limit_process(memory: int, seconds: int) -> None:
             resource.setrlimit(kind, (limit, limit))
 
 
-def _opened(data: bytes) -> calamine.CalamineWorkbook:
+def _messages(file: IO[bytes], limits: Limits, wanted: Collection[str] | None) -> Iterator[Message]:
+    package = opened(file, limits.max_expanded_bytes)
+    sheets = [sheet for sheet in package.sheets if wanted is None or sheet.name in wanted]
+    absent = [] if wanted is None else sorted({*wanted} - {sheet.name for sheet in sheets})
+    if absent:
+        yield {"absent": absent, "has": [sheet.name for sheet in package.sheets]}
     try:
-        return calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-    except calamine.PasswordError:
-        raise Refused("locked with a password; save it without one") from None
-    except MemoryError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - a panic of the reader is no Exception
-        raise Refused(f"damaged ({brief(error)}); save the workbook again") from None
-
-
-def _read(workbook: calamine.CalamineWorkbook, avoid: dict[str, str], send: _Send) -> None:
-    """Send every sheet of cells, hidden ones too; charts, dialogs and macros are none."""
-    for number, about in enumerate(workbook.sheets_metadata, start=1):
-        if about.typ != calamine.SheetTypeEnum.WorkSheet:
+        reader = Reader(package, limits.max_record_bytes)
+    except DAMAGED as error:
+        raise Unreadable(f"damaged ({brief(error)}); save the workbook again") from None
+    room = _Room(limits.max_cells, limits.max_expanded_bytes)
+    for sheet in sheets:
+        if sheet.instead:
+            yield {"sheet": sheet.name, "instead": sheet.instead}
             continue
-        problem = avoid.get(about.name)
+        yield {"sheet": sheet.name, "number": sheet.number, "hidden": sheet.hidden}
         try:
-            if problem is None:
-                for rows, cells in _batches(workbook.get_sheet_by_index(number - 1)):
-                    send(rows, cells, sheet=about.name, sheet_no=number)
-        except (Refused, MemoryError):
-            raise
-        except BaseException as error:  # noqa: BLE001
-            problem = f"damaged ({brief(error)}); save the workbook again"
-        if problem is not None:
-            send([], [], sheet=about.name, sheet_no=number, problem=problem)
+            room = yield from _batches(package, sheet, reader, limits, room)
+        except Unreadable as problem:
+            yield {"problem": str(problem)}
+        except DAMAGED as error:
+            yield {"problem": f"damaged ({brief(error)}); save the workbook again"}
+        else:
+            yield {"end": True}
 
 
-def _batches(sheet: calamine.CalamineSheet) -> Iterator[tuple[list[int], Cells]]:
-    """A sheet's rows that hold anything, some at a time: their numbers and cells."""
-    if sheet.start is None:
-        return
-    top, left = sheet.start
-    before: list[str | None] = [None] * left
-    numbered = enumerate(itertools.islice(sheet.iter_rows(), top, None), start=top + 1)
-    while batch := list(itertools.islice(numbered, _BATCH_ROWS)):
-        rows: list[int] = []
-        cells: Cells = []
-        for number, values in batch:
-            texts = [cell_text(value) for value in values]
-            while texts and texts[-1] is None:
-                texts.pop()
-            if texts:
-                rows.append(number)
-                cells.append(before + texts)
-        yield rows, cells
+class _Room(NamedTuple):
+    """What the sheets to come may hold; an unreadable one takes nothing of it."""
+
+    cells: int
+    text: int
 
 
-def cell_text(value: object) -> str | None:
-    """A cell's value as text; None if it is empty, as error cells are to the reader.
-
-    A number is its shortest text without `.0`; where that needs an exponent it keeps it, and is
-    then no number to any rule. A date is always date and time. A time of day reads `11:27:00`, a
-    duration `36:00:00`: neither is a timestamp.
-    """
-    if isinstance(value, str):
-        return value or None
-    if isinstance(value, float | int):  # True and False, too, are numbers to Python.
-        return repr(+value).removesuffix(".0")
-    if isinstance(value, dt.datetime | dt.time):
-        return value.isoformat()
-    if isinstance(value, dt.date):
-        return f"{value.isoformat()}T00:00:00"
-    if isinstance(value, dt.timedelta):
-        return _duration(value)
-    return None if value is None else str(value)
-
-
-def _duration(value: dt.timedelta) -> str:
-    sign = "-" if value < dt.timedelta() else ""
-    seconds, fraction = divmod(abs(value), dt.timedelta(seconds=1))
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    end = f".{fraction.microseconds:06d}" if fraction else ""
-    return f"{sign}{hour:02d}:{minute:02d}:{second:02d}{end}"
+def _batches(
+    package: Package, sheet: Sheet, reader: Reader, limits: Limits, room: _Room
+) -> Generator[Message, None, _Room]:
+    """A sheet's rows, some at a time; returns the room that it leaves."""
+    if sheet.part is None:
+        raise Unreadable("its part of the workbook is missing; save the workbook again")
+    rows: list[int] = []
+    cells: list[list[str | None]] = []
+    unread: list[tuple[int, int]] = []
+    count = size = 0
+    cells_left, text_left = room
+    with package.archive.open(sheet.part) as stream:
+        for row in reader.rows(stream):
+            count, size = count + len(row.cells), size + row.size
+            if count > cells_left:
+                raise Unreadable(
+                    f"with it the workbook has more cells than max_cells ({limits.max_cells:,}) "
+                    "allows; delete stray cells far from the table, split the workbook or raise "
+                    "max_cells"
+                )
+            if size > text_left:  # One long text may stand in any number of cells.
+                raise Unreadable(
+                    "with it the workbook's cells hold more text than max_expanded_bytes "
+                    f"({limits.max_expanded_bytes:,}) allows; split the workbook or raise "
+                    "max_expanded_bytes"
+                )
+            unread += [(row.number, at) for at, it in enumerate(row.cells) if type(it) is NoValue]
+            rows.append(row.number)
+            cells.append(row.cells)
+            if count >= _BATCH_CELLS or size >= _BATCH_SIZE:
+                yield {"rows": rows, "cells": cells, "unread": unread}
+                rows, cells, unread = [], [], []
+                cells_left, text_left, count, size = cells_left - count, text_left - size, 0, 0
+    yield {"rows": rows, "cells": cells, "unread": unread}
+    return _Room(cells_left - count, text_left - size)

@@ -274,7 +274,11 @@ _BRONZE_META: Final = (
         description="Values of unexpected columns; null without any.",
     ),
     Column(name="_raw", type="STRING", description="The text of a line that has no columns."),
-    Column(name="_fault", type="STRING", description="Why it has none: ragged or unsplittable."),
+    Column(
+        name="_fault",
+        type="STRING",
+        description="Why it has none, ragged or unsplittable; or its cells without a value.",
+    ),
 )
 
 

@@ -7,12 +7,14 @@ engines differ in how they cast odd texts, so only what a pattern admits is cast
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
-from lakehouse_assets.parse.model import BLANKS, ORIGIN
+from lakehouse_assets.parse.model import BLANKS, ORIGIN, UNREADABLE_CELL
 from lakehouse_assets.tables.contract import Category, Column, Dataset
 
+_WITHOUT_COLUMNS: Final = ("ragged", "unsplittable")
 _WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
 _YEAR: Final = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _DATE: Final = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -44,8 +46,17 @@ LOST_ORIGIN: Final = Rule(
 
 
 def text(column: Column) -> str:
-    """SQL for a source column's trimmed text; null where only blanks stand."""
-    return trimmed(f"`{column.header}`")
+    """SQL for a source column's trimmed text; null where only blanks stand.
+
+    A cell that has no value of its own has no text to a rule either: it may look like a number.
+    """
+    return f"CASE WHEN {unreadable(column)} THEN NULL ELSE {trimmed(f'`{column.header}`')} END"
+
+
+def unreadable(column: Column) -> str:
+    """SQL for whether a sheet's cell of this column has no value of its own; never null."""
+    named = json.dumps(column.header, ensure_ascii=False).replace("'", "\\'")
+    return f"coalesce(instr(_fault, '{named}') > 0, false)"
 
 
 def trimmed(value: str) -> str:
@@ -106,8 +117,16 @@ def rules(dataset: Dataset) -> tuple[Rule, ...]:
             category=Category.SCHEMA,
             broken=f"_fault = '{fault}'",
         )
-        for fault in ("ragged", "unsplittable")
+        for fault in _WITHOUT_COLUMNS
     ]
+    own.append(
+        Rule(
+            name=f"row.{UNREADABLE_CELL}",
+            column="",
+            category=Category.SCHEMA,
+            broken=f"left(_fault, {len(UNREADABLE_CELL)}) = '{UNREADABLE_CELL}'",
+        )
+    )
     for column in dataset.columns:
         own += _column_rules(column)
     references = [
@@ -151,10 +170,13 @@ def category(dataset: Dataset, rules_column: str) -> str:
 def _column_rules(column: Column) -> list[Rule]:
     found: list[tuple[str, str]] = []
     if column.header:
-        # A row that has no columns breaks only the rule that says so.
+        # A row that has no columns breaks only the rule that says so, and so does a cell that
+        # cannot be read.
         value = f"`_text_{column.name}`"
         if column.required:
-            found.append(("required", f"_fault IS NULL AND {value} IS NULL"))
+            faults = ", ".join(f"'{fault}'" for fault in _WITHOUT_COLUMNS)
+            there = f"coalesce(_fault, '') NOT IN ({faults}) AND NOT {unreadable(column)}"
+            found.append(("required", f"{there} AND {value} IS NULL"))
         if column.type != "STRING":
             found.append(("type", f"{value} IS NOT NULL AND `{column.name}` IS NULL"))
     if column.minimum is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from lakehouse_assets.parse import (
     Dialect,
@@ -14,6 +16,7 @@ from lakehouse_assets.parse import (
     Limits,
     SheetProblem,
     Summary,
+    Unreadable,
     parse,
     schema,
 )
@@ -53,3 +56,41 @@ def parse_whole(
     rows = pa.Table.from_batches(reading, schema(columns.columns))
     assert reading.summary.read == rows.num_rows
     return Parsed(rows, reading.summary)
+
+
+def read(data: bytes | str, columns: str = "a b", name: str = "f.csv", **limits: Any) -> Parsed:
+    data = data.encode() if isinstance(data, str) else data
+    return parse_whole(name, data, columns.split(), Limits(**limits))
+
+
+def values(parsed: Parsed, columns: str = "a b") -> list[tuple[Any, ...]]:
+    """(row, contract columns …) of the rows without a fault."""
+    names = ["_row", *columns.split()]
+    return [
+        tuple(row[name] for name in names)
+        for row in parsed.rows.to_pylist()
+        if row["_fault"] is None
+    ]
+
+
+def faults(parsed: Parsed) -> list[tuple[int, str, str]]:
+    """(row, fault, text) of the rows that could not be split, by row."""
+    rows = [row for row in parsed.rows.to_pylist() if row["_fault"] is not None]
+    return sorted((row["_row"], row["_fault"], row["_raw"]) for row in rows)
+
+
+def extras(parsed: Parsed) -> list[dict[str, str] | None]:
+    return [None if it is None else dict(it) for it in parsed.rows["_extra"].to_pylist()]
+
+
+def reason(data: bytes | str, columns: str = "a b", name: str = "f.csv", **limits: Any) -> str:
+    """The one clear line; its two halves are there and it is one line."""
+    with pytest.raises(Unreadable) as caught:
+        read(data, columns, name, **limits)
+    line = str(caught.value)
+    wrong, _, remedy = line.partition("; ")
+    assert wrong
+    assert remedy
+    assert "\n" not in line
+    assert len(line) < 2_000
+    return line

@@ -66,7 +66,7 @@ TABLE = Dataset(
             sql="""
                 SELECT _batch_date, concat('item ', CAST(id AS STRING)) AS sample
                 FROM published
-                WHERE date IS NOT NULL AND date <> date_format(order_timestamp, 'yyyy-MM-dd')
+                WHERE left(date, 10) <> date_format(order_timestamp, 'yyyy-MM-dd')
             """,
         ),
         Advice(

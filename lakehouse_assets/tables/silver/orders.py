@@ -44,7 +44,7 @@ TABLE = Dataset(
             sql="""
                 SELECT _batch_date, concat('order ', CAST(order_id AS STRING)) AS sample
                 FROM published
-                WHERE date IS NOT NULL AND date <> date_format(order_timestamp, 'yyyy-MM-dd')
+                WHERE left(date, 10) <> date_format(order_timestamp, 'yyyy-MM-dd')
             """,
         ),
     ),
