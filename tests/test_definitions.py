@@ -69,7 +69,7 @@ def test_definitions_load_with_nothing_at_hand(tmp_path: Path) -> None:
     folder = tmp_path / "cwd"
     folder.mkdir()
     heavy = ["pandas", "pandera", "pyspark.pandas", "pyspark.sql.connect", "pysail", "duckdb"]
-    heavy += ["boto3", "botocore", "python_calamine"]
+    heavy += ["boto3", "botocore"]
     code = f"{SEALED}\nimport definitions\nprint([m for m in {heavy} if m in sys.modules])"
     assert python(code, folder, environment).strip() == "[]"
     assert not list(folder.iterdir())

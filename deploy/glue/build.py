@@ -36,7 +36,6 @@ BEYOND_GLUE: Final = frozenset(
         "pydantic",
         "pydantic-core",
         "pydantic-settings",
-        "python-calamine",
         "python-dotenv",
         "sqlglot",
         "structlog",
