@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 2**16
+_LONGEST_TAG = 2**20
+"""Expat before 2.6 looks at a tag or comment from its beginning with each piece that comes of it
+(https://github.com/libexpat/libexpat/pull/789), so a long one would take hours."""
 _OUT_OF_MEMORY = 1
 """Expat's code for it: like every other error of its own it is an `ExpatError` to Python."""
 DAMAGED = (
@@ -106,9 +109,16 @@ def parsed(stream: IO[bytes], prepare: Callable[[expat.XMLParserType], None]) ->
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = _refuse
     prepare(parser)
+    size = 0
     try:
         while chunk := stream.read(_CHUNK):
             parser.Parse(chunk, False)
+            size += len(chunk)
+            if size - parser.CurrentByteIndex > _LONGEST_TAG:
+                raise Unreadable(
+                    f"damaged (a tag or comment of more than {_LONGEST_TAG:,} bytes); "
+                    "save the workbook again"
+                )
             yield
         parser.Parse(b"", True)
     except expat.ExpatError as error:
