@@ -256,6 +256,20 @@ MUTANTS = (
         "tests/test_badinput.py tests/test_parse.py",
     ),
     Mutant(
+        "parser: a sheet's error is no empty cell",
+        "lakehouse_assets/parse/xlsx_cells.py",
+        '            return NoValue(value.strip() or "#ERROR")',
+        '            return ""',
+        "tests/test_workbook_cells.py",
+    ),
+    Mutant(
+        "parser: a cell that is there twice makes its sheet unreadable",
+        "lakehouse_assets/parse/xlsx_sheet.py",
+        "        elif row[at] is None:",
+        "        elif row:",
+        "tests/test_workbook_cells.py",
+    ),
+    Mutant(
         "export: no cell runs as a formula",
         "lakehouse_assets/operations/export_rejected.py",
         '    return f"\'{text}" if risky else text',
