@@ -30,6 +30,7 @@ from lakehouse_assets.parse.model import (
     SheetProblem,
     Summary,
     Unreadable,
+    shown,
     unreadable_cells,
 )
 from lakehouse_assets.parse.rows import Header, header_names, lacking, quoted, schema
@@ -116,11 +117,11 @@ def _no_readable(sheets: list[_Sheet], others: list[str]) -> str:
     reasons = [f"[{quoted([it.name])}] {it.reason}" for it in sheets if it.reason]
     if not reasons and not others:
         return "no sheet with anything in it; land the whole workbook again"
-    shown = " | ".join((reasons or others)[:_SHOWN_SHEETS])
+    first = " | ".join((reasons or others)[:_SHOWN_SHEETS])
     more = len(reasons or others) - _SHOWN_SHEETS
     rest = f" | and {more:,} more sheets" if more > 0 else ""
     remedy = "" if reasons else "; save the table as a worksheet of its own"
-    return f"no readable sheet: {shown}{rest}{remedy}"
+    return f"no readable sheet: {first}{rest}{remedy}"
 
 
 # ----------------------------------------------------------------------------------- a sheet's rows
@@ -341,8 +342,11 @@ def _check_end(code: int, errors: IO[bytes], limits: Limits, *, in_time: bool) -
             f"its reader was ended by signal {-code}, as where a machine is out of memory; "
             "split the workbook or give the machine more memory"
         )
-    if code:
-        raise AssertionError(f"the reader of workbooks failed: {last}")
+    if code:  # A fault of the reader; it is said, and keeps no other file out.
+        raise Unreadable(
+            f"its reader failed ({shown(last)}); save the workbook again, "
+            "and report this if it stays so"
+        )
 
 
 def _too_large(limits: Limits) -> str:
