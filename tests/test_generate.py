@@ -252,7 +252,7 @@ def test_a_broken_line_never_takes_its_neighbours_with_it(mangle: Mangle, dialec
         rows = [good] * before + [bad] + [good] * (0 if mangle is open_quote else 3)
         content, places = csv_file("products", rows, dialect)
         own = places[before] if mangle in UNSPLITTABLE else places[before][:1]
-        read = oracle.read("products", f"x{dialect.ending}", content).lines
+        read = oracle.read(oracle.SHOP["products"], f"x{dialect.ending}", content).lines
         rule = "row.unsplittable" if mangle in UNSPLITTABLE else "row.ragged"
         assert {line.row: set(line.broken) for line in read} == {
             **{place[0]: set() for place in places},

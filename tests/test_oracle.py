@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from tests.support import oracle as o
+from tests.support.oracle_workbook import number_text
 
 D1, D2, D3 = date(2025, 4, 1), date(2025, 4, 2), date(2025, 4, 3)
 PRODUCTS = "product_id,department_id,department,product_name\n"
@@ -69,10 +70,20 @@ def states(world: o.World) -> list[str]:
         ("bigint", "٧", None),
         ("decimal(12,2)", "1.5", Decimal("1.50")),
         ("decimal(12,2)", "9999999999.99", Decimal("9999999999.99")),
+        ("decimal(12,2)", "12.3400", Decimal("12.34")),
+        ("decimal(12,2)", "12.000", Decimal("12.00")),
         *(("decimal(12,2)", text, None) for text in ("10000000000", "1.555", "1e2", "NaN", "$1")),
+        *(("decimal(12,2)", text, None) for text in ("7.", ".5", "+1", "1,000", "1.2345", "1.00x")),
         ("timestamp", "2025-04-01 01:00:00+02", datetime(2025, 3, 31, 23)),
         ("timestamp", "2025-04-01T01:00:00.1234567-0130", datetime(2025, 4, 1, 2, 30, 0, 123456)),
-        ("timestamp", "2025-04-01T01:00:00Z", datetime(2025, 4, 1, 1)),
+        *(
+            ("timestamp", f"2025-04-01T01:00:00{zone}", datetime(2025, 4, 1, 1))
+            for zone in ("Z", " Z", " UTC", "+00", " +0000", " -00:00", "")
+        ),
+        *(
+            ("timestamp", f"2025-04-01T01:00:00{zone}", None)
+            for zone in ("UTC", "  Z", " utc", " z", "+2:00", "+02:60", " GMT", "\tZ")
+        ),
         *(
             ("timestamp", f"2025-04-01{rest}", None)
             for rest in ("", "T24:00:00", "T23:59:60", "t01:00:00", "T01:00:00z", "T01:00", " ")
@@ -145,7 +156,15 @@ def test_rows_of_a_csv() -> None:
         ("p.csv", b"A preamble\n" + PRODUCTS.encode(), False),
         ("p.csv", PRODUCTS.encode() + b"1,2,\0,x", False),
         ("p.csv", PRODUCTS.encode() + b"1,2,\xe9,x", False),
-        ("p.csv", PRODUCTS.strip().encode() + b",more, More", False),
+        ("p.csv", PRODUCTS.strip().encode() + b",more, More", True),
+        ("p.csv", PRODUCTS.strip().encode() + b", Department", False),
+        ("p.csv", b"\xef\xbb\xbf" * 3 + PRODUCTS.encode(), True),
+        ("p.csv", b"sep=,\r\n" + PRODUCTS.encode(), True),
+        ("p.csv", b"sep=;\n" + PRODUCTS.encode(), False),
+        ("p.csv", PRODUCTS.encode() + b"\x1a", True),
+        ("p.csv", PRODUCTS.replace("\n", "\r").encode() + b"1,2,3,4\r", False),
+        ("p.csv", PRODUCTS.encode("utf-16"), False),
+        ("p.csv", PRODUCTS.encode() + b"1,2,3,4,,\n", True),
         ("p.xlsx", PRODUCTS.encode(), False),
         ("p.txt", PRODUCTS.encode(), False),
     ],
@@ -166,19 +185,193 @@ def test_workbook() -> None:
     first.append([2, 89.68000000000001, None, "x", "beyond"])
     first.append([3, 1e16])
     book.create_sheet("empty")
-    book.create_sheet("bad").append(["product_id"])
+    book.create_sheet("bad").append(["product_id", "department"])
     book["bad"].append([1])
     book["bad"].sheet_state = "hidden"
     buffer = io.BytesIO()
     book.save(buffer)
     world = o.evaluate([o.Land("products", D1, "p.xlsx", buffer.getvalue())])
     good, ragged, short = world.bronze["products"]
-    assert [good[c] for c in o.COLUMNS["products"]] == ["1", "2", "1", "2025-04-01T00:00:00"]
+    assert [good[c] for c in o.COLUMNS["products"]] == ["1", "2", "TRUE", "2025-04-01T00:00:00"]
     assert ragged["_raw"] == '["2", "89.68", null, "x", "beyond"]'
     assert (short["department_id"], short["product_name"], short["_row"]) == ("1e+16", None, 4)
     assert [name for _, name in world.unreadable_sheets] == ["bad"]
     (receipt,) = world.receipts.values()
     assert receipt == o.Receipt("in_force", read=3, published=1, rejected=2, has_error=True)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["orders.csv", "orders (1).csv", "orders (2).XLSX", "orders (10).csv.gz", "orders-v2.csv"],
+        ["orders_9h.csv", "orders_17h.csv"],
+        ["a-9.csv", "a-010.xlsx", "a-10.csv", "a-10.xlsx", "a-10.xlsx.csv"],
+        ["1.csv", "2.csv", "10.csv", "10a.csv", "a.csv"],
+        ["x007.csv", "x07.csv", "x7.csv", "x8.csv"],
+        ["a.csv", "a.xlsx", "a1.csv", "a1b.csv", "a1b2.csv", "ab.csv", "é.csv"],
+        ["٣.csv", "٤.csv"],  # no ASCII digits: text, by its bytes
+    ],
+)
+def test_names_in_natural_order(names: list[str]) -> None:
+    """The later name is the newer version, whatever comes first."""
+    assert sorted(names[::-1], key=o.natural) == names
+    plain = [name for name in names if name.endswith(".csv")]
+    world = o.evaluate([orders(order(1, str(n)), file=name) for n, name in enumerate(plain)][::-1])
+    assert world.silver["orders"][1]["total_amount"] == len(plain) - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_file"),
+    [
+        *((name, False) for name in (
+            "", ".x.csv", "_x.csv", "~$o.xlsx", "o.csv.tmp", "o.csv.part", "o.csv.filepart",
+            "o.partial", "o.csv.crdownload", ".o.csv.crc", "o.csv.MD5", "o.sha256", "o.csv~",
+            "Thumbs.db", "desktop.ini", "thumbs.DB", "a/b.csv",
+        )),
+        *((name, True) for name in (
+            "o.csv", "~o.csv", "o.json", "$o.csv", "mydesktop.ini", "o.tmp.csv",
+        )),
+    ],
+)  # fmt: skip
+def test_what_is_no_file(name: str, is_file: bool) -> None:
+    """Companions of files are passed over; anything else is a file, if only an unreadable one."""
+    world = o.evaluate([o.Drop("orders", D1, name, (ORDERS + order(1)).encode())])
+    assert bool(world.receipts) == is_file
+
+
+def test_an_unreadable_file_that_is_gone_waits_for_nobody() -> None:
+    """It failed its run, and the run that asks while it is there; no other."""
+    path = ("orders", D1, "o.json")
+    ask = o.Run(frozenset({D1}))
+    world = o.evaluate([o.Drop(*path, b"{}"), o.Run(), ask, o.Remove(*path, False), ask])
+    assert world.failed_runs == {1: True, 2: True, 4: False, 5: False}
+    assert not world.unreadable
+    assert states(world) == ["unreadable"]
+
+
+EARLY = '1,"say "hi\n2,x\n\n3,"a\nb"\n4,there",y\n5,x\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "given_up"),
+    [
+        (EARLY, [1, 2, 3, 4, 5, 6]),
+        (EARLY.replace('there",y', 'there"'), [1, 2, 3, 4, 5, 6]),
+        (EARLY.replace('there",y', 'there""",y'), [1, 2, 3, 4, 5, 6]),
+        (EARLY.replace('there",y', 'there"y'), [1, 6]),  # a fault of its own
+        (EARLY.replace('there",y', 'there"",y'), [1, 6]),
+        (EARLY.replace('say "hi', 'say hi"'), [6]),  # nothing was closed too early
+        ('1,"a "b\n2,x\n3,"c "d\n4,x\n5,e",x\n6,x\n7,f",x\n', [1, 2, 3, 4, 5, 7]),
+        ('1,"a "b\n' + "x\n" * 99 + 'e",x\n', list(range(1, 102))),
+        ('1,"a "b\n' + "x\n" * 100 + 'e",x\n', [1, 102]),
+    ],
+)
+def test_a_quoted_field_that_is_closed_too_early(text: str, given_up: list[int]) -> None:
+    """All lines from where it fails to what looks like its end are given up."""
+    assert [line for line, _, fields in o.split(text) if fields is None] == given_up
+
+
+def test_names_that_come_again() -> None:
+    """Unexpected ones get the next number that is free; nameless columns count from 1."""
+    text = (
+        PRODUCTS.strip()
+        + ",X,x,x_2, ,x,\n1,2,3,4,a,b,c,d,e\n1,2,3,4,a,b,c,d,e,,\n1,2,3,4,a,b,c,,e,\n"
+    )
+    lines = o.read(o.SHOP["products"], "p.csv", text.encode()).lines
+    assert [(line.row, line.raw, line.extra) for line in lines] == [
+        (2, "1,2,3,4,a,b,c,d,e", None),  # a field too few
+        (3, None, {"x": "a", "x_3": "b", "x_2": "c", "column_8": "d", "x_4": "e"}),
+        (4, None, {"x": "a", "x_3": "b", "x_2": "c", "x_4": "e"}),
+    ]
+
+
+def _book(*sheets: list[list[object]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets, 1):
+        sheet = book.create_sheet(f"S{number}")
+        for row in rows:
+            sheet.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (89.68000000000001, "89.68"), (3.3000000000000003, "3.3"), (90.949999999999989, "90.95"),
+        (7.0, "7"), (1e14, "100000000000000"), (999_999_999_999_999, "999999999999999"),
+        (1e15, None), (9007199254740993, None), (-1e15, None), (1e300, None), (-0.5, "-0.5"),
+        (1e-7, "0.0000001"), (0.1 + 0.2, "0.3"), (123456789.123456789, "123456789.123457"),
+        (-0.0, "0"), (1e-20, "0.00000000000000000001"),
+    ],
+)  # fmt: skip
+def test_numbers_of_a_workbook(number: float, text: str | None) -> None:
+    """At 15 digits, and never with an exponent."""
+    assert number_text(number) == text
+
+
+def test_sheets() -> None:
+    """Something else is passed over; what nearly is one is unreadable, and can be accepted."""
+    header: list[object] = list(PRODUCTS.strip().split(","))
+    good: list[list[object]] = [header, [1, 1, "A", "x"]]
+    note: list[list[object]] = [["Hello"], ["product_id"]]
+    titled: list[list[object]] = [["Title"], [None], *good]
+    half: list[list[object]] = [header[:2], [1, 1]]
+    path = ("products", D1, "p.xlsx")
+    event = o.Land(*path, _book(note, good, []))
+    world = o.evaluate([event])
+    assert (list(world.failed_runs.values()), world.unreadable_sheets) == ([False], {})
+    assert [row["_sheet_no"] for row in world.bronze["products"]] == [2]
+    for sheets in ([note], [titled], [half], [note, half], [note, []]):
+        assert states(o.evaluate([o.Land(*path, _book(*sheets))])) == ["unreadable"]
+    torn = o.Land(*path, _book(good, titled, half))
+    world = o.evaluate([torn])
+    assert {name: "row 3" in why for (_, name), why in world.unreadable_sheets.items()} == {
+        "S2": True,
+        "S3": False,
+    }
+    world = o.evaluate([torn, o.Run(), o.Accept(*path), o.Run(frozenset({D1}))])
+    assert (world.refused, world.unreadable_sheets) == ({}, {})
+    assert world.failed_runs == {1: True, 3: False, 4: False}
+    assert [*world.receipts.values()] == [o.Receipt("in_force", read=1, published=1)]
+    again = o.evaluate([torn, o.Run(), o.Accept(*path), o.Accept(*path)])
+    assert again.refused == {3: "nothing is held"}
+
+
+def test_a_composite_key() -> None:
+    """A row whose key cannot be read in any part has none."""
+    lines = o.Dataset(
+        columns={"order": "text", "line": "int", "price": "decimal(9,2)"},
+        key=("order", "line"),
+        foreign_keys={"order": "heads"},
+    )
+    shop = {"heads": o.Dataset({"order": "text"}, ("order",)), "lines": lines}
+    text = "order,line,price\na,1,1\na,2,2\na,1,3\na,x,4\n,1,5\nb,1,6\n"
+    world = o.evaluate(
+        [o.Land("lines", D1, "l.csv", text.encode()), o.Land("heads", D1, "h.csv", b"order\na\n")],
+        shop=shop,
+    )
+    assert fates(world, "lines") == [
+        "superseded", "published", "published", "rejected", "rejected", "rejected",
+    ]  # fmt: skip
+    assert {key: row["price"] for key, row in world.silver["lines"].items()} == {
+        ("a", 1): 3,
+        ("a", 2): 2,
+    }
+
+
+def test_why_a_file_is_held() -> None:
+    """Each rule with its count and its first row."""
+    events = [orders(held(6, 94) + order(9, "-1") + order(9, "-2", "never"))]
+    (why,) = o.evaluate(events).held.values()
+    assert (why.faulty, why.rows) == (8, 102)
+    assert {rule: (count, line.row) for rule, (count, line) in why.rules.items()} == {
+        "total_amount.type": (6, 2),
+        "total_amount.min": (2, 102),
+        "order_timestamp.type": (1, 103),
+    }
 
 
 def test_versions_and_fates() -> None:

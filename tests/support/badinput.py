@@ -225,7 +225,7 @@ def _either(it: Case, place: Place, row: _Row, other: _Row | None) -> bool:
 def _oracle(it: Case) -> oracle.Content | None:
     """The oracle's reading; None where its reader of workbooks stumbles, which proves nothing."""
     try:
-        return oracle.read.__wrapped__(it.dataset, it.name, it.data)
+        return oracle.read.__wrapped__(oracle.SHOP[it.dataset], it.name, it.data)
     except Exception:  # whatever openpyxl stumbles over
         if it.name.lower().endswith(".xlsx"):
             return None

@@ -396,7 +396,7 @@ class World:
             assert_same(f"fates of {name}", self.fates(name), expected.fates.get(name, {}))
             silver = [*expected.silver.get(name, {}).values()]
             present = (contract_columns(r) for r in self.rows(f"silver/{name}"))
-            assert_same_rows(f"silver.{name}", present, silver, (oracle.KEY[name],))
+            assert_same_rows(f"silver.{name}", present, silver, oracle.KEY[name])
             rejected = [
                 {
                     **bronze_columns(name, r),
@@ -417,7 +417,7 @@ class World:
         if listings:
             assert_same("receipts", found, expected.receipts)
         bad_sheets = {path for path, _ in expected.unreadable_sheets}
-        bad = expected.held | {*expected.unreadable} | bad_sheets
+        bad = {*expected.held, *expected.unreadable, *bad_sheets}
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
