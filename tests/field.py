@@ -159,8 +159,11 @@ class _Player:
                 for name, value in fate.items()
                 if (found[name] is not None if name == "error" else found[name]) != value
             }
-            if wrong or not found:
-                yield f"{path} is {wrong or 'not accounted for'}, not {fate}"
+            if not found:
+                yield f"{path} has no receipt"
+            elif wrong:
+                meant = {name: fate[name] for name in wrong}
+                yield f"{path} is {wrong}, not {meant} ({found['error']})"
         for dataset, rows in expected.get("silver", {}).items():
             silver = self._silver(dataset)
             for key, meant in rows.items():
@@ -228,7 +231,7 @@ def _same(value: object, meant: object) -> bool:
 def _excerpt(output: str) -> str:
     """The end of what a command said, on one line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return " ¶ ".join(lines[-6:])[-900:]
+    return " ¶ ".join(line for line in lines if line[0] not in "┏┡┃│└├╭╰━┌")[-900:]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -223,15 +223,21 @@ def _read_workbook(dataset: Dataset, content: bytes) -> Content:
     return Content(tuple(lines), bad_sheets=tuple(bad), passed_over=tuple(passed_over))
 
 
-_Row = tuple[int, list[Cell | None]]
+class _Row(NamedTuple):
+    """A row of a sheet with any value, from its first column."""
+
+    number: int
+    cells: list[Cell | None]
+    width: int
+    """Its last column with a value."""
 
 
 def _rows(sheet: Sheet) -> list[_Row]:
-    """The rows with any value, each from its first column to its last value."""
     rows = []
     for number, cells in sorted((sheet.cells or {}).items()):
         if said := [column for column, cell in cells.items() if trim(cell.text)]:
-            rows.append((number, [cells.get(column) for column in range(1, max(said) + 1)]))
+            every = [cells.get(column) for column in range(1, max(cells) + 1)]
+            rows.append(_Row(number, every, max(said)))
     return rows
 
 
@@ -239,26 +245,27 @@ def _read_sheet(dataset: Dataset, sheet: Sheet, rows: list[_Row]) -> list[Line] 
     """The rows of a sheet; None if it is something else."""
 
     def has(row: _Row) -> set[str]:
-        texts = (cell.text if cell else None for cell in row[1])
+        texts = (cell.text if cell else None for cell in row.cells)
         return {(trim(text) or "").lower() for text in texts} & {*dataset.columns}
 
     first = rows[0]
-    further_down = [row[0] for row in rows[1:] if has(row) == {*dataset.columns}]
+    further_down = [row.number for row in rows[1:] if has(row) == {*dataset.columns}]
     if 2 * len(has(first)) < len(dataset.columns) and not further_down:
         return None
     try:
-        header = _header(dataset, [cell.text if cell else None for cell in first[1]])
+        names = [cell.text if cell else None for cell in first.cells[: first.width]]
+        header = _header(dataset, names)
     except UnreadableError as error:
         where = f" (they stand in row {further_down[0]})" if further_down else ""
         raise UnreadableError(f"{error}{where}") from error
     lines = []
-    for number, cells in rows[1:]:
+    for number, cells, width in rows[1:]:
         place = (sheet.name, sheet.number, number)
-        if len(cells) > len(header):
-            raw = json.dumps([cell and cell.text for cell in cells], ensure_ascii=False)
+        if width > len(header):
+            raw = json.dumps([cell and cell.text for cell in cells[:width]], ensure_ascii=False)
             lines.append(_broken_line(dataset, "row.ragged", raw, place))
         else:
-            filled = [*cells, *[None] * (len(header) - len(cells))]
+            filled = [*cells, *[None] * len(header)][: len(header)]
             lines.append(_line(dataset, header, filled, place))
     return lines
 

@@ -74,15 +74,13 @@ class _Book:
     """The parts of a package, and what its cells refer to."""
 
     def __init__(self, content: bytes) -> None:
+        if not content.startswith(b"PK\3\4"):
+            raise UnreadableError("no zip from its beginning")
         self.zip = zipfile.ZipFile(io.BytesIO(content))
         names = self.zip.namelist()
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise UnreadableError(f"an entry twice: {twice[0]}")
-        main = next(
-            target
-            for kind, target in self.relations("").values()
-            if kind in {"officeDocument", "xl/workbook.xml"}
-        )
+        main = dict(self.relations("").values())["officeDocument"]
         links = self.relations(main)
         book = self.xml(main)
         props = _child(book, "workbookPr")
@@ -92,6 +90,8 @@ class _Book:
             for sheet in _children(_child(book, "sheets"), "sheet")
         ]
         parts = dict(links.values())
+        if len({name for name, *_ in self.sheets}) < len(self.sheets):
+            raise UnreadableError("two sheets of one name")
         self.shared = [
             _rich(item)
             for item in _children(self.xml(parts["sharedStrings"]), "si")
@@ -250,7 +250,7 @@ def _child(xml: Element | None, name: str) -> Element | None:
 
 def _attribute(xml: Element, name: str) -> str:
     """An attribute with a namespace, whichever."""
-    return next(value for key, value in xml.attrib.items() if key.endswith(f"}}{name}"))
+    return next((value for key, value in xml.attrib.items() if key.endswith(f"}}{name}")), "")
 
 
 def _column(letters: str) -> int:
