@@ -561,7 +561,7 @@ def _(r: Random, number: int) -> Case:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as stream_of:
         stream_of.writestr("f.csv", text)
-    small = replace(LIMITS, max_expanded_bytes=2**20)
+    small = replace(LIMITS, max_text_bytes=2**20)
     nothing: dict[str, Any] = {"must": "unreadable", "truth": None}
     return variant(
         [
@@ -594,19 +594,19 @@ def _members(piece: bytes, times: int) -> bytes:
 
 _MIB = 2**20
 _GREED: tuple[Callable[[bytes], tuple[str, bytes]], ...] = (
-    lambda head: ("f.csv.gz", gz(head) + _members(b"\n" * 8 * _MIB, 128)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b",,,,,\r\n" * _MIB, 128)),
-    lambda head: ("f.csv", head + b"1\n" * 50_000_000),
-    lambda head: ("f.csv", head + b'x"y\n' * 25_000_000),
-    lambda head: ("f.csv", head + b'1,"' + b"short,1\n" * 25_000_000),
-    lambda head: ("f.csv.gz", gz(head) + _members(b"x" * 8 * _MIB, 128)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b'"' + b"x" * 8 * _MIB, 129)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b'1,"say "hi\n' * _MIB, 64)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b"1\r" * 4 * _MIB, 64)),
-    lambda head: ("f.csv.gz", gz(head[:-1]) + _members(b",x" * 4 * _MIB, 64)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b"," * 8 * _MIB, 128)),
-    lambda head: ("f.csv.gz", _members(b"\xef\xbb\xbf" * 2 * _MIB, 128) + gz(head)),
-    lambda head: ("f.csv.gz", gz(head) + _members(b"1,2,3,4\n" * _MIB, 64)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b"\n" * 8 * _MIB, 32)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b",,,,,\r\n" * _MIB, 32)),
+    lambda head: ("f.csv", head + b"1\n" * 12_000_000),
+    lambda head: ("f.csv", head + b'x"y\n' * 6_000_000),
+    lambda head: ("f.csv", head + b'1,"' + b"short,1\n" * 6_000_000),
+    lambda head: ("f.csv.gz", gz(head) + _members(b"x" * 8 * _MIB, 32)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b'"' + b"x" * 8 * _MIB, 33)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b'1,"say "hi\n' * _MIB, 16)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b"1\r" * 4 * _MIB, 16)),
+    lambda head: ("f.csv.gz", gz(head[:-1]) + _members(b",x" * 4 * _MIB, 16)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b"," * 8 * _MIB, 32)),
+    lambda head: ("f.csv.gz", _members(b"\xef\xbb\xbf" * 2 * _MIB, 32) + gz(head)),
+    lambda head: ("f.csv.gz", gz(head) + _members(b"1,2,3,4\n" * _MIB, 16)),
 )
 GREEDY_CSV = len(_GREED)
 
