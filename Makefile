@@ -69,8 +69,9 @@ templates: $(VENV)/.installed-deploy  ## Write the CloudFormation templates of e
 aws-local: install  ## An AWS on this machine: files into S3, Glue jobs, alerts, a query (needs Java 17)
 	@$(BIN)/python -m tests.aws.local $(if $(STAY),--stay)
 
-torture: install  ## Thousands of bad inputs, random histories and injected faults (about an hour)
-	@$(BIN)/python -m tests.torture.bad_inputs --count 12500
+torture: install  ## Thousands of bad inputs, sheets, random histories and injected faults (hours)
+	@$(BIN)/python -m tests.torture.bad_inputs --count 20000
+	@$(BIN)/python -m tests.torture.sheets --count 2000
 	@$(BIN)/python -m tests.torture.histories --count 500
 	@$(BIN)/python -m tests.torture.faults --count 1000
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -26,15 +25,9 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from tests.support import PROJECT, oracle
+from tests.support import oracle
 from tests.support.commands import Ended, Lakehouse
-
-_BESIDE = (parent / "shared" / "data" / "field" for parent in PROJECT.parents)
-FIELD = Path(
-    os.environ.get("LAKEHOUSE_FIELD_DATA")
-    or next((folder for folder in _BESIDE if folder.is_dir()), PROJECT.parent / "shared/data/field")
-)
-"""The cases that everybody may see."""
+from tests.support.machine import FIELD
 
 _STEP = {"why", "parents", "files", "remove", "withdraw", "reinstate", "run", "expect", "then"}
 _PARENTS_DATE = "2025-04-01"

@@ -12,6 +12,7 @@ line break behind another quote closes, a line cut inside its last field). No re
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -114,6 +115,8 @@ class _Row(NamedTuple):
     texts: tuple[tuple[str, str | None], ...]
     extra: tuple[tuple[str, str], ...]
     raw: str | None
+    unreadable: frozenset[str] = frozenset()
+    """Contract columns whose cell has no value of its own."""
 
 
 def _row_faults(it: Case, parsed: Parsed) -> Iterator[str]:
@@ -131,7 +134,9 @@ def _row_faults(it: Case, parsed: Parsed) -> Iterator[str]:
         if place in found:
             yield f"two rows at {place}"
         texts, extra = [(name, row[name]) for name in names], sorted(row["_extra"] or ())
-        found[place] = _Row(tuple(texts), tuple(extra), row["_raw"])
+        unreadable = re.search(r"\[.*", row["_fault"] or "")
+        without = frozenset(json.loads(unreadable[0]) if unreadable else ())
+        found[place] = _Row(tuple(texts), tuple(extra), row["_raw"], without)
     if it.truth is not None and it.must != "either":
         yield from _against_truth(it, found)
     if it.oracle:
@@ -184,7 +189,10 @@ def _rows(lines: Iterable[oracle.Line]) -> dict[Place, _Row]:
     """The oracle's rows, at their places."""
     return {
         (line.sheet_no, line.row): _Row(
-            tuple(line.texts.items()), tuple(sorted((line.extra or {}).items())), line.raw
+            tuple(line.texts.items()),
+            tuple(sorted((line.extra or {}).items())),
+            line.raw,
+            line.unreadable,
         )
         for line in lines
     }
@@ -234,15 +242,16 @@ def memory_faults(name: str, seed: int, number: int) -> tuple[int, list[str]]:
 
     Measured in a process of its own (on Linux); the input's own bytes do not count.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, name, str(seed), str(number), str(6 * MOST_MEMORY)],
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        return 0, [f"ended {done.returncode}: {done.stderr[-300:]}"]
+    command = [sys.executable, "-c", _MEASURE, name, str(seed), str(number), str(6 * MOST_MEMORY)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, env=environment, text=True, check=True, timeout=900
+        )
+    except subprocess.TimeoutExpired:
+        return 0, ["no end after 900 seconds"]
+    except subprocess.CalledProcessError as ended:
+        return 0, [f"ended {ended.returncode}: {ended.stderr[-300:]}"]
     own, reader, broken = done.stdout.strip().split(" ", 2)
     peak = int(own) + int(reader)
     faults = [] if broken == "()" else [broken]

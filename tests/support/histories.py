@@ -28,6 +28,8 @@ from tests.support.steps import (
     Step,
 )
 from tests.support.world import World
+from tests.support.ooxml import Sheet, inline, parts_of, rows_xml, zipped
+from tests.support.oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -115,6 +117,21 @@ def content(dataset: str, seed: int) -> bytes:
     return "\n".join([HEADER[dataset], *lines, ""]).encode()
 
 
+def workbook(dataset: str, seed: int) -> bytes:
+    """A workbook: a table with cells that only a sheet has, a note, now and then a torn sheet."""
+    random = Random(seed)
+    names = [*oracle.COLUMNS[dataset]]
+    cells = ('t="e"><v>#N/A</v>', "><f>A1</f>", "><v>9007199254740993</v>", 't="b"><v>1</v>')
+    rows = [[*map(inline, _row(random, dataset, 0.02))] for _ in range(random.choice([1, 5, 20]))]
+    rows[0][random.randrange(len(names))] = random.choice([*cells, inline("1")])
+    table = rows_xml([names]) + rows_xml(rows, lambda cell: cell, top=2)
+    sheets = [Sheet("table", table), Sheet("note", rows_xml([["exported today", names[0]]]))]
+    if random.random() < 0.5:
+        sheets.append(Sheet("torn", rows_xml([names[:-1], _row(random, dataset, 0)])))
+    random.shuffle(sheets)
+    return zipped(parts_of(sheets))
+
+
 def mended(dataset: str, seed: int) -> tuple[tuple[str, ...] | None, ...]:
     """What some rejected rows are mended to: well, badly, or not at all."""
     random = Random(seed)
@@ -124,7 +141,10 @@ def mended(dataset: str, seed: int) -> tuple[tuple[str, ...] | None, ...]:
     )
 
 
-PATHS = [(d, day, f) for d in oracle.COLUMNS for day in DATES[:2] for f in ("a.csv", "Z.csv")]
+# By their bytes these names stand the other way round.
+PATHS = [(d, day, f) for d in oracle.COLUMNS for day in DATES[:2] for f in ("a-9.csv", "A 10.csv")]
+_COMPANIONS = ("~$a.xlsx", "a-9.csv.filepart", "a-9.csv.MD5", "Thumbs.db", "desktop.ini", "b.csv~")
+"""What lies beside files, and is none."""
 _DERIVED = [f"silver.{d}" for d in oracle.COLUMNS] + [f"gold.{t}" for t in oracle.GOLD]
 _LOSABLE = _DERIVED + [
     f"{beside}.{d}" for beside in ("rejected", "superseded") for d in oracle.COLUMNS
@@ -172,8 +192,22 @@ def histories(draw: st.DrawFn) -> list[Step]:
             kind = draw(st.sampled_from(HAPPENINGS))
             if kind == "rules":
                 steps.append(draw(st.sampled_from([NORMAL, STRICT, LAX])))
+            elif kind == "companion":
+                dataset, day, _ = draw(st.sampled_from(PATHS))
+                steps.append(Drop(dataset, day, draw(st.sampled_from(_COMPANIONS)), b"x"))
+            elif kind in {"unreadable", "workbook"}:
+                dataset, day, _ = draw(st.sampled_from(PATHS))
+                file, made = ("a.json", b"{}")
+                if kind == "workbook":
+                    file, made = (
+                        "a-9b.xlsx",
+                        workbook(dataset, draw(st.sampled_from(pools[dataset]))),
+                    )
+                used.append((dataset, day, file))
+                steps.append(draw(st.sampled_from([Land, Drop]))(dataset, day, file, made))
             elif kind in {"land", "drop", "repair"}:
-                path = draw(st.sampled_from(used + PATHS))
+                texts = [path for path in used if path[2].endswith(".csv")]
+                path = draw(st.sampled_from(texts + PATHS))
                 used.append(path)
                 if kind == "repair":
                     steps.append(Repair(*path, mended(path[0], draw(_SEEDS))))

@@ -30,6 +30,17 @@ needs_postgres = pytest.mark.skipif(
 REAL = Path(os.environ.get("TESTS_REAL_DATA", PROJECT.parent / "shared" / "data" / "april_2025"))
 """The real input, which is not ours to copy."""
 
+_BESIDE = [parent / "shared" / "data" / "field" for parent in PROJECT.parents]
+FIELD = Path(
+    os.environ.get("TESTS_FIELD_DATA")
+    or next((folder for folder in _BESIDE if folder.is_dir()), _BESIDE[0])
+)
+"""Cases of real trouble: a folder each, with its files and what must come of them."""
+
+needs_field_data = pytest.mark.skipif(
+    not FIELD.is_dir(), reason=f"no cases at {FIELD}: set TESTS_FIELD_DATA to read them"
+)
+
 needs_real_data = pytest.mark.skipif(
     not REAL.is_dir(), reason=f"no real data at {REAL}: set TESTS_REAL_DATA to read it"
 )

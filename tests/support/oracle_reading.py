@@ -42,6 +42,8 @@ class Line:
     typed: Record = field(default_factory=dict)  # a value that is missing or wrong is None
     broken: frozenset[str] = frozenset()
     origin: Origin | None = None
+    unreadable: frozenset[str] = frozenset()
+    """Contract columns whose cell has no value of its own."""
 
 
 @dataclass(frozen=True)
@@ -316,10 +318,12 @@ def _line(
         origin = Origin(file, digest, whole(sheet), whole(row))
     typed: Record = {}
     broken: set[str] = set()
+    unreadable: set[str] = set()
     for name, kind in dataset.columns.items():
         text, cell = trim(texts[name]), said[name]
         if cell and not cell.has_value:
             typed[name] = None
+            unreadable.add(name)
             broken.add(UNREADABLE_CELL)
             continue
         typed[name] = None if text is None else TYPES[kind](text)
@@ -329,7 +333,8 @@ def _line(
             broken.add(f"{name}.type")
     extra = {n: text for n, text in texts.items() if n not in typed and text and trim(text)}
     own = {name: texts[name] for name in typed}
-    return Line(*at, own, extra or None, None, typed, frozenset(broken), origin)
+    faults = frozenset(broken), origin, frozenset(unreadable)
+    return Line(*at, own, extra or None, None, typed, *faults)
 
 
 def _broken_line(dataset: Dataset, rule: str, raw: str, at: tuple[str | None, int, int]) -> Line:

@@ -409,6 +409,7 @@ class World:
         for name, grain in GOLD_GRAIN.items():
             wanted = [*expected.gold.get(name, {}).values()]
             assert_same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
+        self._check_reasons(expected)
         # What a run has said of a content is never taken back, even where the oracle, which only
         # knows what stands now, has no word on it: it landed again, and its bytes went unread.
         gone = self._said - {*expected.receipts}
@@ -427,6 +428,20 @@ class World:
             assert_same("files that wait", listed, waiting)
         self._check_types()
         self._gold = expected.gold
+
+    def _check_reasons(self, expected: oracle.World) -> None:
+        """The newest receipt of a held CSV file names each rule, how often, and where first."""
+        errors = {
+            (r["dataset"], r["batch_date"], r["file"]): r["error"]
+            for r in sorted(self.rows("receipts"), key=lambda r: r["seq"])
+            if r["state"] == "held"
+        }
+        for path, (faulty, rows, rules) in expected.held.items():
+            error = errors.get(tuple(path), "")
+            told = [f"held: {faulty:,} of {rows:,} rows break a rule"]
+            told += [f"{rule} {n:,} (line {line.row}: " for rule, (n, line) in rules.items()]
+            missing = [part for part in told if part not in error]
+            assert path.file.lower().endswith(".xlsx") or not missing, (path, missing, error)
 
     def _check_types(self) -> None:
         for name, columns in oracle.COLUMNS.items():
