@@ -12,7 +12,7 @@ from tests.support.machine import FIELD, needs_field_data
 
 _CASES = field.cases(FIELD)
 
-if os.environ.get("LAKEHOUSE_DEMAND_ALL") and not _CASES:
+if os.environ.get("TESTS_DEMAND_ALL") and not _CASES:
     raise RuntimeError(f"no field data at {FIELD}, and no suite may be skipped")
 
 

@@ -179,6 +179,7 @@ HAPPENINGS = (
     *(("land",) * 5 + ("drop",) * 2 + ("repair",) * 2 + ("remove", "rules")),
     *(("withdraw",) * 2 + ("reinstate",) + ("accept",) * 2),
 )
+_ODD_FILES = ("companion", "unreadable", "workbook")
 
 
 @st.composite
@@ -189,7 +190,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
     used: list[tuple[str, date, str]] = []
     for _ in range(draw(st.integers(1, 3))):
         for _ in range(draw(st.integers(2, 8))):
-            kind = draw(st.sampled_from(HAPPENINGS))
+            kind = draw(st.sampled_from(HAPPENINGS + _ODD_FILES))
             if kind == "rules":
                 steps.append(draw(st.sampled_from([NORMAL, STRICT, LAX])))
             elif kind == "companion":
@@ -197,12 +198,10 @@ def histories(draw: st.DrawFn) -> list[Step]:
                 steps.append(Drop(dataset, day, draw(st.sampled_from(_COMPANIONS)), b"x"))
             elif kind in {"unreadable", "workbook"}:
                 dataset, day, _ = draw(st.sampled_from(PATHS))
-                file, made = ("a.json", b"{}")
+                file, made = "a.json", b"{}"
                 if kind == "workbook":
-                    file, made = (
-                        "a-9b.xlsx",
-                        workbook(dataset, draw(st.sampled_from(pools[dataset]))),
-                    )
+                    seed = draw(st.sampled_from(pools[dataset]))
+                    file, made = "a-9b.xlsx", workbook(dataset, seed)
                 used.append((dataset, day, file))
                 steps.append(draw(st.sampled_from([Land, Drop]))(dataset, day, file, made))
             elif kind in {"land", "drop", "repair"}:

@@ -126,7 +126,7 @@ class Desk:
 
     def idle(self) -> list[str]:
         """Kinds of which no fault has happened, though nothing that this machine lacks is why."""
-        demanded = bool(os.environ.get("LAKEHOUSE_DEMAND_ALL"))
+        demanded = bool(os.environ.get("TESTS_DEMAND_ALL"))
         busy = {
             it["kind"]
             for it in self.done
