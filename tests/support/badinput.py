@@ -24,12 +24,14 @@ from unicodedata import category
 
 from lakehouse_assets.parse import Expected, Unreadable, parse, schema
 from tests.support import PROJECT, oracle
-from tests.support.badinput_cases import KINDS, Case, Kind, Place, Table, Verdict, case
+from tests.support.badinput_cases import KINDS, NAUGHTY, Case, Kind, Place, Table, Verdict, case
 from tests.support.badinput_csv import csv_case, lines
 from tests.support.badinput_workbook import GREEDY
 from tests.support.parsed import Parsed, parse_whole
 
-__all__ = ["GREEDY", "KINDS", "Case", "Kind", "Table", "Verdict", "case", "csv_case", "lines"]
+__all__ = [
+    "GREEDY", "KINDS", "NAUGHTY", "Case", "Kind", "Table", "Verdict", "case", "csv_case", "lines",
+]  # fmt: skip
 
 LONGEST_LINE = 1_000
 MOST_MEMORY = 2**30

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -57,35 +57,39 @@ class Drawn:
 # ------------------------------------------------------------------------------------- as written
 
 
-def workbook(sheet: Drawn) -> bytes:
-    """The sheet as a workbook."""
+def workbook(sheets: Sequence[Drawn]) -> bytes:
+    """These sheets as a workbook."""
     out = io.BytesIO()
     with warnings.catch_warnings(), xlsxwriter.Workbook(out, {"in_memory": True}) as book:
-        page = book.add_worksheet()
-        day = book.add_format({"num_format": "d/m/yyyy"})
-        moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
-        bold = book.add_format({"bold": True})
-        for at, row in enumerate(sheet.rows):
-            if at in sheet.hidden:
-                page.set_row(at, None, None, {"hidden": True})
-            for column, value in enumerate(row):
-                match value:
-                    case None:
-                        if (at + column) % 7 == 0:
-                            page.write_blank(at, column, None, bold)
-                    case bool():
-                        page.write_boolean(at, column, value)
-                    case datetime():
-                        page.write_datetime(at, column, value, moment)
-                    case date():
-                        page.write_datetime(at, column, value, day)
-                    case Formula():
-                        page.write_formula(at, column, "=A1", None, value.value)
-                    case str():
-                        page.write_string(at, column, value)
-                    case _:
-                        page.write_number(at, column, value)
+        formats = {
+            date: book.add_format({"num_format": "d/m/yyyy"}),
+            datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            None: book.add_format({"bold": True}),
+        }
+        for sheet in sheets:
+            _write(book.add_worksheet(), sheet, formats)
     return out.getvalue()
+
+
+def _write(page: Any, sheet: Drawn, formats: Mapping[type | None, Any]) -> None:
+    for at in sheet.hidden:
+        page.set_row(at, None, None, {"hidden": True})
+    for at, row in enumerate(sheet.rows):
+        for column, value in enumerate(row):
+            match value:
+                case None:
+                    if (at + column) % 7 == 0:
+                        page.write_blank(at, column, None, formats[None])
+                case bool():
+                    page.write_boolean(at, column, value)
+                case date():
+                    page.write_datetime(at, column, value, formats[type(value)])
+                case Formula():
+                    page.write_formula(at, column, "=A1", None, value.value)
+                case str():
+                    page.write_string(at, column, value)
+                case _:
+                    page.write_number(at, column, value)
 
 
 _FIFTEEN_DIGITS = Context(prec=15)
@@ -171,10 +175,15 @@ _FITTING: dict[str, st.SearchStrategy[CellValue]] = {
 }
 
 
+def books(most: int = 10) -> st.SearchStrategy[list[Drawn]]:
+    """Some sheets of one dataset."""
+    datasets = st.sampled_from([*oracle.COLUMNS])
+    return datasets.flatmap(lambda it: st.lists(_sheets(it), min_size=1, max_size=most))
+
+
 @st.composite
-def sheets(draw: st.DrawFn) -> Drawn:
+def _sheets(draw: st.DrawFn, dataset: str) -> Drawn:
     """Mostly tables of a dataset; some cells are anything, some headers lack or repeat a name."""
-    dataset = draw(st.sampled_from([*oracle.COLUMNS]))
     columns = oracle.COLUMNS[dataset]
     names: list[CellValue] = [*draw(st.permutations([*columns]))]
     more = st.sampled_from(
@@ -215,36 +224,40 @@ def _cell(draw: st.DrawFn, kind: str) -> CellValue:
 # -------------------------------------------------------------------------------------- as it ends
 
 
-def ends(dataset: str, name: str, data: bytes) -> list[dict[str, Any]] | None:
-    """A file's rows in order, with what their rules say; None if it cannot be read."""
-    contract = oracle.SHOP[dataset]
+Ends = dict[int, list[dict[str, Any]] | None]
+"""By the sheet's number: its rows in order, with their faults; None where it cannot be read."""
+
+
+def ends(dataset: str, name: str, data: bytes) -> Ends:
+    """How the product reads a file. A sheet that is passed over is not among them."""
     try:
-        found = parse_whole(name, data, [*contract.columns], LIMITS)
+        found = parse_whole(name, data, [*oracle.COLUMNS[dataset]], LIMITS)
     except Unreadable:
-        return None
-    rows = found.rows.to_pylist()
-    for row in rows:
-        row["_extra"] = sorted(row["_extra"] or ())
-    rows.sort(key=lambda row: row["_row"])
-    beside = {"_sheet", "_sheet_no", "_row"}
-    return [{key: value for key, value in row.items() if key not in beside} for row in rows]
+        return {}
+    rows: Ends = {}
+    for row in sorted(found.rows.to_pylist(), key=lambda row: row["_row"]):
+        told = {key: value for key, value in row.items() if key not in {"_sheet", "_row"}}
+        told["_extra"] = sorted(row["_extra"] or ())
+        rows.setdefault(told.pop("_sheet_no"), []).append(told)  # type: ignore[union-attr]
+    bad = {int(problem.sheet.removeprefix("Sheet")): None for problem in found.sheet_problems}
+    return rows | bad if name.endswith(".xlsx") or rows else {0: []}
 
 
-def difference(sheet: Drawn) -> str | None:
-    """Where the two files end otherwise; None if they do not."""
-    sides = (("f.xlsx", workbook(sheet)), ("f.csv", csv(sheet)))
-    as_sheet, as_csv = (ends(sheet.dataset, name, data) for name, data in sides)
-    if as_sheet is None or as_csv is None or len(as_sheet) != len(as_csv):
-        told = [rows if rows is None else len(rows) for rows in (as_sheet, as_csv)]
-        return None if as_sheet == as_csv else f"rows of the sheet and of the CSV: {told}"
-    for mine, other in zip(as_sheet, as_csv, strict=True):
-        if mine != other:
-            wrong = {key: (mine[key], other[key]) for key in mine if mine[key] != other[key]}
-            return f"sheet and CSV differ: {wrong}"
+def difference(book: Sequence[Drawn]) -> str | None:
+    """Where a sheet of a workbook ends otherwise than its CSV; None if none does."""
+    dataset = book[0].dataset
+    as_sheets = ends(dataset, "f.xlsx", workbook(book))
+    for number, sheet in enumerate(book, start=1):
+        as_csv = ends(dataset, "f.csv", csv(sheet)).get(0)
+        # What is passed over, or has a header alone, has no rows either way.
+        as_sheet = as_sheets.get(number) or ([] if number not in as_sheets else None)
+        if (as_sheet or []) != (as_csv or []) or (as_csv is not None and as_sheet is None):
+            return f"sheet {number}: {as_sheet}\nits CSV: {as_csv}"
     return None
 
 
-def counted(sheet: Drawn) -> Sequence[str]:
-    """What there is in a sheet, a word for each."""
-    cells = [cell for row in sheet.rows for cell in row if cell is not None]
-    return ["sheets", *("rows" for _ in sheet.rows), *(type(cell).__name__ for cell in cells)]
+def counted(book: Sequence[Drawn]) -> Sequence[str]:
+    """What there is in a workbook, a word for each."""
+    rows = [row for sheet in book for row in sheet.rows]
+    cells = [type(cell).__name__ for row in rows for cell in row if cell is not None]
+    return [*("sheets" for _ in book), *("rows" for _ in rows), *cells]
