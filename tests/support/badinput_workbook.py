@@ -468,13 +468,16 @@ def _bombs(r: Random) -> Iterator[Callable[[], Case]]:
     far = '<row r="1048576"><c r="XFD1048576" {}</c></row>'
     yield lambda: refused({**parts, "xl/media/zeros": bytes(32 * 2**20)})
     yield lambda: refused({**parts, _SHEET1: parts[_SHEET1] + b" " * 32 * 2**20})
-    yield lambda: refused(grown(far.format("><v>1</v>")))
-    yield lambda: refused(grown(far.format('t="inlineStr"><is><t>x</t></is>')))
+    # A cell far away is a row of a million places, or beyond a limit.
+    yield lambda: refused(grown(far.format("><v>1</v>")), "any")
+    yield lambda: refused(grown(far.format('t="inlineStr"><is><t>x</t></is>')), "any")
     yield lambda: refused(grown(far.format('s="1">')), "rows")
-    yield lambda: refused(grown(far.replace("XFD1048576", "A1048576").format("><v>1</v>")))
+    lonely = sheet_truth(it) | {(1, 1_048_576): {**dict.fromkeys(it.names), it.names[0]: "1"}}
+    last_row = grown(far.replace("XFD", "A").format("><v>1</v>"))
+    yield lambda: replace(refused(last_row, "rows"), truth=lonely)
     header = "".join(f"<c {inline(name)}</c>" for name in it.names)
     nameless = f"<row>{header}</row>{far.format('><v>1</v>')}"
-    yield lambda: refused(parts_of([Sheet("S", nameless)]))
+    yield lambda: refused(parts_of([Sheet("S", nameless)]), "any")
     yield lambda: refused(_entities(parts, _SHEET1, "billion"))
     yield lambda: refused(_entities(parts, _BOOK, "billion"))
     yield lambda: refused(_entities(parts, _SHEET1, "outside"), "any")
@@ -494,7 +497,9 @@ def _bombs(r: Random) -> Iterator[Callable[[], Case]]:
     yield lambda: refused(grown('<row r="99"/>' * 30_000), "any")
     names = [[f"c{n}" for n in range(1_200)] + it.names]
     yield lambda: refused(parts_of([Sheet("S", rows_xml(names))]))
-    yield lambda: refused(parts, limits=replace(small, workbook_memory_bytes=64 * 2**20))
+    yield lambda: refused(
+        parts, limits=replace(small, workbook_memory_bytes=64 * 2**20), must="any"
+    )
     yield lambda: refused(parts, limits=replace(small, workbook_seconds=0.01))
     yield lambda: refused(parts, limits=replace(small, max_cells=3))
     yield lambda: refused(parts, limits=replace(small, max_bytes=100))
