@@ -579,11 +579,12 @@ def test_limit_is_named_with_its_setting(text: str, limit: dict[str, Any]) -> No
     [("a,b\n\n\n\n1,2\n", "max_lines"), ("a,b\n1,2\n1\n2\n", "max_faulty_lines")],
 )
 def test_limits_on_lines(text: str, limit: str) -> None:
-    assert reason(text, **{limit: 1}).endswith(f"raise {limit}")
-    assert f"more than {limit} (1) allows" in reason(text, **{limit: 1}).replace(
-        "more lines than", "more than"
-    ).replace("more faulty lines than", "more than")
-    assert read(text, **{limit: 6}).rows.num_rows
+    few: dict[str, Any] = {limit: 1}
+    line = reason(text, "a b", "f.csv", **few)
+    assert f" than {limit} (1) allows" in line
+    assert line.endswith(f"raise {limit}")
+    few[limit] = 6
+    assert read(text, "a b", "f.csv", **few).rows.num_rows
 
 
 BOMB = """if True:

@@ -47,14 +47,17 @@ def report(result: Result, state: State, dataset: Dataset, dates: Sequence[date]
             "held": sum(v.read for v in held.values()),
         }
         lines = [line for p, v in sorted(broken.items()) for line in clear_lines(p, v)]
+        warned = [f"{p}: {line}" for p, v in sorted(verdicts.items()) for line in v.warnings]
+        result.lines += [f"warning: {line}" for line in warned]
+        result.lines += [f"{p}: {line}" for p, v in sorted(verdicts.items()) for line in v.notes]
         extra = [f"{p}: unexpected columns {', '.join(c)}" for p, c in sorted(unexpected.items())]
         result.checks.append(
             Check(
                 "structure",
-                not broken and not unexpected,
+                not (broken or unexpected or warned),
                 day,
                 Severity.ERROR if broken else Severity.WARN,
-                "\n".join(lines + extra) or CHECKS["structure"],
+                "\n".join(lines + warned + extra) or CHECKS["structure"],
                 {"files": len(paths), "unreadable": lines, "unexpected_columns": unexpected},
             )
         )

@@ -67,4 +67,6 @@ def _verdict(dataset: Dataset, summary: Summary, faulty: int) -> Judgement:
         unexpected=summary.unexpected,
         repairs=summary.repairs,
         headers=dataset.headers,
+        warnings=summary.warnings,
+        notes=summary.notes,
     )

@@ -115,7 +115,8 @@ class Judgement(Detail):
 
     ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
     name, each with its problem. ``repairs`` counts the rows that name the row they mend.
-    ``headers`` are those that the contract asked for.
+    ``headers`` are those that the contract asked for. ``warnings`` and ``notes`` are lines about a
+    readable file, without its name.
     """
 
     read: int = 0
@@ -126,6 +127,8 @@ class Judgement(Detail):
     unexpected: tuple[str, ...] = ()
     repairs: int = 0
     headers: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
@@ -134,6 +137,8 @@ class Judgement(Detail):
             "sheets": tuple((sheet, problem) for sheet, problem in told["sheets"]),
             "unexpected": tuple(told["unexpected"]),
             "headers": tuple(told.get("headers", ())),
+            "warnings": tuple(told.get("warnings", ())),
+            "notes": tuple(told.get("notes", ())),
         }
 
     @property
