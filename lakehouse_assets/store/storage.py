@@ -107,11 +107,15 @@ class LocalStorage:
         return str(Path(self.root, path))
 
     def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
-        """Every file below a folder ("" for all), in no order; nothing where there is none."""
+        """Every file below a folder ("" for all), in no order; nothing where there is none.
+
+        Links to files and folders are followed, but not around in a circle.
+        """
         top = self.uri(prefix)
-        for folder, folders, files in os.walk(top):
+        for folder, folders, files in os.walk(top, followlinks=True):
             if folder == top and without in folders:
                 folders.remove(without)
+            folders[:] = [name for name in folders if not _leads_up(Path(folder, name))]
             for name in files:
                 found = self.find(Path(folder, name).relative_to(self.root).as_posix())
                 if found:  # it can go between the listing and the look
@@ -123,6 +127,8 @@ class LocalStorage:
             stat = Path(self.uri(path)).stat()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError:  # a link to itself, or in a folder that is closed to us
+            return StoredObject(path, size=0, stamp="", modified=0.0, readable=False)
         stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
         readable = S_ISREG(stat.st_mode) and os.access(self.uri(path), os.R_OK)
         modified = max(stat.st_mtime, stat.st_ctime)
@@ -185,6 +191,11 @@ class LocalStorage:
     def within(self, path: str) -> LocalStorage:
         """The tree below a folder as a storage of its own."""
         return LocalStorage(self.uri(path))
+
+
+def _leads_up(folder: Path) -> bool:
+    """Whether a link leads to a folder that it is in itself."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def _link(source: str, target: str) -> None:
