@@ -26,7 +26,7 @@ RANGE = {
     "dagster/asset_partition_range_start": "2025-04-15",
     "dagster/asset_partition_range_end": "2025-04-18",
 }
-DAILY = dg.DailyPartitionsDefinition("2024-01-01", end_offset=1)
+DAILY = dg.DailyPartitionsDefinition("2024-01-01", end_offset=2)
 
 
 @dg.asset(partitions_def=DAILY)

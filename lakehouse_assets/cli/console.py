@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lakehouse_assets.store.lake import iso_date
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
 from resources import logs
@@ -50,18 +51,21 @@ class Format(StrEnum):
     JSON = "json"
 
 
-DateOption = Annotated[
-    datetime | None,
-    typer.Option("--date", formats=["%Y-%m-%d"], help="A batch date, YYYY-MM-DD.", metavar="DATE"),
-]
-FromOption = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], help="First batch date.", metavar="DATE"),
-]
-ToOption = Annotated[
-    datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], help="Last batch date.", metavar="DATE"),
-]
+def _batch_date(text: str) -> date:
+    try:
+        return iso_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}; write YYYY-MM-DD") from None
+
+
+def date_option(name: str, meaning: str) -> Any:
+    """An option that takes a batch date as its folder is named."""
+    return typer.Option(name, parser=_batch_date, help=meaning, metavar="DATE")
+
+
+DateOption = Annotated[date | None, date_option("--date", "A batch date, YYYY-MM-DD.")]
+FromOption = Annotated[date | None, date_option("--from", "First batch date.")]
+ToOption = Annotated[date | None, date_option("--to", "Last batch date.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from lakehouse_assets.cli.console import (
     FormatOption,
     app,
     dataset_named,
+    date_option,
     fail,
     print_rows,
     say,
@@ -35,10 +36,7 @@ FileArgument = Annotated[
 @app.command("land")
 def land_command(
     files: Annotated[list[Path], typer.Argument(help="Files to land: .csv, .csv.gz or .xlsx.")],
-    day: Annotated[
-        datetime,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="The batch date.", metavar="DATE"),
-    ],
+    day: Annotated[date, date_option("--date", "The batch date, YYYY-MM-DD.")],
     dataset: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(DATASETS)}; guessed from the name.")
     ] = None,
@@ -62,7 +60,7 @@ def land_command(
             failed = True
             continue
         try:
-            path, news = land(ledger, file, name, day.date())
+            path, news = land(ledger, file, name, day)
         except LandingError as error:
             say(str(error))
             failed = True
@@ -159,7 +157,7 @@ def rejected_command(
     from resources.duckdb_engine import query  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
-    where = f"WHERE _batch_date = DATE '{day.date()}'" if day else ""
+    where = f"WHERE _batch_date = DATE '{day}'" if day else ""
     names, rows = query(
         lake,
         f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
@@ -169,11 +167,11 @@ def rejected_command(
     print_rows(names, rows, form)
 
 
-def _export(ledger: Ledger, dataset: str, day: datetime | None, file: Path) -> None:
+def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
     try:
         with file.open("w", encoding="utf-8", newline="") as stream:
             count = export_rejected.export(
-                ledger.lake, ledger.state(), DATASETS[dataset], stream, day.date() if day else None
+                ledger.lake, ledger.state(), DATASETS[dataset], stream, day
             )
     except OSError as error:
         fail(f"{file}: {error.strerror}; name a file that can be written")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, NoReturn
 
 import typer
@@ -85,7 +85,7 @@ def _run(
     from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     failure = materialize(settings, dates, tables, out)
-    waiting = waiting_files(ledger.followed())
+    waiting = waiting_files(ledger.lake.raw, ledger.followed())
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
     for path, judged in mine:
         for line in clear_lines(path, judged):
@@ -114,8 +114,11 @@ def replay_command(
     if everything == bool(since or until):
         fail("give --from and --to, or --all")
     asked = _asked_dates(settings, None, since, until)
+    lake = ledger.lake
     landed = {path.batch_date for path in ledger.state().paths}
-    dates = sorted(landed if everything else landed & set(asked))
+    if early := [day for day in landed if lake.outside(day)]:
+        say(f"{len(early)} date(s) before {lake.first_date} (LAKEHOUSE_FIRST_DATE) are left alone.")
+    dates = sorted(landed - set(early) if everything else landed & set(asked))
     if not dates:
         tell("Nothing has landed on those dates.")
         raise typer.Exit(0)
@@ -249,7 +252,7 @@ def _dry_run(
 
 
 def _asked_dates(
-    settings: Settings, day: datetime | None, since: datetime | None, until: datetime | None
+    settings: Settings, day: date | None, since: date | None, until: date | None
 ) -> list[date]:
     if day and (since or until):
         fail("--date and --from/--to together; give one or the other")
@@ -259,11 +262,11 @@ def _asked_dates(
     if first is None or last is None:
         return []
     if last < first:
-        fail(f"--to {last.date()} lies before --from {first.date()}; swap them")
-    for end in (first.date(), last.date()):
+        fail(f"--to {last} lies before --from {first}; swap them")
+    for end in (first, last):
         if problem := settings.lake().outside(end):
             fail(problem)
-    return [first.date() + timedelta(days=i) for i in range((last - first).days + 1)]
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
 
 
 def _selected(tables: str | None) -> list[str] | None:

@@ -76,7 +76,7 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
             context.add_asset_metadata(metadata.of_receipts(of_day), partition_key=day.isoformat())
         restore.close(lake, context.run_id, context.partition_keys)
         yield dg.MaterializeResult()
-        bad = waiting_files(Ledger(lake).followed(), dates)
+        bad = waiting_files(lake.raw, Ledger(lake).followed(), dates)
         # Only here does a run fail, when all that is good has been published.
         lines = [line for path, judged in bad for line in clear_lines(path, judged)]
         if lines:

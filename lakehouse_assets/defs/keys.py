@@ -37,5 +37,5 @@ def asset_key(table: str) -> dg.AssetKey:
 
 
 def partitions(first: date) -> dg.DailyPartitionsDefinition:
-    """Batch dates. Today's is there from its first minute on, so that today's files can run."""
-    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=1)
+    """Batch dates, up to tomorrow's in UTC: east of Greenwich it is that day already."""
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=2)

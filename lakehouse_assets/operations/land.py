@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.store.facts import Fact, Landed
-from lakehouse_assets.store.lake import FilePath, Lake, Misplaced
+from lakehouse_assets.store.lake import PASSED_OVER, FilePath, Lake, Misplaced
 from lakehouse_assets.store.ledger import Ledger, State
 
 
@@ -19,14 +19,22 @@ class LandingError(LakehouseError):
 
 
 def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
-    """The dataset that a file's name begins with, or names as a word; None where unsure."""
+    """The one dataset that a file's name names, in singular or plural; None where unsure.
+
+    ``order_products.csv`` names two, and so none.
+    """
     words = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    begins = [d for d in datasets if re.match(rf"{d}(_|$)", words)]
-    if begins:
-        return max(begins, key=len)
-    inside = {d for d in datasets if re.search(rf"(^|_){d}(_|$)", words)}
-    longest = {d for d in inside if not any(d != other and d in other for other in inside)}
-    return longest.pop() if len(longest) == 1 else None
+    found: dict[tuple[int, int], str] = {}
+    for dataset in datasets:
+        for match in re.finditer(rf"(?<![a-z0-9]){dataset.removesuffix('s')}s?(?![a-z0-9])", words):
+            found[match.span()] = dataset
+    # `order` in `order_items` names no orders.
+    named = {
+        dataset
+        for (start, end), dataset in found.items()
+        if not any((a, z) != (start, end) and a <= start and end <= z for a, z in found)
+    }
+    return named.pop() if len(named) == 1 else None
 
 
 def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath, bool]:
@@ -39,10 +47,7 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
     lake = ledger.lake
     path = lake.placed(f"{dataset}/{day}/{file.name}")
     if path is None:
-        raise LandingError(
-            f"{file.name}: a name that begins with . or _, or ends in .tmp, .part, .crdownload "
-            "or ~, is passed over; rename the file"
-        )
+        raise LandingError(f"{file.name}: {PASSED_OVER}; rename the file")
     if isinstance(path, Misplaced):
         raise LandingError(f"{path.path}: {path.problem}")
     try:

@@ -10,6 +10,7 @@ from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.file_state import clear_lines, waiting_files
 from lakehouse_assets.store.ledger import State
+from lakehouse_assets.store.storage import Storage
 from lakehouse_assets.tables.contract import Dataset
 
 CHECKS = {
@@ -23,23 +24,24 @@ _VOLUME_WINDOW = 28
 _VOLUME_LEAST = 3
 
 
-def report(result: Result, state: State, dataset: Dataset, dates: Sequence[date]) -> None:
+def report(
+    result: Result, raw: Storage, state: State, dataset: Dataset, dates: Sequence[date]
+) -> None:
     """Add to a result, for each of these dates, the counts and every check's outcome."""
-    standing = dict(waiting_files(state, dates))
+    waiting = {p: v for p, v in waiting_files(raw, state, dates) if p.dataset == dataset.name}
     read_per_day: dict[date, int] = {}
     for past in state.of(dataset.name):
         digest = past.in_force
         if digest and digest in past.judgements:
             day = past.path.batch_date
             read_per_day[day] = read_per_day.get(day, 0) + past.judgements[digest].read
-    for path, judgement in standing.items():
-        if path.dataset == dataset.name:
-            result.lines += clear_lines(path, judgement)
+    for path, judgement in waiting.items():
+        result.lines += clear_lines(path, judgement)
     for day in dates:
         paths = [past for past in state.of(dataset.name, [day]) if past.standing]
         verdicts = {past.path: past.standing for past in paths if past.standing}
         held = {p: v for p, v in verdicts.items() if v.kind is Kind.HELD}
-        broken = {p: v for p, v in verdicts.items() if v.bad and v.kind is not Kind.HELD}
+        broken = {p: v for p, v in verdicts.items() if p in waiting and p not in held}
         unexpected = {str(p): list(v.unexpected) for p, v in verdicts.items() if v.unexpected}
         result.days[day] = {
             "files": len(paths),

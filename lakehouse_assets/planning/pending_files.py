@@ -137,7 +137,8 @@ def _uncollected() -> Iterator[None]:
 def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
     """The plan that follows from a look at the lake."""
     state = seen.state
-    plan = Plan(newest=max(seen.there, default=lake.first_date))
+    here = (day for day in seen.there if lake.outside(day) is None)
+    plan = Plan(newest=max(here, default=lake.first_date))
     plan.there = {day: set(names) for day, names in seen.there.items()}
     files: dict[str, dict[FilePath, RawFile]] = {name: {} for name in datasets}
     for found in seen.files:
@@ -147,7 +148,7 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
             files[found.path.dataset][found.path] = found
             plan.there.setdefault(found.path.batch_date, set()).add(found.path.dataset)
     plan.misplaced.sort(key=lambda found: found.path)
-    plan.waiting = waiting_files(state)
+    plan.waiting = waiting_files(lake.raw, state)
     if state.frozen and state.restored:
         plan.frozen = True
         plan.notices.append(
@@ -159,7 +160,9 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
         raw = files[dataset.name]
         work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
         for path, reason in _reasons(lake, state, dataset, work):
-            if path not in plan.files:
+            if problem := lake.outside(path.batch_date):
+                plan.notices.append(f"{path}: {problem}")
+            elif path not in plan.files:
                 plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
         plan.notices += work.notices
     all_jobs = jobs(datasets, gold)

@@ -160,10 +160,6 @@ def _waits(
     wait_times: WaitTimes,
 ) -> bool:
     """Whether a date is to be left alone for now; the decision says why."""
-    begins = datetime(day.year, day.month, day.day, tzinfo=UTC) - now
-    if begins > timedelta():
-        decision.wait(f"{day}: the day begins in {_told(begins)} (UTC)", begins.total_seconds())
-        return True
     arrived = [f.arrived for f in files.values() if f.arrived is not None]
     if not arrived:  # decisions and rules wait for nobody
         return False

@@ -24,6 +24,7 @@ from lakehouse_assets.store.lake import FilePath
 
 if TYPE_CHECKING:
     from lakehouse_assets.store.ledger import State
+    from lakehouse_assets.store.storage import Storage
 
 
 @dataclass
@@ -129,13 +130,18 @@ class PathState:
 
 
 def waiting_files(
-    state: State, dates: Sequence[date] | None = None
+    raw: Storage, state: State, dates: Sequence[date] | None = None
 ) -> list[tuple[FilePath, Judgement]]:
-    """The files that stand last at their path and are held, unreadable or partly so."""
+    """The files that stand last at their path and are held, unreadable or partly so.
+
+    An unreadable one that is gone again from the raw zone waits for nobody.
+    """
     found = []
     for path, past in sorted(state.paths.items()):
         standing = past.standing
         if standing and standing.bad and (dates is None or path.batch_date in dates):
+            if standing.kind is Kind.UNREADABLE and raw.find(str(path)) is None:
+                continue
             found.append((path, standing))
     return found
 

@@ -20,8 +20,16 @@ ARCHIVE: Final = "archive"
 """Folder of the raw zone that holds what has been processed; no run looks for news there."""
 ASIDE: Final = "aside"
 
-_HIDDEN: Final = (".", "_")
-_HALF_WRITTEN: Final = (".tmp", ".part", ".crdownload", "~")
+_HIDDEN: Final = (".", "_", "~$")
+_HALF_WRITTEN: Final = (".tmp", ".part", ".filepart", ".partial", ".crdownload")
+_BESIDE: Final = (".crc", ".md5", ".sha256", "~")
+_OF_WINDOWS: Final = ("thumbs.db", "desktop.ini")
+
+PASSED_OVER: Final = (
+    f"names that begin with {', '.join(_HIDDEN)} or end in "
+    f"{', '.join((*_HALF_WRITTEN, *_BESIDE))}, Thumbs.db and desktop.ini are passed over"
+)
+"""Which names no run reads, in words."""
 
 
 class FilePath(NamedTuple):
@@ -70,8 +78,16 @@ def content_id(path: FilePath, digest: str) -> str:
 
 
 def is_passed_over(name: str) -> bool:
-    """Whether a name says that the file is not meant to be read (hidden, or half-written)."""
-    return name.startswith(_HIDDEN) or name.lower().endswith(_HALF_WRITTEN)
+    """Whether a name says that the file is not meant to be read.
+
+    It is hidden, half-written, or what another program lays beside files.
+    """
+    lower = name.lower()
+    return (
+        lower.startswith(_HIDDEN)
+        or lower.endswith((*_HALF_WRITTEN, *_BESIDE))
+        or lower in _OF_WINDOWS
+    )
 
 
 @dataclass(frozen=True)
@@ -139,10 +155,10 @@ class Lake(DeltaTables):
             problem = "its name is not UTF-8; rename the file"
         else:
             try:
-                day = _iso_date(parts[1])
+                day = iso_date(parts[1])
                 problem = self.outside(day)
-            except ValueError:
-                problem = f"{parts[1]!r} is no date; move it to <dataset>/<YYYY-MM-DD>/"
+            except ValueError as error:
+                problem = f"{parts[1]!r} {error}; move it to <dataset>/<YYYY-MM-DD>/"
         return Misplaced(shown, problem) if problem else FilePath(parts[0], day, parts[2])
 
     def outside(self, day: date) -> str | None:
@@ -176,8 +192,12 @@ class Lake(DeltaTables):
 
 
 @lru_cache(10_000)  # a million keys lie in a thousand folders
-def _iso_date(text: str) -> date:
+def iso_date(text: str) -> date:
+    """A date as folders of the raw zone are named. Raises ValueError, saying what is wrong."""
     # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise ValueError(text)
-    return date.fromisoformat(text)
+        raise ValueError("is no date")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is a day that does not exist") from None

@@ -422,7 +422,9 @@ class World:
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in waiting_files(self.ledger.followed(), None if asked is None else [*asked])
+            for p, _ in waiting_files(
+                self.lake.raw, self.ledger.followed(), None if asked is None else [*asked]
+            )
         }
         if listings:
             assert_same("files that wait", listed, waiting)
