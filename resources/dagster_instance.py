@@ -14,7 +14,7 @@ from filelock import FileLock
 from resources.settings import RunnerName
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, RunRecord
 
     from resources.settings import Settings
 
@@ -23,6 +23,9 @@ _CONFIG = _PROJECT / "deploy" / "local" / "dagster.yaml"
 
 _GRACE_SECONDS = 5.0
 """How long a run without a sign of life may be about to give one, or to end."""
+
+_START_SECONDS = 120.0
+"""How long a run may take from its launch to its first sign of life."""
 
 
 def home(settings: Settings) -> Path:
@@ -59,8 +62,12 @@ def bury_dead_runs(instance: DagsterInstance, settings: Settings) -> None:
         return
     if instance.run_launcher.supports_check_run_worker_health:
         return
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    silent = [r for r in instance.get_runs(started) if not settings.locks.is_alive(r.run_id)]
+    launched = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    silent = [
+        record.dagster_run
+        for record in instance.get_run_records(launched)
+        if not settings.locks.is_alive(record.dagster_run.run_id) and not _may_come(record)
+    ]
     if silent:
         time.sleep(_GRACE_SECONDS)
     for run in silent:
@@ -68,6 +75,13 @@ def bury_dead_runs(instance: DagsterInstance, settings: Settings) -> None:
         if now and now.status is run.status and not settings.locks.is_alive(run.run_id):
             instance.report_run_failed(now, "its process has died; run again")
             settings.locks.forget(run.run_id)
+
+
+def _may_come(record: RunRecord) -> bool:
+    """Whether a run's process may be about to start."""
+    if record.dagster_run.status.value != "STARTING":
+        return False
+    return time.time() - record.update_timestamp.timestamp() < _START_SECONDS
 
 
 def serve(settings: Settings, port: int) -> None:

@@ -18,6 +18,7 @@ from lakehouse_assets.defs.file_sensor import daily, raw_files
 from lakehouse_assets.defs.keys import ATTEMPT_TAG, PLAN_TAG
 from lakehouse_assets.defs.run_sensors import delay_sensor
 from lakehouse_assets.ports import Message
+from resources import dagster_instance
 from resources.s3_events import Queue
 from resources.settings import Settings
 from tests.support import SAMPLE
@@ -110,6 +111,29 @@ def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
     eye.instance.report_run_failed(run)
     # The same plan waits before its next attempt.
     assert "pending still after attempt 1; the next in" in eye.reason()
+
+
+def test_a_run_that_died_before_it_had_started_keeps_nobody_waiting(
+    eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [request] = eye.requests()
+    run = eye.launch(request, dg.DagsterRunStatus.STARTING)
+    assert "is queued or under way" in eye.reason()  # its process may be about to come
+    monkeypatch.setattr(dagster_instance, "_START_SECONDS", 0.0)
+    monkeypatch.setattr(dagster_instance, "_GRACE_SECONDS", 0.0)
+    assert "pending still after attempt 1; the next in" in eye.reason()
+    found = eye.instance.get_run_by_id(run.run_id)
+    assert found
+    assert found.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_misplaced_files_are_named(eye: Eye) -> None:
+    for path in eye.raw.rglob("*.*"):
+        path.unlink()
+    astray = eye.raw / "order" / "2025-04-18" / "o.csv"
+    astray.parent.mkdir(parents=True)
+    astray.write_text("order_id\n")
+    assert "order/2025-04-18/o.csv: no dataset is named 'order'; move it to one of" in eye.reason()
 
 
 def test_a_daemon_that_dies_before_the_submission_asks_for_the_same_run(eye: Eye) -> None:
@@ -271,6 +295,7 @@ class Told:
 
 def test_what_is_late_is_told_once(eye: Eye) -> None:
     """Each file, when it has been pending for too long; again only after it was through."""
+    (eye.raw / "truth.csv").unlink()
     told, cursor = Told(), None
 
     def tick(minutes: float) -> None:
@@ -295,3 +320,8 @@ def test_what_is_late_is_told_once(eye: Eye) -> None:
     tick(0)
     assert [m.subject.split(" pending")[0] for m in told.messages][1:] == ["lakehouse: 1"]
     assert "orders/2025-04-18/late.csv (new)" in told.messages[-1].lines[0]
+    (eye.raw / "astray.csv").write_text("x")
+    tick(60)
+    tick(60)
+    assert [m.subject for m in told.messages][2:] == ["lakehouse: 1 misplaced"]
+    assert told.messages[-1].lines[0].startswith("astray.csv: not directly in a date folder")

@@ -91,7 +91,7 @@ def status_command() -> None:
         rows.append((table.id, "-" if version is None else version, count, f"{size:,.0f}", why))
     print_rows(["table", "version", "rows", "KiB", "pending"], rows, Format.TABLE)
     for misplaced in pending.misplaced:
-        say(f"{misplaced.path}: {misplaced.problem}")
+        say(str(misplaced))
     for notice in pending.notices:
         say(notice)
     for path, found in pending.files.items():

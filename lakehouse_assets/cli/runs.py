@@ -60,7 +60,7 @@ def run_command(
             return
         _finish_restore(settings, ledger)
     pending = pending_files.of(ledger, DATASETS, GOLD)
-    for line in (*(f"{m.path}: {m.problem}" for m in pending.misplaced), *pending.notices):
+    for line in (*map(str, pending.misplaced), *pending.notices):
         say(line)
     asked = _asked_dates(settings, day, since, until)
     selected = _selected(tables)

@@ -87,6 +87,8 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
         queue.delete(hints)
         cursor = decision.cursor(now, interval)
         if decision.starts:
+            for line in decision.waits:  # a tick that starts something has no skip message
+                context.log.info(line)
             requests = [_request(start) for start in decision.starts]
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         return _nothing("; ".join(decision.waits) or "nothing is pending", cursor)

@@ -21,15 +21,14 @@ def of_run(report: RunReport) -> list[Message]:
     return [ended, *([_data_quality(report)] if report.checks or report.files else [])]
 
 
-def delay(pending: Mapping[str, timedelta]) -> Message:
-    """What has waited for too long: each file, or whatever waits, with for how long."""
-    longest = max(pending.values())
+def delay(pending: Mapping[str, timedelta], misplaced: Sequence[str] = ()) -> Message:
+    """What no run has taken in: files pending for too long, and the lines of misplaced ones."""
     waits = sorted(pending, key=lambda name: -pending[name])
-    return Message(
-        Topic.DELAY,
-        f"lakehouse: {len(pending)} pending for up to {_span(longest)}",
-        _some([f"{name}: pending for {_span(pending[name])}" for name in waits]),
-    )
+    told = [f"{len(misplaced)} misplaced"] if misplaced else []
+    if waits:
+        told.insert(0, f"{len(pending)} pending for up to {_span(pending[waits[0]])}")
+    lines = _some([f"{name}: pending for {_span(pending[name])}" for name in waits])
+    return Message(Topic.DELAY, f"lakehouse: {', '.join(told)}", (*lines, *_some(misplaced)))
 
 
 def _success(report: RunReport) -> Message:

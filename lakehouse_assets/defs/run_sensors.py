@@ -70,10 +70,13 @@ def delay_sensor(settings: Settings) -> dg.SensorDefinition:
                 datetime.now(UTC), timedelta(minutes=settings.delay_minutes)
             )
         }
+        misplaced = [str(found) for found in plan.misplaced]
         reported = set(json.loads(context.cursor or "[]"))
-        if news := {name: waited for name, waited in late.items() if name not in reported}:
-            send(alerts, [run_messages.delay(news)])
-        context.update_cursor(json.dumps(sorted(late)))
+        news = {name: waited for name, waited in late.items() if name not in reported}
+        astray = [line for line in misplaced if line not in reported]
+        if news or astray:
+            send(alerts, [run_messages.delay(news, astray)])
+        context.update_cursor(json.dumps(sorted([*late, *misplaced])))
         return dg.SkipReason(f"{len(late)} file(s) late, {len(news)} of them reported now")
 
     return sensor

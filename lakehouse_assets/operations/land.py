@@ -49,7 +49,7 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
     if path is None:
         raise LandingError(f"{file.name}: {PASSED_OVER}; rename the file")
     if isinstance(path, Misplaced):
-        raise LandingError(f"{path.path}: {path.problem}")
+        raise LandingError(str(path))
     try:
         data = file.read_bytes()
     except OSError as error:

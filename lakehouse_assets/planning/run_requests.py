@@ -106,7 +106,7 @@ def decide(
 
     ``tried`` finds the ended runs for a plan's digest. Batch dates are days in UTC.
     """
-    decision = Decision(waits=list(plan.notices))
+    decision = Decision(waits=[*map(str, plan.misplaced), *plan.notices])
     by_date: dict[date, dict[FilePath, Pending]] = {}
     for path, pending in plan.files.items():
         by_date.setdefault(path.batch_date, {})[path] = pending

@@ -71,6 +71,9 @@ class Misplaced:
     path: str
     problem: str
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
 
 def content_id(path: FilePath, digest: str) -> str:
     """Identity of one content at one path: bronze's partition, safe in every file name."""
