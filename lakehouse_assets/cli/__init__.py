@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from lakehouse_assets.cli import files, inspect, runs
-from lakehouse_assets.cli.console import app, fail
-from lakehouse_assets.errors import LakehouseError
+from rich.console import Console
 
-__all__ = ["files", "inspect", "main", "runs"]
+from lakehouse_assets.errors import LakehouseError
 
 
 def main() -> None:
     """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
     try:
+        # Contracts are read at import, and what is wrong in one is a clear line too.
+        from lakehouse_assets.cli import files, inspect, runs  # noqa: F401, PLC0415
+        from lakehouse_assets.cli.console import app  # noqa: PLC0415
+
         app()
     except LakehouseError as error:
-        fail(str(error))
+        line = Console(stderr=True)
+        line.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None

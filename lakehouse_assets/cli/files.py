@@ -46,8 +46,8 @@ def land_command(
     A file takes the place of one of the same name there. Files that you copy into those
     folders by hand count just the same: they land when a run first reads them.
 
-    Newer means a later batch date, then a later file name (by its bytes): a correction landed
-    under an older date than what it corrects loses.
+    Newer means a later batch date, then a later file name (numbers in it by their value): a
+    correction landed under an older date or name than what it corrects loses.
     """
     ledger = Ledger(Settings.load().lake())
     if dataset is not None:
@@ -60,12 +60,14 @@ def land_command(
             failed = True
             continue
         try:
-            path, news = land(ledger, file, name, day)
+            path, news, older = land(ledger, file, name, day)
         except LandingError as error:
             say(str(error))
             failed = True
             continue
         tell(f"{path}: landed" if news else f"{path}: the same bytes are there already")
+        if older:
+            say(older)
     _say_if_restored(ledger)
     raise typer.Exit(int(failed))
 

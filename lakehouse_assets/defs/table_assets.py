@@ -19,6 +19,7 @@ from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.ports import JobFailedError, Runner
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables import sql_checks
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.jobs import gold_job, silver_job
 from lakehouse_assets.tables.registry import DATASETS, GOLD
@@ -32,6 +33,7 @@ def table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Asse
 
 
 def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> Iterator[dg.AssetsDefinition]:
+    sql_checks.check_all()
     for dataset in DATASETS.values():
         yield _asset(
             dataset.bronze,
@@ -54,7 +56,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> Iterator[dg
                 lake,
                 dataset.silver,
                 metadata.silver_lineage(dataset),
-                f"The newest qualifying row of each `{dataset.key}`.",
+                f"The newest qualifying row of each `{', '.join(dataset.key_columns)}`.",
             ),
         )
     for table in GOLD.values():

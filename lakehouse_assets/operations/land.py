@@ -7,8 +7,10 @@ import re
 from collections.abc import Collection, Iterable
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.planning.file_order import counting_as_older
 from lakehouse_assets.store.facts import Fact, Landed
 from lakehouse_assets.store.lake import PASSED_OVER, FilePath, Lake, Misplaced
 from lakehouse_assets.store.ledger import Ledger, State
@@ -37,10 +39,21 @@ def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath, bool]:
+class Landing(NamedTuple):
+    """Where a file landed.
+
+    ``news`` says whether anything did: the bytes landed last there are none. ``older`` is a line
+    where it counts as older than a file of its folder that landed before it.
+    """
+
+    path: FilePath
+    news: bool
+    older: str | None
+
+
+def land(ledger: Ledger, file: Path, dataset: str, day: date) -> Landing:
     """Put a file into the raw zone, in the place of one of the same name.
 
-    Returns where it landed, and whether that is news: the bytes landed last there are not.
     Raises LandingError for a name that is passed over or not UTF-8, a date outside the lake's,
     or a file that cannot be opened.
     """
@@ -67,7 +80,9 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> tuple[FilePath,
         same = now.last is not None and now.last.digest == digest and bool(now.open)
         return [] if same else [Fact(detail, path, digest)]
 
-    return path, bool(ledger.decide(landed))
+    news = bool(ledger.decide(landed))
+    older = counting_as_older(ledger.state(), [path]) if news else ()
+    return Landing(path, news, next(iter(older), None))
 
 
 def keep_bytes(lake: Lake, path: FilePath, digests: Collection[str]) -> bool:

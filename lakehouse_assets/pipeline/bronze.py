@@ -22,6 +22,7 @@ from lakehouse_assets.pipeline.bronze_reading import Staged, stage_files
 from lakehouse_assets.pipeline.publish import AuditError, commit
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.workspace import Workspace, among
+from lakehouse_assets.planning.file_order import counting_as_older
 from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, missing
 from lakehouse_assets.planning.settled_files import contents
 from lakehouse_assets.store import receipts
@@ -49,6 +50,7 @@ def run(
         if pending:
             _take_in(work, ledger, state, dataset, dates, files, pending, limits)
             state = ledger.state()
+            result.lines += counting_as_older(state, {item.path for item in pending.read})
         _forget_aside(lake, state, dataset, dates, aside)
         _record_receipts(work, ledger, state, dataset, dates)
     result.version = lake.version(dataset.bronze)

@@ -20,6 +20,7 @@ from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Source, Zone, content_id
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
+from lakehouse_assets.tables.natural_order import natural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +97,9 @@ def stage_files(
     staged = work.stage(parsed, with_maps=True)
     told = staged.where("_summary IS NOT NULL").select("_summary").collect()
     summaries = sorted(
-        (Summary.from_json(row["_summary"]) for row in told), key=lambda summary: summary.path
+        (Summary.from_json(row["_summary"]) for row in told),
+        # What one run lands, it lands in version order.
+        key=lambda summary: (summary.path.batch_date, natural(summary.path.file)),
     )
     return Staged(_by_content(work, staged.where("_summary IS NULL"), summaries), tuple(summaries))
 

@@ -101,8 +101,8 @@ def _absorb(
     else:
         column = gold.unit.split(".")[1] if gold.unit else ""
         silver = _scope(work, gold, silver, units)
-        owned = matching(present, column, units)
-        others = without(present, column, units)
+        owned = matching(present, [column], units)
+        others = without(present, [column], units)
         result.metadata["units_recomputed"] = units.count()
     for name, rows in silver.items():
         rows.createOrReplaceTempView(name)
@@ -179,12 +179,13 @@ def _units(
             parent_first = DATASETS[here].silver.names
             # A step along a foreign key joins the parent's key, one against it the child's.
             if child_column in parent_first and _refers(DATASETS[here], child_column, there):
-                key = DATASETS[there].key
+                [key] = DATASETS[there].key_columns
                 values = work.stage(rows.selectExpr(f"`{child_column}` AS `{key}`").distinct())
-                rows = matching(silver[there], key, values)
+                rows = matching(silver[there], [key], values)
             else:
-                values = work.stage(rows.select(DATASETS[here].key).distinct())
-                rows = matching(silver[there], child_column, values, key=DATASETS[here].key)
+                key_here = DATASETS[here].key_columns
+                values = work.stage(rows.select(*key_here).distinct())
+                rows = matching(silver[there], [child_column], values, key=key_here)
             here = there
         found.append(rows.select(column))
     return work.stage(union(found).distinct())
@@ -235,14 +236,14 @@ def _scope(
     a single foreign key towards the unit's own dataset, they are left whole.
     """
     root, column = (gold.unit or "").split(".")
-    rows = work.stage(matching(silver[root], column, units))
+    rows = work.stage(matching(silver[root], [column], units))
     scoped = {root: rows}
     for name in datasets_of(gold):
         if name == root:
             continue
         links = [c.name for c in DATASETS[name].foreign_keys if c.references == root]
         scoped[name] = (
-            matching(silver[name], links[0], rows, key=DATASETS[root].key)
+            matching(silver[name], links[:1], rows, key=DATASETS[root].key_columns)
             if links
             else silver[name]
         )

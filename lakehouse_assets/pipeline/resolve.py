@@ -6,12 +6,14 @@ contract and the parents' keys; how the rows were chosen is the job's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.workspace import Workspace, matching, without
 from lakehouse_assets.tables.contract import LINEAGE, Dataset
+from lakehouse_assets.tables.natural_order import natural_sql
 from lakehouse_assets.tables.rules import (
     LOST_ORIGIN,
     PLACE,
@@ -29,7 +31,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 VERSION_ORDER = ("_batch_date", "_file", "_sheet_no", "_row")
-"""What orders a key's rows: total, and independent of when anything ran."""
+"""What says which of a key's rows is newer: total, and independent of when anything ran.
+
+Files stand in natural order.
+"""
+
+
+def newest_first(columns: Sequence[str]) -> str:
+    """SQL that sorts rows by columns of the version order, the newest first."""
+    expressions = chain.from_iterable(
+        natural_sql(f"`{c}`") if c.endswith("_file") else (f"`{c}`",) for c in columns
+    )
+    return ", ".join(f"{expression} DESC" for expression in expressions)
 
 
 class Fate(StrEnum):
@@ -41,17 +54,29 @@ class Fate(StrEnum):
     REJECTED = "rejected"
 
 
-def subject(key: str) -> str:
-    """SQL for what a row is about: its key as text, or its upload where the key is null.
+def subject(key: Sequence[str]) -> str:
+    """SQL for what a row is about: its key as text, or its upload where the key cannot be read.
 
-    ``key`` is SQL for the key. Rows of one subject are resolved together.
+    ``key`` is SQL for each part of the key. Rows of one subject are resolved together.
     """
-    return f"coalesce(concat('=', CAST({key} AS STRING)), concat('?', _content))"
+    parts = [f"CAST({part} AS STRING)" for part in key]
+    if len(parts) > 1:  # so that no two keys read the same
+        parts = [rf"replace(replace({p}, '\\', '\\\\'), '|', '\\|')" for p in parts]
+        parts = [", '|', ".join(parts)]
+    return f"coalesce(concat('=', {parts[0]}), concat('?', _content))"
 
 
-def subject_in_bronze(dataset: Dataset) -> str:
-    """SQL for the subject of a bronze row."""
-    return subject(of_bronze(dataset, dataset.key))
+def subject_in_bronze(dataset: Dataset) -> list[str]:
+    """SQL for a bronze row's subject (``_subject``) and key (by its columns' names)."""
+    key = {name: of_bronze(dataset, name) for name in dataset.key_columns}
+    columns = [f"{value} AS `{name}`" for name, value in key.items()]
+    return [f"{subject([*key.values()])} AS _subject", *columns]
+
+
+def subject_in_silver(dataset: Dataset) -> list[str]:
+    """The same for a silver row."""
+    key = [f"`{name}`" for name in dataset.key_columns]
+    return [f"{subject(key)} AS _subject", *key]
 
 
 def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
@@ -63,14 +88,18 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
     texts = [f"{text(c)} AS `_text_{c.name}`" for c in dataset.sources]
     rows = rows.selectExpr(*lineage, "_fault", f"{origin()} AS _origin", *texts)
     rows = rows.selectExpr(
-        "*", *(f"{typed(c, f'`_text_{c.name}`')} AS `{c.name}`" for c in dataset.sources)
+        "*",
+        *(
+            f"{typed(c, f'`_text_{c.name}`', dataset.dialect)} AS `{c.name}`"
+            for c in dataset.sources
+        ),
     )
     derived = [c for c in dataset.columns if c.derived]
     rows = rows.selectExpr("*", *(f"{c.derived} AS `{c.name}`" for c in derived))
     return rows.selectExpr(
         *(c.name for c in dataset.columns),
         *lineage,
-        f"{subject(dataset.key)} AS _subject",
+        subject_in_silver(dataset)[0],
         "_origin",
         f"{broken(own_rules(dataset))} AS _own",
     )
@@ -101,17 +130,18 @@ def resolve(
         ELSE '{Fate.REJECTED}'
     END AS _fate"""
     result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
+    key = dataset.key_columns
     repeated = work.stage(
-        staged.where(f"`{dataset.key}` IS NOT NULL")
-        .groupBy(dataset.key)
+        staged.where(" AND ".join(f"`{part}` IS NOT NULL" for part in key))
+        .groupBy(*key)
         .count()
         .where("count > 1")
-        .select(dataset.key)
+        .select(*key)
     )
     if not repeated.limit(1).collect():
         return ruled.selectExpr(*result, alone)
-    several = work.stage(_among_versions(dataset, matching(ruled, dataset.key, repeated)))
-    single = without(ruled, dataset.key, repeated).selectExpr(*result, alone)
+    several = work.stage(_among_versions(dataset, matching(ruled, key, repeated)))
+    single = without(ruled, key, repeated).selectExpr(*result, alone)
     return single.unionByName(several.select(*result, "_fate"))
 
 
@@ -128,9 +158,8 @@ def _with_foreign_keys(
         reference = dataset.silver.column(name).references or ""
         asked = work.stage(rows.select(name).where(f"`{name}` IS NOT NULL").distinct())
         parent = parents[reference]
-        key = parent.columns[0]
-        known = matching(parent, key, asked, key=name)
-        orphans = work.stage(without(asked, name, known, key=key))
+        known = matching(parent, parent.columns, asked, key=[name])
+        orphans = work.stage(without(asked, [name], known, key=known.columns))
         if not orphans.limit(1).collect():
             continue
         flags = orphans.selectExpr(f"`{name}`", f"true AS `_orphan_{name}`")
@@ -177,7 +206,7 @@ def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
             " ELSE _rules END AS _rules",
         )
     )
-    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
+    order = newest_first(_FAMILY_ORDER)
     family = rows.join(roots.select("_root").distinct(), "_root", "left_semi").selectExpr(
         "_place",
         "_root",
@@ -210,20 +239,23 @@ def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
 
 def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
     """Fates of rows whose key has several versions."""
-    order = ", ".join(f"`{c}` DESC" for c in _FAMILY_ORDER)
-    key = dataset.key
+    order = newest_first(_FAMILY_ORDER)
+    key = ", ".join(f"`{part}`" for part in dataset.key_columns)
     ranked = rows.selectExpr(
-        "*", f"row_number() OVER (PARTITION BY `{key}` ORDER BY {order}) AS _nth"
+        "*", f"row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS _nth"
     )
     qualifies = "size(_rules) = 0 AND NOT _retired"
     ranked = ranked.selectExpr(
-        "*", f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY `{key}`) AS _winner"
+        "*", f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY {key}) AS _winner"
     )
     payload = [c.name for c in dataset.columns]
+    others = [f"`{c}` AS `_won_{c}`" for c in payload if c not in dataset.key_columns]
     winners = ranked.where("_nth = _winner").selectExpr(
-        f"`{key}` AS `_won_{key}`", *(f"`{c}` AS `_won_{c}`" for c in payload if c != key)
+        *dataset.key_columns, "true AS _won", *others
     )
-    same = " AND ".join(f"`{c}` <=> `_won_{c}`" for c in payload)
+    same = " AND ".join(
+        ["_won", *(f"`{c}` <=> `_won_{c}`" for c in payload if c not in dataset.key_columns)]
+    )
     hidden = f"(_nth > _winner AND NOT array_contains(_rules, '{LOST_ORIGIN.name}')) OR _retired"
     fate = f"""CASE
         WHEN _nth = _winner THEN '{Fate.PUBLISHED}'
@@ -231,5 +263,5 @@ def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
         WHEN {hidden} THEN '{Fate.SUPERSEDED}'
         ELSE '{Fate.REJECTED}'
     END"""
-    joined = ranked.join(winners, ranked[key] == winners[f"_won_{key}"], "left")
+    joined = ranked.join(winners, list(dataset.key_columns), "left")
     return joined.selectExpr(*rows.columns, f"{fate} AS _fate")

@@ -146,15 +146,15 @@ def _replace_by_key(
     owned, others = present, present.where("false")
     if affected.subjects is not None:
         keys = work.stage(keys_of(dataset, affected.subjects))
-        owned = matching(present, dataset.key, keys)
-        others = without(present, dataset.key, keys)
+        owned = matching(present, dataset.key_columns, keys)
+        others = without(present, dataset.key_columns, keys)
     return replace_rows(
         work,
         dataset.silver,
         owned=owned,
         others=others,
         rows=rows,
-        grain=(dataset.key,),
+        grain=dataset.key_columns,
         required=[*(c.name for c in dataset.columns if c.required), *dataset.partition_by],
     )
 

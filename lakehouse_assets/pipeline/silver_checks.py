@@ -23,11 +23,11 @@ def checks(dataset: Dataset) -> dict[str, str]:
     """Silver's checks by name, with what each says when it passes."""
     found = {
         "structure": "The table has the contract's columns and types.",
-        "keys_unique": f"Every {dataset.key} stands once.",
+        "keys_unique": f"Every {', '.join(dataset.key_columns)} stands once.",
         "accounting": "Every row of every file has exactly one fate.",
     }
     for name, group in _rule_groups(dataset).items():
-        found[name] = "No row breaks " + ", ".join(r.name for r in group) + "."
+        found[name] = "No row breaks " + ", ".join(map(str, group)) + "."
     return found | {a.name: a.description for a in dataset.advice}
 
 
@@ -90,8 +90,9 @@ def _check_keys(
     published: DataFrame,
     totals: Mapping[date, receipts.Counts],
 ) -> None:
-    repeated = published.groupBy(dataset.key).count().where("count > 1").select(dataset.key)
-    samples = [str(r[0]) for r in repeated.limit(_SAMPLES).collect()]
+    key = dataset.key_columns
+    repeated = published.groupBy(*key).count().where("count > 1").select(*key)
+    samples = [" ".join(map(str, row)) for row in repeated.limit(_SAMPLES).collect()]
     for day, total in totals.items():
         result.checks.append(
             Check(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
 from lakehouse_assets.tables.contract import Column, Layer, Table
+from lakehouse_assets.tables.rules import literal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -100,22 +101,10 @@ def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:
     value = name if column.name in there else f"CAST(NULL AS {column.type})"
     late = there.get(column.name, True)
     if late and table.layer is Layer.BRONZE and not column.name.startswith("_"):
-        value = f"coalesce({value}, element_at(`_extra`, {literal(column.name)}))"
+        headers = (column.name, *column.aliases)
+        extra = (f"element_at(`_extra`, {literal(header)})" for header in headers)
+        value = f"coalesce({value}, {', '.join(extra)})"
     return f"{value} AS {name}"
-
-
-def literal(value: object) -> str:
-    """SQL for a value that stands in a partition."""
-    match value:
-        case None:
-            return "NULL"
-        case bool() | int():
-            return str(value)
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case _:
-            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{text}'"
 
 
 def among(column: str, values: Iterable[object]) -> str:
@@ -124,23 +113,33 @@ def among(column: str, values: Iterable[object]) -> str:
     return f"`{column}` IN ({listed})" if listed else "false"
 
 
-def matching(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
-    """The rows whose column stands among values (a semi-join that file statistics prune).
+def matching(
+    rows: DataFrame, columns: Sequence[str], values: DataFrame, key: Sequence[str] = ()
+) -> DataFrame:
+    """The rows whose columns stand among values (a semi-join that file statistics prune).
 
-    ``key`` is the values' column, by default the same name. The least and greatest value go
-    into the scan as a range, so that files without any of them are not read.
+    ``key`` are the values' columns, by default those of the same names. The least and greatest
+    value of each go into the scan as a range, so that files without any of them are not read.
     """
-    key = key or column
-    least, greatest = values.selectExpr(f"min(`{key}`)", f"max(`{key}`)").collect()[0]
-    if least is None:
+    key = key or columns
+    ends = values.selectExpr(*(f"{end}(`{k}`)" for k in key for end in ("min", "max"))).collect()[0]
+    if ends[0] is None:
         return rows.where("false")
-    ranged = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
-    return ranged.join(_named(values, key, column), column, "left_semi")
+    for column, least, greatest in zip(columns, ends[::2], ends[1::2], strict=True):
+        if type(least) in _RANGED:
+            rows = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
+    return rows.join(_named(values, key, columns), list(columns), "left_semi")
 
 
-def without(rows: DataFrame, column: str, values: DataFrame, key: str | None = None) -> DataFrame:
-    """The rows whose column does not stand among values."""
-    return rows.join(_named(values, key or column, column), column, "left_anti")
+_RANGED = (int, str, date)
+"""Values that mean the same as a literal on every engine."""
+
+
+def without(
+    rows: DataFrame, columns: Sequence[str], values: DataFrame, key: Sequence[str] = ()
+) -> DataFrame:
+    """The rows whose columns do not stand among values."""
+    return rows.join(_named(values, key or columns, columns), list(columns), "left_anti")
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:
@@ -151,5 +150,5 @@ def union(frames: Sequence[DataFrame]) -> DataFrame:
     return first
 
 
-def _named(values: DataFrame, key: str, column: str) -> DataFrame:
-    return values.selectExpr(f"`{key}` AS `{column}`")
+def _named(values: DataFrame, key: Sequence[str], columns: Sequence[str]) -> DataFrame:
+    return values.selectExpr(*(f"`{k}` AS `{c}`" for k, c in zip(key, columns, strict=True)))

@@ -70,7 +70,7 @@ class State:
         return self.paths.get(path) or PathState(path)
 
     def of(self, dataset: str, dates: Sequence[date] | None = None) -> list[PathState]:
-        """The paths of a dataset (and of those batch dates), in version order."""
+        """The paths of a dataset (and of those batch dates), sorted."""
         wanted = None if dates is None else set(dates)
         found = [
             s

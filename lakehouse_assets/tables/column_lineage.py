@@ -9,32 +9,33 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.lineage import Node, lineage
 
+from lakehouse_assets.errors import ContractError
 from lakehouse_assets.tables.contract import Gold
-from lakehouse_assets.tables.registry import DATASETS
+from lakehouse_assets.tables.registry import DATASETS, contract_of
 
 
 @cache
 def inputs(table: Gold) -> tuple[str, ...]:
     """The datasets whose silver tables the SELECT reads, sorted.
 
-    Raises ValueError where the SQL is no SELECT, names a table that is no dataset, or leaves
+    Raises ContractError where the SQL is no SELECT, names a table that is no dataset, or leaves
     out what the unit or a reconciliation needs.
     """
     found = _tables(table, table.sql)
     if not found:
-        raise ValueError(f"{table.table.id}: its SELECT reads no silver table")
+        raise ContractError(f"{contract_of(table.table)}: its SELECT reads no silver table")
     unit = (table.unit or "").partition(".")[0]
     if unit and unit not in found:
-        raise ValueError(
-            f"{table.table.id}: its unit is of {unit}, which its SELECT does not read; "
+        raise ContractError(
+            f"{contract_of(table.table)}: its unit is of {unit}, which its SELECT does not read; "
             f"take a unit of {' or '.join(found)}"
         )
     for proof in table.reconciliations:
         # Only what the SELECT reads is cut down to the units at hand.
         if more := [n for n in _tables(table, proof.silver) if n not in found]:
-            raise ValueError(
-                f"{table.table.id}: reconciliation {proof.name!r} reads {more[0]}, which its "
-                f"SELECT does not; use {' or '.join(found)}"
+            raise ContractError(
+                f"{contract_of(table.table)}: reconciliation {proof.name!r} reads {more[0]}, "
+                f"which its SELECT does not; use {' or '.join(found)}"
             )
     return found
 
@@ -46,7 +47,9 @@ def _tables(table: Gold, sql: str) -> tuple[str, ...]:
     unknown = sorted(found - set(DATASETS))
     if unknown:
         known = ", ".join(sorted(DATASETS))
-        raise ValueError(f"{table.table.id}: no silver table is named {unknown[0]!r}; use {known}")
+        raise ContractError(
+            f"{contract_of(table.table)}: no silver table is named {unknown[0]!r}; use {known}"
+        )
     return tuple(sorted(found))
 
 
@@ -55,12 +58,12 @@ def _select(table: Gold, sql: str) -> exp.Query:
         tree = sqlglot.parse_one(sql, dialect="spark")
     except ParseError as error:
         at = error.errors[0]
-        raise ValueError(
-            f"{table.table.id}: its SQL cannot be read: {at['description']} at "
+        raise ContractError(
+            f"{contract_of(table.table)}: its SQL cannot be read: {at['description']} at "
             f"{at['highlight']!r}, line {at['line']} of the text"
         ) from None
     if not isinstance(tree, exp.Query):
-        raise ValueError(f"{table.table.id}: its SQL must be one SELECT")  # noqa: TRY004
+        raise ContractError(f"{contract_of(table.table)}: its SQL must be one SELECT")
     return tree
 
 
@@ -68,20 +71,22 @@ def _select(table: Gold, sql: str) -> exp.Query:
 def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
     """For each column of the table, the (dataset, column) pairs that its values come from.
 
-    Raises ValueError where the SELECT gives other columns than the contract has, or names
+    Raises ContractError where the SELECT gives other columns than the contract has, or names
     one that no silver table has.
     """
     given, wanted = _select(table, table.sql).named_selects, table.table.names
     if "*" in given:
-        raise ValueError(f"{table.table.id}: its SELECT gives *; name the columns one by one")
+        raise ContractError(
+            f"{contract_of(table.table)}: its SELECT gives *; name the columns one by one"
+        )
     if missing := [n for n in wanted if n not in given]:
-        raise ValueError(
-            f"{table.table.id}: its SELECT gives no column {missing[0]!r}; it gives "
+        raise ContractError(
+            f"{contract_of(table.table)}: its SELECT gives no column {missing[0]!r}; it gives "
             f"{', '.join(given)}"
         )
     if extra := [n for n in given if n not in wanted]:
-        raise ValueError(
-            f"{table.table.id}: its SELECT gives {extra[0]!r}, which is no column of the "
+        raise ContractError(
+            f"{contract_of(table.table)}: its SELECT gives {extra[0]!r}, which is no column of the "
             "contract; add it there, or take it out"
         )
     schema = {
@@ -92,12 +97,12 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
     try:
         nodes = lineage(None, table.sql, schema=schema, dialect="spark")
     except SqlglotError as error:
-        raise ValueError(
-            f"{table.table.id}: {error}; the columns are those of "
+        raise ContractError(
+            f"{contract_of(table.table)}: {error}; the columns are those of "
             f"{', '.join(f'silver.{n}' for n in schema)}"
         ) from None
     # What counts rows names none of their columns: it comes from which rows there are.
-    keys = tuple((name, DATASETS[name].key) for name in schema)
+    keys = tuple((name, part) for name in schema for part in DATASETS[name].key_columns)
     # sqlglot writes names small, as Spark compares them.
     return {name: tuple(sorted(_leaves(nodes[name.lower()]))) or keys for name in wanted}
 

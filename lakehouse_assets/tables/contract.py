@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from lakehouse_assets.parse.model import Dialect
+
 
 class Layer(StrEnum):
     """Where in the lakehouse a table stands."""
@@ -35,9 +37,11 @@ class Category(StrEnum):
 class Column:
     """One column: its name, Spark SQL type, meaning and, for a dataset, its rules.
 
-    ``source`` is the header in the raw file (the column's own name unless given); a column
-    with ``derived`` has none: it is a SQL expression over the row's typed columns.
-    ``references`` names the dataset whose key this column must be.
+    ``source`` is the header in the raw file (the column's own name unless given), ``aliases`` are
+    other names that the header may have instead; a column with ``derived`` has none: it is a SQL
+    expression over the row's typed columns. ``pattern`` is a regular expression that the whole
+    text must match, in the part of the language that all engines read alike (see
+    `tables.patterns`). ``references`` names the dataset whose key this column must be.
     """
 
     name: str
@@ -45,15 +49,31 @@ class Column:
     description: str
     required: bool = False
     minimum: int | None = None
-    allowed: tuple[int, ...] | None = None
+    maximum: int | None = None
+    allowed: tuple[int, ...] | tuple[str, ...] | None = None
+    pattern: str | None = None
     references: str | None = None
     source: str | None = None
+    aliases: tuple[str, ...] = ()
     derived: str | None = None
 
     @property
     def header(self) -> str | None:
         """The raw file's header for this column; None where the column is derived."""
         return None if self.derived else (self.source or self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRule:
+    """A condition that every row must meet: rows for which ``sql`` is false are rejected.
+
+    ``sql`` is an expression over the row's typed columns; where it is null (a value is missing),
+    the row does not break it. ``description`` says in a sentence what must be so.
+    """
+
+    name: str
+    description: str
+    sql: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,31 +163,28 @@ class Table:
 class Dataset:
     """A dataset's contract: what its files hold and what its silver table is.
 
-    From it derive the silver table and the generic tables beside it: bronze (every row in
-    force, as text), rejected (quarantine) and superseded (older versions of a key).
+    ``key`` is a column, or several that together name what a row is about. ``dialect`` says how
+    the files are written, where that is not as usual. From the contract derive the silver table
+    and the generic tables beside it: bronze (every row in force, as text), rejected (quarantine)
+    and superseded (older versions of a key).
     """
 
     name: str
     description: str
-    key: str
+    key: str | tuple[str, ...]
     columns: tuple[Column, ...]
-    partition_by: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
     zorder_by: tuple[str, ...] = ()
+    row_rules: tuple[RowRule, ...] = ()
+    dialect: Dialect = field(default_factory=Dialect)
     hold: HoldLimit = field(default_factory=HoldLimit)
     advice: tuple[Advice, ...] = ()
     capacity: Capacity = field(default_factory=Capacity)
 
-    def __post_init__(self) -> None:
-        """Refuse a contract that contradicts itself, naming the table and the column."""
-        names = _column_names(self.name, self.columns)
-        _refuse_texts(self.name, partition_by=self.partition_by, zorder_by=self.zorder_by)
-        _refuse(self.key not in names, f"{self.name}: the key {self.key!r} is no column")
-        for name in (*self.partition_by, *self.zorder_by):
-            _refuse(name not in names, f"{self.name}: layout column {name!r} is no column")
-        for column in self.columns:
-            _refuse(
-                column.name.startswith("_"), f"{self.name}: {column.name!r} may not begin with _"
-            )
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the key, also where it is a single one."""
+        return (self.key,) if isinstance(self.key, str) else self.key
 
     @property
     def sources(self) -> tuple[Column, ...]:
@@ -246,7 +263,7 @@ class Dataset:
 
     def _as_text(self) -> tuple[Column, ...]:
         sources = tuple(
-            Column(name=header, type="STRING", description=c.description)
+            Column(name=header, type="STRING", description=c.description, aliases=c.aliases)
             for c in self.columns
             if (header := c.header)
         )
@@ -255,8 +272,18 @@ class Dataset:
     @property
     def rules_digest(self) -> str:
         """Identity of what decides a row's fate and a file's admission."""
-        return _digest([asdict(c) for c in self.columns], self.key, asdict(self.hold))
+        return _digest(
+            _VERSION_ORDER,
+            [asdict(c) for c in self.columns],
+            self.key_columns,
+            [asdict(rule) for rule in self.row_rules],
+            asdict(self.dialect),
+            asdict(self.hold),
+        )
 
+
+# Part of each contract's digest: the tables of a lake that another order has made are made anew.
+_VERSION_ORDER: Final = "batch date, file in natural order, sheet, row"
 
 _SUBJECT: Final = Column(
     name="_subject",
@@ -316,26 +343,6 @@ class Gold:
     reconciliations: tuple[Reconciliation, ...] = ()
     capacity: Capacity = field(default_factory=Capacity)
 
-    def __post_init__(self) -> None:
-        """Refuse a contract that contradicts itself, naming the table and the column."""
-        names = _column_names(self.name, self.columns)
-        _refuse_texts(
-            self.name, grain=self.grain, partition_by=self.partition_by, zorder_by=self.zorder_by
-        )
-        _refuse(not self.grain, f"{self.name}: no grain; name the columns that make a row unique")
-        for name in (*self.grain, *self.partition_by, *self.zorder_by):
-            _refuse(name not in names, f"{self.name}: {name!r} is no column")
-        if self.unit is not None:
-            _refuse(self.unit.count(".") != 1, f"{self.name}: unit must be <dataset>.<column>")
-            column = self.unit.split(".")[1]
-            _refuse(column not in names, f"{self.name}: unit {column!r} is no column")
-            _refuse(
-                any(p != column for p in self.partition_by),
-                f"{self.name}: partitioned by something else than its unit {column!r}",
-            )
-        else:
-            _refuse(bool(self.partition_by), f"{self.name}: partitions need a unit")
-
     @property
     def table(self) -> Table:
         """The Delta table."""
@@ -387,27 +394,3 @@ def delta_type(spark_type: str) -> Any:
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _column_names(table: str, columns: tuple[Column, ...]) -> list[str]:
-    """The names, once it is clear that each stands once and has a type that tables can have."""
-    names = [c.name for c in columns]
-    repeated = sorted({n for n in names if names.count(n) > 1})
-    _refuse(bool(repeated), f"{table}: column {', '.join(repeated)} stands twice")
-    for column in columns:
-        try:
-            delta_type(column.type)
-        except ValueError as error:
-            raise ValueError(f"{table}: column {column.name!r}: {error}") from None
-    return names
-
-
-def _refuse_texts(table: str, **lists: object) -> None:
-    """Refuse ``("name")``, which is no tuple: the comma is missing."""
-    for what, names in lists.items():
-        _refuse(isinstance(names, str), f"{table}: {what} must be a tuple: ({names!r},)")
-
-
-def _refuse(wrong: bool, message: str) -> None:
-    if wrong:
-        raise ValueError(message)

@@ -26,7 +26,10 @@ def schema(dataset: Dataset) -> pa.DataFrameSchema:
         for c in dataset.columns
     }
     return pa.DataFrameSchema(
-        columns, name=dataset.silver.id, description=dataset.description, unique=[dataset.key]
+        columns,
+        name=dataset.silver.id,
+        description=dataset.description,
+        unique=list(dataset.key_columns),
     )
 
 
@@ -34,6 +37,10 @@ def _checks(pa: Any, column: Column) -> list[Any]:
     found = []
     if column.minimum is not None:
         found.append(pa.Check.ge(column.minimum))
+    if column.maximum is not None:
+        found.append(pa.Check.le(column.maximum))
     if column.allowed is not None:
         found.append(pa.Check.isin(list(column.allowed)))
+    if column.pattern is not None and column.type == "STRING":
+        found.append(pa.Check.str_matches(rf"^(?:{column.pattern})\Z"))
     return found

@@ -1,44 +1,118 @@
-"""The tables: one module each. A module in ``silver`` or ``gold`` with a ``TABLE`` is a table."""
+"""The tables: one module each. A module in ``silver`` or ``gold`` with a ``TABLE`` is a table.
+
+Which package has those two is said by ``LAKEHOUSE_TABLES``: another shop has its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pkgutil import iter_modules
-from types import ModuleType
-from typing import TypeVar
+from traceback import extract_tb
+from typing import Final, TypeVar
 
-from lakehouse_assets.tables import gold, silver
+from lakehouse_assets.errors import ContractError
 from lakehouse_assets.tables.contract import Dataset, Gold, Table
+from lakehouse_assets.tables.contract_checks import check_dataset, check_gold, check_references
 
 T = TypeVar("T", Dataset, Gold)
 
+OUR_OWN: Final = "lakehouse_assets.tables"
 
-def _collect(package: ModuleType, kind: type[T]) -> dict[str, T]:
+DATASETS: Final[dict[str, Dataset]] = {}
+"""Every dataset by name, parents before children."""
+
+GOLD: Final[dict[str, Gold]] = {}
+"""Every gold table by name."""
+
+_FILES: Final[dict[str, str]] = {}
+"""The file of each table's contract, by the table's id."""
+
+
+def use(package: str) -> None:
+    """Make a package's tables those that there are.
+
+    Raises ContractError, which names the file, for a contract that contradicts itself or others.
+    """
+    datasets, gold = _collect(package, "silver", Dataset), _collect(package, "gold", Gold)
+    files = {table.silver.id: file for file, table in datasets.items()}
+    files |= {table.table.id: file for file, table in gold.items()}
+    by_name = {d.name: d for d in datasets.values()}
+    for file, dataset in datasets.items():
+        with _named(file):
+            check_dataset(dataset)
+    for file, dataset in datasets.items():
+        with _named(file):
+            check_references(dataset, by_name)
+    for file, table in gold.items():
+        with _named(file):
+            check_gold(table, by_name)
+    _FILES.clear()
+    _FILES.update(files)
+    DATASETS.clear()
+    DATASETS.update({d.name: d for d in _in_dependency_order(by_name)})
+    GOLD.clear()
+    GOLD.update({g.name: g for g in gold.values()})
+
+
+def contract_of(table: Table) -> str:
+    """The file of a table's contract, for messages about it."""
+    return _FILES.get(table.id, table.id)
+
+
+def _collect(package: str, layer: str, kind: type[T]) -> dict[str, T]:
+    """The tables of a layer by the files of their contracts."""
+    try:
+        modules = import_module(f"{package}.{layer}")
+    except ModuleNotFoundError as error:
+        raise ContractError(
+            f"LAKEHOUSE_TABLES: {package} cannot be used, {error}; name a package of modules that "
+            "is installed, with silver/ and gold/ in it"
+        ) from None
     found: dict[str, T] = {}
-    for info in sorted(iter_modules(package.__path__), key=lambda m: m.name):
+    for info in sorted(iter_modules(modules.__path__), key=lambda m: m.name):
         if info.name.startswith("_"):
             continue
-        table = getattr(import_module(f"{package.__name__}.{info.name}"), "TABLE", None)
-        if not isinstance(table, kind):
-            raise TypeError(
-                f"{package.__name__}.{info.name} has no TABLE = {kind.__name__}(...); "
-                "add it, or begin the module's name with _"
-            )
-        if table.name in found:
-            raise ValueError(
-                f"{package.__name__}.{info.name}: another module's table is named "
-                f"{table.name!r} too; give it a name of its own"
-            )
-        found[table.name] = table
+        name = f"{modules.__name__}.{info.name}"
+        file = f"{name.replace('.', '/')}.py"
+        with _named(file):
+            table = getattr(import_module(name), "TABLE", None)
+            if not isinstance(table, kind):
+                raise ContractError(
+                    f"has no TABLE = {kind.__name__}(...); add it, or begin the module's name "
+                    "with _"
+                )
+            if any(other.name == table.name for other in found.values()):
+                raise ContractError(
+                    f"another module's table is named {table.name!r} too; give it a name of its own"
+                )
+        found[file] = table
     return found
 
 
-def in_dependency_order(datasets: dict[str, Dataset]) -> Iterator[Dataset]:
-    """The datasets, parents before the children that refer to them.
+@contextmanager
+def _named(file: str) -> Iterator[None]:
+    """Say of which file it is, whatever is wrong in it."""
+    try:
+        yield
+    except ContractError as error:
+        raise ContractError(f"{file}: {error}") from None
+    except SyntaxError as error:
+        raise ContractError(
+            f"{file}: line {error.lineno}: {error.msg}; correct what Python cannot read"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - a contract is Python: anything can happen in it
+        lines = [f.lineno for f in extract_tb(error.__traceback__) if f.filename.endswith(file)]
+        where = f"line {lines[-1]}: " if lines else ""
+        raise ContractError(
+            f"{file}: {where}{type(error).__name__}: {error}; correct the contract"
+        ) from None
 
-    Raises ValueError where foreign keys name no dataset, or go in a circle.
-    """
+
+def _in_dependency_order(datasets: Mapping[str, Dataset]) -> Iterator[Dataset]:
+    """The datasets, parents before the children that refer to them."""
     done: set[str] = set()
     while len(done) < len(datasets):
         ready = [
@@ -47,30 +121,14 @@ def in_dependency_order(datasets: dict[str, Dataset]) -> Iterator[Dataset]:
             if d.name not in done and {c.references for c in d.foreign_keys} <= done
         ]
         if not ready:
-            left = ", ".join(sorted(set(datasets) - done))
-            raise ValueError(f"foreign keys of {left} name no dataset, or go in a circle")
+            left = [d for d in datasets.values() if d.name not in done]
+            columns = [f"{d.name}.{c.name}" for d in left for c in d.foreign_keys]
+            raise ContractError(
+                f"foreign keys go in a circle: {', '.join(columns)}; take references out of one"
+            )
         for dataset in ready:
             done.add(dataset.name)
             yield dataset
-
-
-def _with_units(tables: dict[str, Gold]) -> dict[str, Gold]:
-    """The tables, once it is clear that each one's unit is a column of silver."""
-    for table in tables.values():
-        dataset, _, column = (table.unit or "").partition(".")
-        if table.unit and (dataset not in DATASETS or column not in DATASETS[dataset].silver.names):
-            raise ValueError(
-                f"{table.name}: unit {table.unit!r} is no silver column; name one, such as "
-                "orders.order_date, or leave the unit out to compute the whole table every time"
-            )
-    return tables
-
-
-DATASETS: dict[str, Dataset] = {d.name: d for d in in_dependency_order(_collect(silver, Dataset))}
-"""Every dataset by name, parents before children."""
-
-GOLD: dict[str, Gold] = _with_units(_collect(gold, Gold))
-"""Every gold table by name."""
 
 
 def table_ids() -> list[str]:
@@ -90,3 +148,7 @@ def queryable() -> dict[str, Table]:
         *(g.table for g in GOLD.values()),
     ]
     return {t.id: t for t in tables}
+
+
+# Read here and not with the other settings: these tables are what those are checked against.
+use(os.environ.get("LAKEHOUSE_TABLES") or OUR_OWN)

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
-from lakehouse_assets.parse.model import BLANKS, ORIGIN, UNREADABLE_CELL
+from lakehouse_assets.parse.model import BLANKS, ORIGIN, UNREADABLE_CELL, Dialect
 from lakehouse_assets.tables.contract import Category, Column, Dataset
+from lakehouse_assets.tables.timestamp_formats import YEAR, ZONE, to_iso
 
 _WITHOUT_COLUMNS: Final = ("ragged", "unsplittable")
 _WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
-_YEAR: Final = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
-_DATE: Final = rf"{_YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_DATE: Final = rf"{YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
-_ZONE: Final = r"(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?|[+-]18(:?00)?)?"
+_MIDNIGHT: Final = r"([T ]00:00:00([.]0+)?)?"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Rule:
     column: str
     category: Category
     broken: str
+    description: str = ""
+
+    def __str__(self) -> str:
+        """Its name, and in a sentence what must be so where the contract says that."""
+        return f"{self.name} ({self.description})" if self.description else self.name
 
 
 LOST_ORIGIN: Final = Rule(
@@ -81,8 +87,12 @@ def origin() -> str:
     return f"CASE WHEN {any_} THEN coalesce({place}, '?') END"
 
 
-def typed(column: Column, value: str) -> str:
+def typed(column: Column, value: str, dialect: Dialect) -> str:
     """SQL for a column's value out of its trimmed text (SQL); null where it cannot hold it."""
+    if column.type in ("TIMESTAMP", "DATE"):
+        value = to_iso(value, dialect.timestamp_formats)
+    elif column.type not in ("STRING", "BOOLEAN"):
+        value = _plain_number(value, dialect)
     if column.type in ("BIGINT", "INT"):
         return _whole(value, column.type)
     if column.type.startswith("DECIMAL("):
@@ -92,20 +102,22 @@ def typed(column: Column, value: str) -> str:
     if column.type == "DOUBLE":
         return _where(value, r"^-?[0-9]+([.][0-9]+)?\z", f"try_cast({value} AS DOUBLE)")
     if column.type == "TIMESTAMP":
-        cast = _where(value, rf"^{_DATE}[T ]{_TIME}{_ZONE}\z", f"try_cast({value} AS TIMESTAMP)")
-        # A zone can carry the instant out of the years that a timestamp may have.
-        return f"CASE WHEN year({cast}) BETWEEN 1 AND 9999 THEN {cast} END"
+        return _timestamp(value, dialect.timezone)
     if column.type == "DATE":
-        return _where(value, rf"^{_DATE}\z", f"try_cast({value} AS DATE)")
+        # A date cell of a sheet is always date and time.
+        return _where(value, rf"^{_DATE}{_MIDNIGHT}\z", f"try_cast(left({value}, 10) AS DATE)")
     if column.type == "BOOLEAN":
-        return f"CASE {value} WHEN '1' THEN true WHEN '0' THEN false END"
+        return (
+            f"CASE WHEN lower({value}) IN ('1', 'true') THEN true"
+            f" WHEN lower({value}) IN ('0', 'false') THEN false END"
+        )
     return value
 
 
 def of_bronze(dataset: Dataset, name: str) -> str:
     """SQL for a column's value over a bronze row; null where the text cannot be read."""
     column = dataset.silver.column(name)
-    return typed(column, text(column))
+    return typed(column, text(column), dataset.dialect)
 
 
 def rules(dataset: Dataset) -> tuple[Rule, ...]:
@@ -129,6 +141,16 @@ def rules(dataset: Dataset) -> tuple[Rule, ...]:
     )
     for column in dataset.columns:
         own += _column_rules(column)
+    own += [
+        Rule(
+            name=f"row.{rule.name}",
+            column="",
+            category=Category.DATA_QUALITY,
+            broken=f"_fault IS NULL AND NOT ({rule.sql})",
+            description=rule.description,
+        )
+        for rule in dataset.row_rules
+    ]
     references = [
         Rule(
             name=f"{c.name}.foreign_key",
@@ -181,13 +203,56 @@ def _column_rules(column: Column) -> list[Rule]:
             found.append(("type", f"{value} IS NOT NULL AND `{column.name}` IS NULL"))
     if column.minimum is not None:
         found.append(("min", f"`{column.name}` < {column.minimum}"))
+    if column.maximum is not None:
+        found.append(("max", f"`{column.name}` > {column.maximum}"))
     if column.allowed is not None:
-        allowed = ", ".join(str(value) for value in column.allowed)
+        allowed = ", ".join(literal(value) for value in column.allowed)
         found.append(("allowed", f"`{column.name}` NOT IN ({allowed})"))
+    if column.pattern is not None:
+        whole = literal(rf"^(?:{column.pattern})\z")
+        found.append(("pattern", f"NOT (`_text_{column.name}` RLIKE {whole})"))
     return [
         Rule(f"{column.name}.{name}", column.name, Category.DATA_QUALITY, sql)
         for name, sql in found
     ]
+
+
+def literal(value: object) -> str:
+    """SQL for a value."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(value)
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{text}'"
+
+
+def _plain_number(value: str, dialect: Dialect) -> str:
+    """SQL for a number's text without thousands marks and with a point."""
+    decimal, thousands = dialect.decimal, dialect.thousands
+    if thousands:
+        mark = literal(thousands)
+        grouped = rf"^-?[0-9]{{1,3}}([{thousands}][0-9]{{3}})+([{decimal}][0-9]+)?\z"
+        without = f"replace({value}, {mark}, '')"
+        value = f"CASE WHEN {value} RLIKE {literal(grouped)} THEN {without} ELSE {value} END"
+    # What is a point already is none of this dialect: it must not pass for one.
+    return value if decimal == "." else f"translate({value}, '{decimal}.', '.?')"
+
+
+def _timestamp(value: str, timezone: str) -> str:
+    """SQL for a timestamp from ISO 8601; in ``timezone`` where the text gives none."""
+    naive = rf"^{_DATE}[T ]{_TIME}"
+    instant = f"try_cast({value} AS TIMESTAMP)"
+    if timezone != "UTC":
+        there = f"to_utc_timestamp({instant}, {literal(timezone)})"
+        instant = f"CASE WHEN {value} RLIKE r'{naive}\\z' THEN {there} ELSE {instant} END"
+    found = _where(value, rf"{naive}( ?{ZONE}| UTC)?\z", instant)
+    # A zone can carry the instant out of the years that a timestamp may have.
+    return f"CASE WHEN year({found}) BETWEEN 1 AND 9999 THEN {found} END"
 
 
 def _whole(value: str, type_: str) -> str:
