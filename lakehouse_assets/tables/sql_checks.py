@@ -63,7 +63,7 @@ def _check(dataset: Dataset) -> None:
             )
 
 
-def _expression(what: str, sql: str, columns: Collection[Column]) -> exp.Expression:
+def _expression(what: str, sql: str, columns: Collection[Column]) -> exp.Expr:
     """An expression over a row's columns, with its type as far as that can be told."""
     query = _qualified(what, f"SELECT {sql} AS value FROM row", {"row": columns})
     inner = (exp.Query, exp.AggFunc, exp.Window, exp.Explode, exp.Star)
@@ -71,12 +71,13 @@ def _expression(what: str, sql: str, columns: Collection[Column]) -> exp.Express
         raise ContractError(
             f"{what} must be one expression over a row's columns, without SELECT, sums, windows"
         )
-    found: exp.Expression = query.selects[0].unalias()
-    return found
+    return query.selects[0].unalias()
 
 
 def _qualified(what: str, sql: str, tables: Mapping[str, Collection[Column]]) -> exp.Select:
-    schema = {name: {c.name: c.type for c in columns} for name, columns in tables.items()}
+    schema: dict[str, object] = {
+        name: {c.name: c.type for c in columns} for name, columns in tables.items()
+    }
     try:
         trees = sqlglot.parse(sql, dialect="spark")
     except ParseError as error:
