@@ -246,67 +246,67 @@ def test_one_file_is_a_new_table(tmp_path: Path) -> None:
 MISTAKES = {
     "no TABLE": (
         {"TABLE = Gold(": "table = Gold("},
-        "tables.gold.hourly_sales has no TABLE = Gold(...)",
+        "gold/hourly_sales.py: has no TABLE = Gold(...)",
     ),
     "a table that silver has not": (
         {"FROM orders o": "FROM sales o"},
-        "gold.hourly_sales: no silver table is named 'sales'; use order_items, orders, products",
+        "lakehouse_assets/tables/gold/hourly_sales.py: no silver table is named 'sales'; use order_items, orders, products",
     ),
     "a column that silver has not": (
         {"sum(o.total_amount)": "sum(o.amount)"},
-        "gold.hourly_sales: Unknown column: amount",
+        "lakehouse_assets/tables/gold/hourly_sales.py: Unknown column: amount",
     ),
     "a column missing in the SELECT": (
         {"AS revenue": "AS takings"},
-        "gold.hourly_sales: its SELECT gives no column 'revenue'",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SELECT gives no column 'revenue'",
     ),
     "a column missing in the contract": (
         {"count(*) AS orders,": "count(*) AS orders, max(o.user_id) AS top,"},
-        "gold.hourly_sales: its SELECT gives 'top', which is no column of the contract",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SELECT gives 'top', which is no column of the contract",
     ),
     "SELECT *": (
         {"SELECT\n            o.order_date,": "SELECT *,"},
-        "gold.hourly_sales: its SELECT gives *; name the columns one by one",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SELECT gives *; name the columns one by one",
     ),
     "SQL that cannot be read": (
         {"GROUP BY": "GRUP BI"},
-        "gold.hourly_sales: its SQL cannot be read: ",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SQL cannot be read: ",
     ),
     "no SELECT": (
         {"SELECT\n": "DELETE\n"},
-        "gold.hourly_sales: its SQL ",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SQL ",
     ),
     "a unit that silver has not": (
         {"orders.order_date": "orders.hour", '("order_date",)': '("hour",)'},
-        "hourly_sales: unit 'orders.hour' is no silver column; name one, such as",
+        "gold/hourly_sales.py: unit 'orders.hour' is no silver column; name one of order_items, orders, products",
     ),
     "a unit without its dataset": (
         {"orders.order_date": "order_date"},
-        "hourly_sales: unit must be <dataset>.<column>",
+        "gold/hourly_sales.py: unit 'order_date' must be <dataset>.<column>",
     ),
     "a unit of what the SELECT does not read": (
         {"orders.order_date": "order_items.order_date"},
-        "gold.hourly_sales: its unit is of order_items, which its SELECT does not read",
+        "lakehouse_assets/tables/gold/hourly_sales.py: its unit is of order_items, which its SELECT does not read",
     ),
     "a reconciliation with what the SELECT does not read": (
         {"count(*) FROM orders": "count(*) FROM order_items"},
-        "gold.hourly_sales: reconciliation 'orders' reads order_items",
+        "lakehouse_assets/tables/gold/hourly_sales.py: reconciliation 'orders' reads order_items",
     ),
     "a type that tables cannot have": (
         {'type="INT"': 'type="INTEGER"'},
-        "hourly_sales: column 'hour': unknown column type 'INTEGER'; use one of BIGINT, INT,",
+        "gold/hourly_sales.py: column 'hour': unknown column type 'INTEGER'; use one of BIGINT, INT,",
     ),
     "a grain without its comma": (
         {'("order_date", "hour")': '("hour")'},
-        "hourly_sales: grain must be a tuple: ('hour',)",
+        "gold/hourly_sales.py: grain must be a tuple: ('hour',)",
     ),
     "a grain of something else": (
         {'("order_date", "hour")': '("day",)'},
-        "hourly_sales: 'day' is no column",
+        "gold/hourly_sales.py: 'day' is no column; use order_date, hour,",
     ),
     "a name that is taken": (
         {'name="hourly_sales"': 'name="daily_sales"'},
-        "tables.gold.hourly_sales: another module's table is named 'daily_sales' too",
+        "gold/hourly_sales.py: another module's table is named 'daily_sales' too",
     ),
 }
 
@@ -366,23 +366,29 @@ def test_a_mistake_stops_the_definitions_from_loading(tmp_path: Path) -> None:
     done = copy.run("-c", "import definitions")
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert "gold.hourly_sales: its SELECT gives no column 'revenue'" in last
+    assert (
+        "lakehouse_assets/tables/gold/hourly_sales.py: its SELECT gives no column 'revenue'" in last
+    )
 
 
 def test_a_mistake_in_a_dataset_is_said_plainly(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     for changes, line in (
-        ({'references="orders"': 'references="order"'}, "foreign keys of refunds name no dataset"),
-        ({'key="refund_id"': 'key="id"'}, "refunds: the key 'id' is no column"),
-        ({'type="DECIMAL(12,2)"': 'type="MONEY"'}, "refunds: column 'amount': unknown column type"),
-        ({'("refund_date",)': '("refund_date")'}, "refunds: partition_by must be a tuple"),
-        ({"TABLE = ": "TABEL = "}, "tables.silver.refunds has no TABLE = Dataset(...)"),
+        (
+            {'references="orders"': 'references="order"'},
+            "column 'order_id': references 'order', which is no dataset; use order_items, orders",
+        ),
+        ({'key="refund_id"': 'key="id"'}, "the key 'id' is no column; use refund_id, order_id"),
+        ({'type="DECIMAL(12,2)"': 'type="MONEY"'}, "column 'amount': unknown column type 'MONEY'"),
+        ({'("refund_date",)': '("refund_date")'}, "partition_by must be a tuple: ('refund_date',)"),
+        ({"TABLE = ": "TABEL = "}, "has no TABLE = Dataset(...); add it"),
     ):
         text = REFUNDS
         for old, new in changes.items():
             assert old in text
             text = text.replace(old, new)
         copy.write("silver", "refunds", text)
-        done = copy.run("-c", "import lakehouse_assets.tables.registry")
-        last = done.stderr.strip().splitlines()[-1]
-        assert line in last
+        done = copy.run("-m", "lakehouse_assets.cli", "status")
+        assert done.returncode == 1
+        [said] = done.stderr.splitlines()
+        assert said.startswith(f"lakehouse_assets/tables/silver/refunds.py: {line}")
