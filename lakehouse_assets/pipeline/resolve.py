@@ -60,23 +60,30 @@ def subject(key: Sequence[str]) -> str:
     ``key`` is SQL for each part of the key. Rows of one subject are resolved together.
     """
     parts = [f"CAST({part} AS STRING)" for part in key]
-    if len(parts) > 1:  # so that no two keys read the same
-        parts = [rf"replace(replace({p}, '\\', '\\\\'), '|', '\\|')" for p in parts]
-        parts = [", '|', ".join(parts)]
-    return f"coalesce(concat('=', {parts[0]}), concat('?', _content))"
+    if len(parts) > 1:  # so that no two keys read the same, and each can be read again
+        parts = [f"replace(replace({part}, '%', '%25'), '|', '%7C')" for part in parts]
+    together = ", '|', ".join(parts)
+    return f"coalesce(concat('=', {together}), concat('?', _content))"
 
 
-def subject_in_bronze(dataset: Dataset) -> list[str]:
-    """SQL for a bronze row's subject (``_subject``) and key (by its columns' names)."""
-    key = {name: of_bronze(dataset, name) for name in dataset.key_columns}
-    columns = [f"{value} AS `{name}`" for name, value in key.items()]
-    return [f"{subject([*key.values()])} AS _subject", *columns]
+def key_of_subject(dataset: Dataset) -> list[str]:
+    """SQL for the columns of the key (by their names) of a ``_subject`` that has one."""
+    columns = [dataset.silver.column(name) for name in dataset.key_columns]
+    text = "substring(_subject, 2)"
+    if len(columns) == 1:
+        parts = [text]
+    else:
+        split = [f"split({text}, '[|]')[{i}]" for i in range(len(columns))]
+        parts = [f"replace(replace({part}, '%7C', '|'), '%25', '%')" for part in split]
+    return [
+        f"CAST({part} AS {column.type}) AS `{column.name}`"
+        for part, column in zip(parts, columns, strict=True)
+    ]
 
 
-def subject_in_silver(dataset: Dataset) -> list[str]:
-    """The same for a silver row."""
-    key = [f"`{name}`" for name in dataset.key_columns]
-    return [f"{subject(key)} AS _subject", *key]
+def subject_in_bronze(dataset: Dataset) -> str:
+    """SQL for the subject of a bronze row."""
+    return subject([of_bronze(dataset, name) for name in dataset.key_columns])
 
 
 def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
@@ -99,7 +106,7 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
     return rows.selectExpr(
         *(c.name for c in dataset.columns),
         *lineage,
-        subject_in_silver(dataset)[0],
+        f"{subject(dataset.key_columns)} AS _subject",
         "_origin",
         f"{broken(own_rules(dataset))} AS _own",
     )

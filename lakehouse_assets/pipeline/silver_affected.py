@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.resolve import subject_in_bronze, subject_in_silver
+from lakehouse_assets.pipeline.resolve import key_of_subject, subject, subject_in_bronze
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
 from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
 from lakehouse_assets.store.delta import TableVersion
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Affected:
-    """What must be resolved: subjects with their keys (None for all) and the bronze rows of them.
+    """What must be resolved: subjects (None for all) and the bronze rows of them.
 
     ``repairs`` says whether rows that mend others may be among them.
     """
@@ -59,18 +59,18 @@ def touched(
     there = set(work.lake.contents(bronze, old))
     come, gone = (here - there) & uploads, (there - here) & uploads
     come |= {content for content in here if days_here[content] in again}
-    name = subject_in_bronze(dataset)
+    name = f"{subject_in_bronze(dataset)} AS _subject"
     found: list[DataFrame] = []
     if come:
         rows = work.read(bronze, new).where(among("_content", come))
-        found.append(rows.selectExpr(*name))
+        found.append(rows.selectExpr(name))
     if gone:
         rows = work.read(bronze, old).where(among("_content", gone))
-        found.append(rows.selectExpr(*name))
+        found.append(rows.selectExpr(name))
     found += _of_changed_parents(work, dataset, before, after)
     if not found:
         nothing = work.read(bronze, new).where("false")
-        return Affected(nothing.selectExpr(*name), nothing, set(), repairs=False)
+        return Affected(nothing.selectExpr(name), nothing, set(), repairs=False)
     subjects = work.stage(union(found).distinct())
     repairing = state.repairing(dataset.name, here | gone)
     if repairing:
@@ -87,7 +87,7 @@ def touched(
     if others:
         where = among("_batch_date", {elsewhere[c] for c in others})
         where += f" AND {among('_content', others)}"
-        rows = work.read(bronze, new).where(where).selectExpr("*", name[0])
+        rows = work.read(bronze, new).where(where).selectExpr("*", name)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
     return Affected(subjects, union(frames), days, bool(repairing))
 
@@ -104,27 +104,23 @@ def _with_families(
     ``bronze`` holds all rows that are, or were, in force; only uploads ``repairing`` may hold
     repairs.
     """
-    name = subject_in_bronze(dataset)
+    name = f"{subject_in_bronze(dataset)} AS _subject"
 
     def those(uploads: set[str], *columns: str) -> DataFrame:
         cut = [rows.where(among("_content", uploads)).selectExpr(*columns) for rows in bronze]
         return union(cut)
 
-    mends = those(repairing, *name, f"{origin()} AS _origin")
+    mends = those(repairing, name, f"{origin()} AS _origin")
     mending = work.stage(mends.where("_origin IS NOT NULL"))
     uploads = mending.selectExpr("split(_origin, '/')[0] AS _content").distinct().collect()
-    mended = those({row["_content"] for row in uploads}, *name, f"{PLACE} AS _origin")
-
-    def tied(one: DataFrame, other: DataFrame) -> DataFrame:
-        here = one.selectExpr("_origin", "_subject AS _tied_to")
-        return here.join(other, "_origin").drop("_origin")
-
-    both_ways = tied(mending, mended).unionByName(tied(mended, mending))
-    ties = work.stage(both_ways.where("_subject <> _tied_to").distinct())
+    other = f"{subject_in_bronze(dataset)} AS _other"
+    mended = those({row["_content"] for row in uploads}, f"{PLACE} AS _origin", other)
+    pairs = mending.join(mended, "_origin").select("_subject", "_other")
+    back = pairs.selectExpr("_other AS _subject", "_subject AS _other")
+    ties = work.stage(pairs.unionByName(back).where("_subject <> _other").distinct())
     while True:
-        known = subjects.selectExpr("_subject AS _tied_to")
-        tied_to_known = ties.join(known, "_tied_to", "left_semi").drop("_tied_to")
-        more = work.stage(tied_to_known.distinct().join(subjects, "_subject", "left_anti"))
+        tied = ties.join(subjects, "_subject", "left_semi").selectExpr("_other AS _subject")
+        more = work.stage(tied.distinct().join(subjects, "_subject", "left_anti"))
         if not more.limit(1).collect():
             return subjects
         subjects = work.stage(subjects.unionByName(more))
@@ -154,11 +150,11 @@ def _of_changed_parents(
             continue
         child = [column.name]
         rejected = work.now(dataset.rejected).selectExpr(
-            *subject_in_bronze(dataset), f"{of_bronze(dataset, column.name)} AS `_parent`"
+            "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
         )
-        found.append(matching(rejected, ["_parent"], moved, key=key).drop("_parent"))
+        found.append(matching(rejected, child, moved, key=key).select("_subject"))
         orphaned = matching(work.now(dataset.silver), child, left, key=key)
-        found.append(orphaned.selectExpr(*subject_in_silver(dataset)))
+        found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))
     return found
 
 
@@ -175,4 +171,4 @@ def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[
 
 def keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
     """The keys of those subjects that have one."""
-    return subjects.where("_subject LIKE '=%'").select(*dataset.key_columns)
+    return subjects.where("_subject LIKE '=%'").selectExpr(*key_of_subject(dataset))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
 from lakehouse_assets.tables.contract import Column, Layer, Table
-from lakehouse_assets.tables.rules import literal
+from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
     from types import TracebackType

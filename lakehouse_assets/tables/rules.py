@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from lakehouse_assets.parse.model import BLANKS, ORIGIN, UNREADABLE_CELL, Dialect
 from lakehouse_assets.tables.contract import Category, Column, Dataset
+from lakehouse_assets.tables.sql import literal
 from lakehouse_assets.tables.timestamp_formats import YEAR, ZONE, to_iso
 
 _WITHOUT_COLUMNS: Final = ("ragged", "unsplittable")
@@ -215,20 +215,6 @@ def _column_rules(column: Column) -> list[Rule]:
         Rule(f"{column.name}.{name}", column.name, Category.DATA_QUALITY, sql)
         for name, sql in found
     ]
-
-
-def literal(value: object) -> str:
-    """SQL for a value."""
-    match value:
-        case None:
-            return "NULL"
-        case bool() | int():
-            return str(value)
-        case date():
-            return f"DATE '{value.isoformat()}'"
-        case _:
-            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
-            return f"'{text}'"
 
 
 def _plain_number(value: str, dialect: Dialect) -> str:

@@ -1,6 +1,8 @@
-"""SQL that several tables share: exact quotients and amounts."""
+"""SQL that is written in several places: exact quotients and amounts, literals."""
 
 from __future__ import annotations
+
+from datetime import date
 
 
 def ratio(numerator: str, denominator: str) -> str:
@@ -24,3 +26,17 @@ def ratio(numerator: str, denominator: str) -> str:
 def money(cents: str) -> str:
     """SQL for a sum of cents as DECIMAL(18,2)."""
     return f"CAST(CAST({cents} AS DECIMAL(18,0)) * CAST(0.01 AS DECIMAL(3,2)) AS DECIMAL(18,2))"
+
+
+def literal(value: object) -> str:
+    """SQL for a value."""
+    match value:
+        case None:
+            return "NULL"
+        case bool() | int():
+            return str(value)
+        case date():
+            return f"DATE '{value.isoformat()}'"
+        case _:
+            text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+            return f"'{text}'"
