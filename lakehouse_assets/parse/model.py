@@ -39,29 +39,6 @@ class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not an e
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a dataset's files are written, where that is not the default; nothing is ever sniffed.
-
-    `delimiter` is one character and `encoding` one of Python's names: both are for CSV alone.
-    `skip_rows` physical lines, or sheet rows, stand before the header. With `short_records` a
-    record with fewer fields than the header has nulls in the others, instead of being ragged, as
-    short sheet rows always have. `sheets` names those to read of a workbook; None is all.
-
-    The others say how values are written, and are for the rules: parsed rows are text as it stands.
-    """
-
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    decimal: str = "."
-    thousands: str | None = None
-    timestamp_formats: tuple[str, ...] = ()
-    timezone: str = "UTC"
-    skip_rows: int = 0
-    short_records: bool = False
-    sheets: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SheetProblem:
     """An unreadable sheet of a readable workbook; `problem` is its clear line without the names."""
 

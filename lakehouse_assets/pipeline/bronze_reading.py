@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +135,9 @@ def _parsed(
         "dataset string, batch_date date, file string, zone string, source string, lacking string",
     ).repartition(min(len(items), 64))
     columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
-    reader = _reader(work.lake.zones, dataset.headers, dataset.bronze.names, limits)
+    aliases = {header: c.aliases for c in dataset.sources if (header := c.header) and c.aliases}
+    expected = Expected(dataset.headers, aliases=aliases, dialect=dataset.dialect)
+    reader = _reader(work.lake.zones, expected, dataset.bronze.names, limits)
     return listed.mapInArrow(reader, f"{columns}, `_summary` STRING")
 
 
@@ -148,15 +150,15 @@ def _may_lack(dataset: Dataset, past: PathState, digest: str | None) -> list[str
 
 
 def _reader(
-    zones: Mapping[str, Storage], headers: tuple[str, ...], names: tuple[str, ...], limits: Limits
+    zones: Mapping[str, Storage], expected: Expected, names: tuple[str, ...], limits: Limits
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
                 path = FilePath(row["dataset"], row["batch_date"], row["file"])
                 source = Source(Zone(row["zone"]), row["source"])
-                expected = Expected(headers, json.loads(row["lacking"]))
-                yield from _read_file(zones[source.zone], path, source, expected, names, limits)
+                it = replace(expected, optional=json.loads(row["lacking"]))
+                yield from _read_file(zones[source.zone], path, source, it, names, limits)
 
     return read
 

@@ -114,7 +114,9 @@ def _parents(
     """The keys that each dataset which a foreign key refers to has published."""
     parents = [DATASETS[c.references] for c in dataset.foreign_keys if c.references]
     return {
-        parent.name: work.read(parent.silver, inputs[parent.silver.id].version).select(parent.key)
+        parent.name: work.read(parent.silver, inputs[parent.silver.id].version).select(
+            *parent.key_columns
+        )
         for parent in parents
     }
 

@@ -59,7 +59,7 @@ class Workspace:
         """A table's rows at a version, by its contract's columns; none where there is no version.
 
         A column that the contract has had since then is null there; in bronze it has the text
-        that the file had under that header, which was unexpected when the file was read.
+        that the file had under one of its headers, which was unexpected when the file was read.
         """
         if version is None or version < 0:
             columns = ", ".join(f"`{c.name}` {c.type}" for c in table.columns)
@@ -101,9 +101,9 @@ def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:
     value = name if column.name in there else f"CAST(NULL AS {column.type})"
     late = there.get(column.name, True)
     if late and table.layer is Layer.BRONZE and not column.name.startswith("_"):
-        headers = (column.name, *column.aliases)
-        extra = (f"element_at(`_extra`, {literal(header)})" for header in headers)
-        value = f"coalesce({value}, {', '.join(extra)})"
+        others = [f"`{alias}`" for alias in column.aliases if alias in there]
+        extra = [f"element_at(`_extra`, {literal(h)})" for h in (column.name, *column.aliases)]
+        value = f"coalesce({', '.join([value, *others, *extra])})"
     return f"{value} AS {name}"
 
 
