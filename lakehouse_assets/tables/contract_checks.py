@@ -15,10 +15,10 @@ from lakehouse_assets.errors import ContractError
 from lakehouse_assets.parse.model import Dialect
 from lakehouse_assets.tables import patterns, timestamp_formats
 from lakehouse_assets.tables.contract import Column, Dataset, Gold, delta_type
+from lakehouse_assets.tables.rules import LOST_ORIGIN
 
 _WHOLE: Final = ("BIGINT", "INT")
 _PLACED: Final = (*_WHOLE, "STRING", "DATE", "BOOLEAN")
-_TAKEN: Final = ("ragged", "unsplittable", "unreadable_cell")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -52,10 +52,10 @@ def check_dataset(dataset: Dataset) -> None:
         _check_partition(columns[name])
     names = [rule.name for rule in dataset.row_rules]
     for name in names:
-        if not _NAME.fullmatch(name) or name in _TAKEN or names.count(name) > 1:
+        if not _NAME.fullmatch(name) or name == LOST_ORIGIN.name or names.count(name) > 1:
             raise ContractError(
                 f"row rule {name!r} needs a name of its own of a-z, 0-9 and _, "
-                f"other than {', '.join(_TAKEN)}"
+                f"other than {LOST_ORIGIN.name}"
             )
     if not 0 <= dataset.hold.share <= 1:
         raise ContractError(f"hold: share {dataset.hold.share} is none; use 0 to 1, such as 0.05")

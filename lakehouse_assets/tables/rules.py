@@ -143,7 +143,7 @@ def rules(dataset: Dataset) -> tuple[Rule, ...]:
         own += _column_rules(column)
     own += [
         Rule(
-            name=f"row.{rule.name}",
+            name=rule.name,
             column="",
             category=Category.DATA_QUALITY,
             broken=f"_fault IS NULL AND NOT ({rule.sql})",

@@ -33,8 +33,8 @@ def contract_columns(row: dict[str, Any]) -> dict[str, Any]:
     return {c: v for c, v in row.items() if not c.startswith("_")}
 
 
-def bronze_columns(dataset: str, row: dict[str, Any]) -> dict[str, Any]:
-    return {c: row[c] for c in (*oracle.COLUMNS[dataset], *BRONZE_META)}
+def bronze_columns(dataset: oracle.Dataset, row: dict[str, Any]) -> dict[str, Any]:
+    return {c: row[c] for c in (*dataset.columns, *BRONZE_META)}
 
 
 def types_of(table: DeltaTable) -> dict[str, str]:

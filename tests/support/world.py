@@ -90,8 +90,11 @@ class World:
         spark: SparkSession,
         rules: RuleSet = DEFAULT,
         storage: Storage | None = None,
+        shop: oracle.Shop = oracle.SHOP,
     ) -> None:
         self.root = root
+        self.shop = shop
+        self.gold_grain = GOLD_GRAIN if shop is oracle.SHOP else {}
         self.spark = spark
         self.rules = rules
         self.events: list[oracle.Event] = []
@@ -196,7 +199,7 @@ class World:
         header, *rows = csv.reader(io.StringIO(exported.getvalue(), newline=""))
         writer = csv.writer(repaired)
         writer.writerow(header)
-        columns = list(oracle.COLUMNS[dataset])
+        columns = list(self.shop[dataset].columns)
         for n, row in enumerate(rows):
             values = dict(zip(header, row, strict=True))
             texts = mended[n % len(mended)]
@@ -234,7 +237,7 @@ class World:
 
     def _decide(self, decision: Callable[[], object]) -> None:
         """Take a decision, which the product must refuse exactly where the oracle does."""
-        expected = oracle.evaluate(self.events, self.rules.oracle, settle=False).refused
+        expected = self._expected().refused
         refused = ""
         try:
             decision()
@@ -294,8 +297,8 @@ class World:
         self, before: dict[str, dict[object, oracle.Record]], changed: dict[str, int]
     ) -> None:
         """Gold changed in exactly the grains that the oracle says."""
-        after = oracle.evaluate(self.events, self.rules.oracle, settle=False).gold
-        for name in GOLD_GRAIN:
+        after = self._expected().gold
+        for name in self.gold_grain:
             old, new = before.get(name, {}), after.get(name, {})
             wanted = {g for g in {*old, *new} if old.get(g) != new.get(g)}
             found = changed[f"gold.{name}"]
@@ -371,6 +374,10 @@ class World:
         assert not twice, f"{dataset}: more than one fate: {twice}"
         return dict(found)
 
+    def _expected(self) -> oracle.World:
+        """What the oracle says of all that has happened so far."""
+        return oracle.evaluate(self.events, self.rules.oracle, shop=self.shop, settle=False)
+
     def content_hash(self) -> str:
         """Digest of the contract's columns of every silver, gold and rejected table."""
         names = [f"silver/{d}" for d in oracle.COLUMNS] + [f"gold/{t}" for t in oracle.GOLD]
@@ -385,28 +392,28 @@ class World:
         The files of the dates ``asked`` for last (all for None): on others, what a person has
         decided since is no longer waited for, although no run has followed it yet.
         """
-        expected = oracle.evaluate(self.events, self.rules.oracle, settle=False)
-        for name in oracle.COLUMNS:
+        expected = self._expected()
+        for name, dataset in self.shop.items():
             assert_same_rows(
                 f"bronze.{name}",
-                (bronze_columns(name, r) for r in self.rows(f"bronze/{name}")),
+                (bronze_columns(dataset, r) for r in self.rows(f"bronze/{name}")),
                 expected.bronze[name],
                 LINEAGE,
             )
             assert_same(f"fates of {name}", self.fates(name), expected.fates.get(name, {}))
             silver = [*expected.silver.get(name, {}).values()]
             present = (contract_columns(r) for r in self.rows(f"silver/{name}"))
-            assert_same_rows(f"silver.{name}", present, silver, oracle.KEY[name])
+            assert_same_rows(f"silver.{name}", present, silver, dataset.key)
             rejected = [
                 {
-                    **bronze_columns(name, r),
+                    **bronze_columns(dataset, r),
                     "_category": r["_category"],
                     "_rules": sorted(r["_rules"]),
                 }
                 for r in self.rows(f"rejected/{name}")
             ]
             assert_same_rows(f"rejected.{name}", rejected, expected.rejected.get(name, []), LINEAGE)
-        for name, grain in GOLD_GRAIN.items():
+        for name, grain in self.gold_grain.items():
             wanted = [*expected.gold.get(name, {}).values()]
             assert_same_rows(f"gold.{name}", self.rows(f"gold/{name}"), wanted, grain)
         self._check_reasons(expected)
@@ -446,12 +453,12 @@ class World:
             assert path.file.lower().endswith(".xlsx") or not missing, (path, missing, error)
 
     def _check_types(self) -> None:
-        for name, columns in oracle.COLUMNS.items():
+        for name, dataset in self.shop.items():
             if table := self.table(f"silver/{name}"):
-                wanted = {c: TYPES.get(t, t) for c, t in columns.items()}
-                wanted |= {"order_date": "date"} if name != "products" else {}
+                wanted = {c: TYPES.get(t, t) for c, t in dataset.columns.items()}
+                wanted |= {"order_date": "date"} if dataset.dated else {}
                 assert_same(f"types of silver.{name}", types_of(table), wanted)
-        for name in GOLD_GRAIN:
+        for name in self.gold_grain:
             if table := self.table(f"gold/{name}"):
                 types = types_of(table)
                 assert_same(f"types of gold.{name}", types, {c: gold_type(c) for c in types})

@@ -1,0 +1,1 @@
+"""The second shop's tables: `LAKEHOUSE_TABLES=tests.second_shop.tables`."""
