@@ -31,7 +31,7 @@ class AthenaQueries:
     """Athena: raises AwsError where it cannot be asked, QueryError where it cannot answer.
 
     ``output`` is the S3 folder of the results; ``prefix`` is what the catalog's databases begin
-    with: named queries mean ``<prefix>gold.daily_sales`` by ``gold.daily_sales``.
+    with: named queries mean ``<prefix><layer>.<table>`` by ``<layer>.<table>``.
     """
 
     workgroup: str

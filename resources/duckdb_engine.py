@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DuckDBQueries:
-    """The embedded engine. Tables are named as ``gold.daily_sales`` or ``rejected.orders``.
+    """The embedded engine. Tables are named as ``<layer>.<table>``.
 
     With ``as_of``, a run's record, all tables are as that run had published them.
     """

@@ -17,6 +17,7 @@ from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.parse import Limits
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import Storage
+from lakehouse_assets.tables.registry import OUR_OWN
 from resources.lakehouse import Lakehouse
 from resources.locks import Locks
 from resources.s3_storage import storage
@@ -85,6 +86,10 @@ class Settings(BaseSettings):
     )
     processed: str | None = Field(
         None, description="Folder or s3:// place of the tables and the ledger; <root>/processed."
+    )
+    tables: str = Field(
+        OUR_OWN,
+        description="Package of the tables: silver/ and gold/, and perhaps queries/, in it.",
     )
     bucket_owner: str | None = Field(
         None, description="Account that the buckets must belong to; any unless set."

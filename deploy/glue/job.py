@@ -24,6 +24,7 @@ from lakehouse_assets.operations.maintenance import BySpark, Maintenance, mainta
 from lakehouse_assets.pipeline.publish import AuditError
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.tables import registry
 from resources import logs
 from resources.settings import Settings
 
@@ -32,6 +33,7 @@ def work(pipes: PipesContext) -> None:
     """Do what the run asks for, and report what came of it, or why it is refused."""
     settings = Settings.model_validate(pipes.get_extra("settings"))
     logs.configure(settings)
+    registry.use(settings.tables)
     spark = SparkSession.builder.getOrCreate()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     try:

@@ -17,7 +17,7 @@ from rich.table import Table as RichTable
 
 from lakehouse_assets.store.lake import iso_date
 from lakehouse_assets.tables.contract import Dataset
-from lakehouse_assets.tables.registry import DATASETS
+from lakehouse_assets.tables.registry import DATASETS, example
 from resources import logs
 from resources.settings import LogLevel, Settings
 
@@ -29,8 +29,8 @@ app = typer.Typer(
         "An e-commerce lakehouse on this machine.\n\n"
         "**Drop files in, in any order, as often as you like, broken or not;** the tables are "
         "always what the files say, and every row is accounted for.\n\n"
-        "First steps: `lakehouse land orders.csv --date 2025-04-15`, then `lakehouse run`, then "
-        '`lakehouse query "SELECT * FROM gold.daily_sales"`.'
+        f"First steps: `lakehouse land {next(iter(DATASETS))}.csv --date 2025-04-15`, then "
+        f'`lakehouse run`, then `lakehouse query "SELECT * FROM {example()}"`.'
     ),
 )
 out = Console()

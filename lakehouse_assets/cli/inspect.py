@@ -12,14 +12,14 @@ from lakehouse_assets.planning import pending_files
 from lakehouse_assets.queries.named import named, named_queries, views
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, GOLD, example
 from resources.settings import Settings
 
 
 @app.command("query")
 def query_command(
     sql: Annotated[
-        str | None, typer.Argument(help="A SELECT, such as: SELECT * FROM gold.daily_sales")
+        str | None, typer.Argument(help=f"A SELECT, such as: SELECT * FROM {example()}")
     ] = None,
     form: FormatOption = Format.TABLE,
     as_of: Annotated[
@@ -40,7 +40,7 @@ def query_command(
 ) -> None:
     """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts.
 
-    By name: `lakehouse query --name customers --param as_of=2025-04-30`. Queries that need no
+    By name: `lakehouse query --name NAME --param as_of=2025-04-30`. Queries that need no
     parameter are also tables of their own: views.*.
     """
     if [sql is not None, name is not None, names, create_views].count(True) != 1:

@@ -31,7 +31,7 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
 from lakehouse_assets.tables.contract import Layer
-from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
+from lakehouse_assets.tables.registry import DATASETS, GOLD, example, table_ids
 from resources.settings import Settings
 
 
@@ -41,7 +41,7 @@ def run_command(
     since: FromOption = None,
     until: ToOption = None,
     tables: Annotated[
-        str | None, typer.Option(help="Only these, such as silver.orders,gold.daily_sales.")
+        str | None, typer.Option(help=f"Only these, such as {example()}, separated by commas.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what a run would do, and do nothing.")

@@ -6,7 +6,7 @@ import dagster as dg
 from lakehouse_assets.ports import Maintainer
 
 
-@dg.op(description="Compacts and orders files, and removes what no restore needs.")
+@dg.op(description="Compacts and sorts files, and removes what no restore needs.")
 def maintain_tables(context: dg.OpExecutionContext, runner: dg.ResourceParam[Maintainer]) -> None:
     """Maintain every table, and say of each what was done."""
     for done in runner.maintain(context):

@@ -1,4 +1,4 @@
-"""Named queries: one ``.sql`` file each, in the dialect of Athena (Trino).
+"""Named queries: one ``.sql`` file each, beside the tables, in the dialect of Athena (Trino).
 
 A file begins with comments: its purpose in one line, then what more there is to say. Its
 parameters are ``?``, as Athena's are, each once and as ``CAST(? AS DATE)``; the comment has a
@@ -12,14 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 from typing import Final
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.contract import Table
-from lakehouse_assets.tables.registry import queryable
+from lakehouse_assets.tables.registry import QUERIES, queryable
 
 VIEWS: Final = "views"
 """The schema of the views."""
@@ -84,11 +83,7 @@ def parse(name: str, text: str) -> NamedQuery:
 
 def named_queries() -> dict[str, NamedQuery]:
     """Every named query by its name: the name of its file."""
-    found = sorted(
-        (f for f in files("lakehouse_assets.queries").iterdir() if f.name.endswith(".sql")),
-        key=lambda f: f.name,
-    )
-    queries = [parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in found]
+    queries = [parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in QUERIES]
     return {query.name: query for query in queries}
 
 

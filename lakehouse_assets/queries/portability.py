@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakehouse_assets.store.receipts import RECEIPTS
-from lakehouse_assets.tables.registry import queryable
+from lakehouse_assets.tables.registry import example, queryable
 
 _STRUCTURE: Final = (
     *(exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Union),
@@ -69,7 +69,7 @@ def _order(tree: exp.Select | exp.Union) -> Iterator[str]:
     if order is None:
         yield "has no ORDER BY; rows come in another order each time"
     elif any(o.this.name not in tree.named_selects for o in order.expressions):
-        yield "orders by what it does not show; order by columns of the result"
+        yield "sorts by what it does not show; ORDER BY columns of the result"
 
 
 def _tables(tree: exp.Expr) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _tables(tree: exp.Expr) -> Iterator[str]:
     for table in tree.find_all(exp.Table):
         name = ".".join(part.name for part in table.parts)
         if name not in _TABLES and name not in own:
-            yield f"{name}: no such table; name one such as gold.daily_sales"
+            yield f"{name}: no such table; name one such as {example()}"
 
 
 def _fault(node: exp.Expr) -> str | None:

@@ -37,7 +37,7 @@ _SERDE: Final = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
 def database_inputs(tables: Iterable[str], prefix: str) -> dict[str, dict[str, Any]]:
     """Glue's ``DatabaseInput`` of each layer, by layer; its name is the layer's after the prefix.
 
-    The tables are by the names that queries know them by, such as ``gold.daily_sales``.
+    The tables are by the names that queries know them by, ``<layer>.<table>``.
     """
     layers: dict[str, list[str]] = {}
     for name in sorted(tables):

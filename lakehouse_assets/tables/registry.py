@@ -1,6 +1,7 @@
 """The tables: one module each. A module in ``silver`` or ``gold`` with a ``TABLE`` is a table.
 
-Which package has those two is said by ``LAKEHOUSE_TABLES``: another shop has its own.
+Which package has those two, and may have ``queries`` with named queries beside them, is said by
+``LAKEHOUSE_TABLES``: another shop has its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pkgutil import iter_modules
 from traceback import extract_tb
 from typing import Final, TypeVar
@@ -27,6 +30,9 @@ DATASETS: Final[dict[str, Dataset]] = {}
 GOLD: Final[dict[str, Gold]] = {}
 """Every gold table by name."""
 
+QUERIES: Final[list[Traversable]] = []
+"""The files of the named queries, by name."""
+
 _FILES: Final[dict[str, str]] = {}
 """The file of each table's contract, by the table's id."""
 
@@ -37,9 +43,11 @@ def use(package: str) -> None:
     Raises ContractError, which names the file, for a contract that contradicts itself or others.
     """
     datasets, gold = _collect(package, "silver", Dataset), _collect(package, "gold", Gold)
-    files = {table.silver.id: file for file, table in datasets.items()}
-    files |= {table.table.id: file for file, table in gold.items()}
+    contracts = {table.silver.id: file for file, table in datasets.items()}
+    contracts |= {table.table.id: file for file, table in gold.items()}
     by_name = {d.name: d for d in datasets.values()}
+    if not datasets:
+        raise ContractError(f"LAKEHOUSE_TABLES: {package}.silver has no dataset; add a module")
     for file, dataset in datasets.items():
         with _named(file):
             check_dataset(dataset)
@@ -50,11 +58,14 @@ def use(package: str) -> None:
         with _named(file):
             check_gold(table, by_name)
     _FILES.clear()
-    _FILES.update(files)
+    _FILES.update(contracts)
     DATASETS.clear()
     DATASETS.update({d.name: d for d in _in_dependency_order(by_name)})
     GOLD.clear()
     GOLD.update({g.name: g for g in gold.values()})
+    queries = files(package) / "queries"
+    found = [f for f in queries.iterdir() if f.name.endswith(".sql")] if queries.is_dir() else []
+    QUERIES[:] = sorted(found, key=lambda f: f.name)
 
 
 def contract_of(table: Table) -> str:
@@ -141,8 +152,13 @@ def table_ids() -> list[str]:
     ]
 
 
+def example() -> str:
+    """A table to name in examples."""
+    return [*(d.silver.id for d in DATASETS.values()), *(g.table.id for g in GOLD.values())][-1]
+
+
 def queryable() -> dict[str, Table]:
-    """Every table that people can name in a query, by its id such as ``gold.daily_sales``."""
+    """Every table that people can name in a query, by its id."""
     tables = [
         *(t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected, d.superseded)),
         *(g.table for g in GOLD.values()),
