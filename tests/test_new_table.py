@@ -298,7 +298,7 @@ MISTAKES = {
     ),
     "a grain without its comma": (
         {'("order_date", "hour")': '("hour")'},
-        "gold/hourly_sales.py: grain must be a tuple: ('hour',)",
+        "gold/hourly_sales.py: grain is no tuple; write ('hour',)",
     ),
     "a grain of something else": (
         {'("order_date", "hour")': '("day",)'},
@@ -378,7 +378,10 @@ def test_a_mistake_in_a_dataset_is_said_plainly(tmp_path: Path) -> None:
         ),
         ({'key="refund_id"': 'key="id"'}, "the key 'id' is no column; use refund_id, order_id"),
         ({'type="DECIMAL(12,2)"': 'type="MONEY"'}, "column 'amount': unknown column type 'MONEY'"),
-        ({'("refund_date",)': '("refund_date")'}, "partition_by must be a tuple: ('refund_date',)"),
+        (
+            {'("refund_date",)': '("refund_date")'},
+            "partition_by is no tuple; write ('refund_date',)",
+        ),
         ({"TABLE = ": "TABEL = "}, "has no TABLE = Dataset(...); add it"),
     ):
         text = REFUNDS

@@ -138,7 +138,7 @@ class Table:
 
     @property
     def id(self) -> str:
-        """The table's name in queries and messages, such as ``silver.orders``."""
+        """The table's name in queries and messages, ``<layer>.<name>``."""
         return f"{self.layer}.{self.name}"
 
     @property

@@ -54,7 +54,7 @@ def check_dataset(dataset: Dataset) -> None:
     for name in names:
         if not _NAME.fullmatch(name) or name == LOST_ORIGIN.name or names.count(name) > 1:
             raise ContractError(
-                f"row rule {name!r} needs a name of its own of a-z, 0-9 and _, "
+                f"row rule {name!r}: has no name of its own; use a-z, 0-9 and _, "
                 f"other than {LOST_ORIGIN.name}"
             )
     if not 0 <= dataset.hold.share <= 1:
@@ -186,8 +186,7 @@ def _check_key(dataset: Dataset, columns: Mapping[str, Column]) -> None:
         column = columns[name]
         if column.derived or not column.required:
             raise ContractError(
-                f"column {name!r}: is part of the key, so it must stand in the files and be "
-                "required=True"
+                f"column {name!r}: is part of the key; let it be one of the files', required=True"
             )
         if column.type == "DOUBLE":
             raise ContractError(
@@ -253,7 +252,7 @@ def _no_text(**lists: object) -> None:
     """Refuse ``("name")``, which is no tuple: the comma is missing."""
     for what, found in lists.items():
         if not isinstance(found, tuple):
-            raise ContractError(f"{what} must be a tuple: ({found!r},)")
+            raise ContractError(f"{what} is no tuple; write ({found!r},)")
 
 
 def _one_of(names: Iterable[str]) -> str:

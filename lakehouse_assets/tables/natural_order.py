@@ -1,8 +1,8 @@
 """Natural order of file names, so that a correction named as people name them is the newer one.
 
 Names without their ending are cut into numbers and the text between them and compared part by
-part: texts by their UTF-8 bytes, numbers by value. So ``orders_9h`` comes before ``orders_17h``,
-and ``orders.csv`` before ``orders (1).csv``. Names that are equal so far are compared whole.
+part: texts by their UTF-8 bytes, numbers by value. So ``sales_9h`` comes before ``sales_17h``,
+and ``sales.csv`` before ``sales (1).csv``. Names that are equal so far are compared whole.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def problem(pattern: str) -> str | None:
     """
     found = _SAFE.match(pattern)
     end = found.end() if found else 0
-    if end < len(pattern):
+    if not found or end < len(pattern):
         return (
             f"pattern {pattern!r} cannot be read alike by all engines from {pattern[end:]!r} on; "
             "use characters, ranges such as [A-Za-z0-9_], groups, | and repetitions, and escape "

@@ -36,9 +36,11 @@ def problem(format_: str) -> str | None:
     repeated = [name for name in _PARTS if named.count(name) > 1]
     missing = [name for name in "Ymd" if name not in named]
     if repeated or missing:
-        return f"timestamp format {format_!r}: needs %Y, %m and %d, and each only once"
+        return (
+            f"timestamp format {format_!r}: says no day, or one twice; use %Y, %m and %d once each"
+        )
     if ("I" in named) != ("p" in named) or {"I", "H"} <= {*named}:
-        return f"timestamp format {format_!r}: %I goes with %p, and without %H"
+        return f"timestamp format {format_!r}: %I and %p go together, without %H; correct it"
     return None
 
 

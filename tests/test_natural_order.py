@@ -1,0 +1,120 @@
+"""The order of file names, alike in Python and SQL; what it decides, and what is said of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lakehouse_assets.operations.land import land
+from lakehouse_assets.pipeline import resolve
+from lakehouse_assets.tables import contract
+from lakehouse_assets.tables.natural_order import natural, natural_sql
+from tests.support.oracle import Drop, Land, Run
+from tests.support.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DAY = date(2025, 4, 1)
+HEADER = "product_id,department_id,department,product_name\n"
+
+ORDERED = (
+    "1.csv", "2.csv", "10.csv", "10a.csv", "a.CSV", "b 0.csv", "b 00.csv", "b 0x.csv", "b 1.csv",
+    "b 01.csv.gz", "b 001.xlsx", "b-2.csv", "b-10.csv", "b.csv.csv", "b_9h.csv", "b_17h.csv",
+    "b_17h v2.csv", "orders.csv", "orders.xlsx", "orders (1).csv", "orders-v2.csv",
+    "z99999999999999999999998.csv", "z99999999999999999999999.csv",
+    "z100000000000000000000000.csv", "Größe.csv".lower(), "🍌.csv",
+)  # fmt: skip
+
+
+def product(name: str) -> bytes:
+    return f"{HEADER}1,1,Toys,{name}\n".encode()
+
+
+def test_names_stand_as_people_count() -> None:
+    assert natural("orders_9h.csv") < natural("orders_17h.csv")
+    assert natural("orders.csv") < natural("orders (1).csv") < natural("orders-v2.csv")
+    assert sorted(["a1.csv", "a01.csv", "a1.XLSX"], key=natural) == ["a01.csv", "a1.XLSX", "a1.csv"]
+
+
+def names() -> list[str]:
+    """Names of few characters, so that they have much in common."""
+    random = Random(2025)
+    parts = ["0", "1", "9", "10", "007", "a", "b", " ", "-", "_", ".", "é", "~", "\x01", "(1)"]
+    drawn = {"".join(random.choices(parts, k=random.randint(1, 5))) for _ in range(600)}
+    endings = [".csv", ".CSV.GZ", ".xlsx", ".csv.csv", ""]
+    return sorted({name + random.choice(endings) for name in drawn} | {*ORDERED})
+
+
+def in_sql_order(spark: SparkSession) -> list[str]:
+    frame = spark.createDataFrame([(name,) for name in names()], "name string")
+    order = natural_sql("name")
+    ranked = frame.selectExpr("name", f"row_number() OVER (ORDER BY {', '.join(order)}) AS nth")
+    return [row["name"] for row in sorted(ranked.collect(), key=lambda row: row["nth"])]
+
+
+def test_the_engine_orders_as_python_does(spark: SparkSession) -> None:
+    assert in_sql_order(spark) == sorted(names(), key=natural)
+
+
+def test_a_correction_with_a_later_name_wins(lake: World) -> None:
+    lake.apply(
+        Land("products", DAY, "p (1).csv", product("new")),
+        Land("products", DAY, "p.csv", product("old")),
+        Run(),
+    )
+    lake.settle()
+    assert [row["product_name"] for row in lake.rows("silver/products")] == ["new"]
+
+
+def test_landing_says_what_counts_as_older(lake: World, tmp_path: Path) -> None:
+    """Of files in force it names the newest, and only where the new one is older."""
+
+    def landed(name: str, content: bytes) -> str | None:
+        (tmp_path / name).write_bytes(content)
+        return land(lake.ledger, tmp_path / name, "products", DAY).older
+
+    lake.apply(*(Land("products", DAY, f"p-{n}.csv", product(str(n))) for n in (9, 10)), Run())
+    older = "products/2025-04-01/p.csv: landed after products/2025-04-01/p-10.csv, counts as older"
+    assert landed("p.csv", product("x")) == older
+    assert landed("p.csv", product("x")) is None  # no news
+    assert landed("p-11.csv", product("y")) is None
+    assert landed("p-10.csv", product("z")) is None  # p-11 is not in force yet
+
+
+def test_a_run_says_what_counts_as_older(lake: World) -> None:
+    """Not of files that it lands itself together; and not of one that it cannot read."""
+    lake.apply(Drop("products", DAY, "p-2.csv", product("2")))
+    lake.apply(Drop("products", DAY, "p-10.csv", product("10")), Run())
+    assert not [line for result in lake.results for line in result.lines]
+    lake.results.clear()
+    lake.apply(Drop("products", DAY, "p-3.csv", product("3")))
+    lake.apply(Drop("products", DAY, "p-4.csv", b"broken"), Run())
+    [older] = [line for r in lake.results for line in r.lines if "older" in line]
+    assert older.startswith("products/2025-04-01/p-3.csv: landed after products/2025-04-01/p-10")
+    lake.settle()
+
+
+def test_a_lake_of_another_order_is_brought_over_once(
+    lake: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the code before this order has left it: by the bytes of names."""
+    with monkeypatch.context() as before:
+        before.setattr(contract, "_VERSION_ORDER", "by bytes")
+        before.setattr(
+            resolve, "newest_first", lambda columns: ", ".join(f"`{c}` DESC" for c in columns)
+        )
+        for name in ("p.csv", "p (1).csv"):
+            lake.apply(Land("products", DAY, name, product(name)))
+        lake.run()
+        assert [row["product_name"] for row in lake.rows("silver/products")] == ["p.csv"]
+        assert not lake.plan()
+    assert lake.plan().tables["silver.products"] == "rules changed"
+    lake.apply(Run())
+    lake.settle()
+    assert [row["product_name"] for row in lake.rows("silver/products")] == ["p (1).csv"]
+    lake.run_again()
