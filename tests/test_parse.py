@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +27,7 @@ from lakehouse_assets.parse import (
     schema,
 )
 from tests.support.machine import REAL, needs_real_data
-from tests.support.parsed import extras, faults, parse_whole, read, reason, values
+from tests.support.parsed import Parsed, extras, faults, parse_whole, read, reason, values
 
 BOM = b"\xef\xbb\xbf"
 BLANKS = " \t\r\n\u00a0"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from tests.support import oracle
+from tests.support.ooxml import Sheet, inline, parts_of, rows_xml, zipped
 from tests.support.oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
 from tests.support.steps import (
     Archive,
@@ -28,8 +29,6 @@ from tests.support.steps import (
     Step,
 )
 from tests.support.world import World
-from tests.support.ooxml import Sheet, inline, parts_of, rows_xml, zipped
-from tests.support.oracle import Accept, Drop, Land, Reinstate, Remove, Resume, Run, Withdraw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
