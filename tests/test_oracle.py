@@ -312,6 +312,27 @@ def test_numbers_of_a_workbook(number: float, text: str | None) -> None:
     assert number_text(number) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "style", "text"),
+    [
+        (1.5, "[h]:mm:ss", "36:00:00"), (0.5, "[hh]:mm", "12:00:00"), (0.5, "h:mm", "12:00:00"),
+        (45779.5, "h:mm", "2025-05-02T12:00:00"), (45779.5, "mmm-yy", "2025-05-02T12:00:00"),
+        (45779.376388888886, "General", "45779.3763888889"), (3, '0.0" days"', "3"),
+        (60, "d/m/yyyy", "60"), (1, "d/m/yyyy", "1900-01-01T00:00:00"), (-1, "d/m/yyyy", "-1"),
+    ],
+)  # fmt: skip
+def test_dates_of_a_workbook(value: float, style: str, text: str) -> None:
+    """By the format that a cell shows; without a value of its own where no such day was."""
+    book = openpyxl.Workbook()
+    book.active.append([*PRODUCTS.strip().split(","), "shown"])
+    book.active.append([1, 2, "x", "y", value])
+    book.active["E2"].number_format = style
+    buffer = io.BytesIO()
+    book.save(buffer)
+    (line,) = o.read(o.SHOP["products"], "p.xlsx", buffer.getvalue()).lines
+    assert line.extra == {"shown": text}
+
+
 def test_sheets() -> None:
     """Something else is passed over; what nearly is one is unreadable, and can be accepted."""
     header: list[object] = list(PRODUCTS.strip().split(","))

@@ -47,7 +47,7 @@ class Sheet(NamedTuple):
 NOT_CALCULATED = "#NOT CALCULATED"
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _PLACE = re.compile(r"([A-Za-z]{1,3})([1-9][0-9]{0,6})")
-_BUILT_IN_DATES = frozenset({*range(14, 23), 45, 46, 47})
+_BUILT_IN_DATES = {**dict.fromkeys([*range(14, 23), 45, 47], "d"), 46: "[h]"}
 _SILENT = re.compile(r'"[^"]*"|\\.|[_*].|\[(?!(?:h+|m+|s+)\])[^\]]*\]', re.IGNORECASE)
 """What stands in a number format without being one of its letters."""
 
@@ -116,18 +116,17 @@ class _Book:
         return found
 
     @staticmethod
-    def _formats(styles: Element) -> list[bool]:
-        """For each cell format, whether it shows a date."""
-        codes = {
-            item.get("numFmtId"): item.get("formatCode", "")
+    def _formats(styles: Element) -> list[str]:
+        """For each cell format the letters of a date that it shows; none for a number's."""
+        codes = {str(number): code for number, code in _BUILT_IN_DATES.items()} | {
+            item.get("numFmtId", ""): item.get("formatCode", "")
             for item in _children(_child(styles, "numFmts"), "numFmt")
         }
-        return [
-            _shows_a_date(codes.get(number := xf.get("numFmtId", "0"))) or (
-                number not in codes and int(number) in _BUILT_IN_DATES
-            )
+        shown = (
+            _SILENT.sub("", codes.get(xf.get("numFmtId", ""), "")).lower()
             for xf in _children(_child(styles, "cellXfs"), "xf")
-        ]  # fmt: skip
+        )
+        return [code if re.search("[dmyhs]", code) else "" for code in shown]
 
     def cells(self, path: str) -> Grid:
         """The cells of a sheet that say anything."""
@@ -168,7 +167,9 @@ class _Book:
             raise UnreadableError(f"a cell of type {kind} with a text inside")
         if not text:
             calculated = stored is not None and kind == "str"
-            return Cell(NOT_CALCULATED, False) if formula is not None and not calculated else None
+            if formula is not None and not calculated:
+                return Cell(NOT_CALCULATED, False)
+            return Cell("#ERROR", False) if kind == "e" else None
         match kind:
             case "n":
                 return self.number(text.strip(), xml.get("s"))
@@ -190,7 +191,8 @@ class _Book:
         if not _NUMBER.fullmatch(text):
             raise UnreadableError(f"a number that is none: {text!r}")
         if style and int(style) < len(self.formats) and self.formats[int(style)]:
-            shown = self.date(float(text))
+            code = self.formats[int(style)]
+            shown = _duration(float(text)) if "[" in code else self.date(float(text))
             return Cell(text, False) if shown is None else Cell(shown)
         shown = number_text(float(text))
         return Cell(text, False) if shown is None else Cell(shown)
@@ -221,8 +223,12 @@ def number_text(number: float) -> str | None:
     return format(shown, "f") if shown else "0"
 
 
-def _shows_a_date(code: str | None) -> bool:
-    return code is not None and bool(re.search("[dmyhs]", _SILENT.sub("", code), re.IGNORECASE))
+def _duration(days: float) -> str | None:
+    """Hours beyond a day, minutes, seconds; None below zero, which Excel does not show."""
+    if not 0 <= days < 3e6:
+        return None
+    minutes, seconds = divmod(round(days * 86_400), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _iso(text: str) -> str:
