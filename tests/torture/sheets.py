@@ -1,7 +1,7 @@
 """Sheets against the CSV that Excel saves of them: `python -m tests.torture.sheets --count --seed`.
 
 Hypothesis draws them, as in `tests/test_sheets_like_csv.py`. Prints how many there were and what
-was in them; ends with 1 if any two ended otherwise, with the smallest that do.
+was in them; ends with 1 if any sheet ended otherwise, with the first of them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import traceback
 from collections import Counter
 
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from rich.console import Console
 from rich.table import Table
 
 from tests.support import sheet_and_csv
+
+_SHOWN = 5
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     counts: Counter[str] = Counter()
+    faults: list[str] = []
     started = time.perf_counter()
 
     @seed(options.seed)
@@ -34,25 +36,23 @@ def main() -> None:
         max_examples=options.count // 3,  # Most have more than three.
         deadline=None,
         database=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     def check(book: list[sheet_and_csv.Drawn]) -> None:
         counts.update(["workbooks", *sheet_and_csv.counted(book)])
-        assert sheet_and_csv.difference(book) is None
+        if fault := sheet_and_csv.difference(book):
+            faults.append(fault)
 
-    fault = ""
-    try:
-        check()
-    except Exception:  # noqa: BLE001 - whatever it is, it is what was looked for
-        fault = traceback.format_exc()
+    check()
     table = Table("what", "how many", title=f"sheets ({time.perf_counter() - started:,.0f} s)")
     for name, count in counts.most_common():
         table.add_row(name, f"{count:,}")
-    table.add_row("ended otherwise than their CSV", "some" if fault else "0")
+    table.add_row("workbooks that ended otherwise than their CSV", f"{len(faults):,}")
     Console(width=100).print(table)
-    if fault:
-        print(fault[-6_000:])
-    sys.exit(bool(fault) or counts["sheets"] < options.count)
+    for fault in faults[:_SHOWN]:
+        print(fault[:4_000])
+    sys.exit(bool(faults) or counts["sheets"] < options.count)
 
 
 if __name__ == "__main__":
