@@ -66,7 +66,9 @@ def reinstate(ledger: Ledger, path: FilePath) -> None:
 
 
 def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) -> str:
-    """Let a held content in: the one that landed last, or the one of that digest.
+    """Let a held content in, or a workbook without its unreadable sheets.
+
+    The one that landed last, or the one of that digest.
 
     ``digest`` may be cut short as long as it means one content. Returns the whole digest.
     Raises DecisionError.
@@ -76,7 +78,7 @@ def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) 
     def decide(state: State) -> list[Fact]:
         nonlocal accepted
         past = state.at(path)
-        accepted = _held(past, digest)
+        accepted = _acceptable(past, digest)
         fact = Fact(Accepted(why, _who()), path, accepted)
         _keep_what_comes(ledger, past, fact)
         return [fact]
@@ -85,23 +87,24 @@ def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) 
     return accepted
 
 
-def _held(past: PathState, digest: str | None) -> str:
-    """The held content that is meant."""
-    held = [d for d in past.held if d.startswith(digest)] if digest else past.held[-1:]
+def _acceptable(past: PathState, digest: str | None) -> str:
+    """The content that is meant, among those that can be accepted."""
+    known = past.acceptable
+    found = [d for d in known if d.startswith(digest)] if digest else known[-1:]
     last = past.open[-1].digest if past.open else None
-    if not held or (digest is None and held != [last]):
-        elsewhere = f"; held are {', '.join(d[:12] for d in past.held)}" if past.held else ""
+    if not found or (digest is None and found != [last]):
+        elsewhere = f"; held are {', '.join(d[:12] for d in known)}" if known else ""
         what = (
             f"no held content has the digest {digest}" if digest else "what landed last is not held"
         )
         raise DecisionError(
             f"{past.path}: {what}{elsewhere}; lakehouse status names the files that wait"
         )
-    if len(set(held)) > 1:
+    if len(found) > 1:
         raise DecisionError(
-            f"{past.path}: {digest} may mean {' or '.join(sorted(set(held)))}; give more of it"
+            f"{past.path}: {digest} may mean {' or '.join(sorted(found))}; give more of it"
         )
-    return held[0]
+    return found[0]
 
 
 def _keep_what_comes(ledger: Ledger, past: PathState, fact: Fact) -> None:

@@ -95,14 +95,25 @@ class PathState:
         return [d for d, f in newest.items() if not self._is_read(f)]
 
     @property
-    def held(self) -> list[str]:
-        """What landed since the last standing withdrawal and is held, also where replaced since."""
-        found = [f.digest for f in self.open if f.digest]
-        return [d for d in dict.fromkeys(found) if d not in self.admitted and self._is_held(d)]
+    def acceptable(self) -> list[str]:
+        """What landed since the last standing withdrawal and a person may accept as it is.
 
-    def _is_held(self, digest: str) -> bool:
+        It is held, or has unreadable sheets; also where other content has taken its place since.
+        """
+        found = dict.fromkeys(f.digest for f in self.open if f.digest)
+        return [digest for digest in found if self._is_acceptable(digest)]
+
+    def _is_acceptable(self, digest: str) -> bool:
+        judged = self.judgement(digest)
+        return judged is not None and judged.bad and judged.kind is not Kind.UNREADABLE
+
+    def judgement(self, digest: str) -> Judgement | None:
+        """What was found in a content, without what a person has accepted of it."""
         judged = self.judgements.get(digest)
-        return judged is not None and judged.kind is Kind.HELD
+        if judged is None or judged.kind is Kind.UNREADABLE or digest not in self.admitted:
+            return judged
+        sheets = () if digest in self.accepted else judged.sheets
+        return Admitted(**{**vars(judged), "error": None, "sheets": sheets})
 
     def _is_read(self, landed: Fact) -> bool:
         return landed.seq < self.read_at.get(landed.digest or "", 0)
@@ -123,10 +134,7 @@ class PathState:
         landed = self.open
         if not landed or landed[-1].digest is None or not self._is_read(landed[-1]):
             return None
-        judged = self.judgements.get(landed[-1].digest)
-        if judged and judged.kind is Kind.HELD and landed[-1].digest in self.admitted:
-            return Admitted(**{**vars(judged), "error": None})
-        return judged
+        return self.judgement(landed[-1].digest)
 
 
 def waiting_files(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
-from lakehouse_assets.store.facts import Fact, Kind, ReceiptsRecorded
+from lakehouse_assets.store.facts import Fact, ReceiptsRecorded
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import Ledger, State
@@ -158,15 +158,13 @@ def receipts_due(
 
 
 def _receipt(past: PathState, digest: str, state: str, counts: Callable[[str], Counts]) -> Receipt:
-    judged = past.judgements.get(digest)
+    judged = past.judgement(digest)
     if state in ("replaced", "withdrawn") or judged is None:
         return Receipt(past.path, digest, state, Counts())
     if state == "in_force":
         fates = counts(content_id(past.path, digest))
-        # Where a person let in what was held, the reason is no more.
-        error = replace(judged, error=None).reason if judged.kind is Kind.HELD else judged.reason
         whole = Counts(judged.read, *astuple(fates)[1:])
-        return Receipt(past.path, digest, state, whole, error)
+        return Receipt(past.path, digest, state, whole, judged.reason)
     held = judged.read if state == "held" else 0
     return Receipt(past.path, digest, state, Counts(read=held, held=held), judged.reason)
 
