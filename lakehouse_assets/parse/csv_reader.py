@@ -84,7 +84,7 @@ class _Windows:
                 raise (top and csv_header.explained(data, line, line, self._expected)) or too_long
             top = top and not len(split.starts)
             yield split
-            data, line = data[split.rest :], line + data.count(b"\n", 0, split.rest)
+            data, line = data[split.rest :], split.rest_line
             del split  # The next one's arrays come on top of its.
             if line > self._limits.max_lines:
                 raise Unreadable(

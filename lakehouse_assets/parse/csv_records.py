@@ -54,6 +54,8 @@ class Split:
     """The stretches of `data` that cannot be split, of whole lines."""
     rest: int
     """Where the next window begins."""
+    rest_line: int
+    """The physical line of that."""
     unfinished: int
     """Where the record begins that the next window goes on with; not before `rest`."""
     quotes: bool
@@ -114,7 +116,8 @@ def split(data: bytes, line: int, delimiter: str, most: int, *, last: bool) -> S
     at = np.frombuffer(data, np.uint8, size)
     feeds = np.flatnonzero(at == _LF)
     quotes = data.find(b'"', 0, size) >= 0
-    if quotes or data.count(b"\r", 0, size) != data.count(b"\r\n", 0, size):
+    returns = data.count(b"\r", 0, size)
+    if quotes or (returns and returns != data.count(b"\r\n", 0, size)):
         found = _Walk(data, at, feeds, delimiter, most, last=last).found
     else:
         found = _Found([(0, size)] if size else [], [feeds] if size else [], [], size, size)
@@ -143,6 +146,7 @@ def split(data: bytes, line: int, delimiter: str, most: int, *, last: bool) -> S
         lines=np.searchsorted(feeds, start_of) + line,
         bad=found.bad,
         rest=found.rest,
+        rest_line=line + int(np.searchsorted(feeds, found.rest)),
         unfinished=found.unfinished,
         quotes=quotes,
     )

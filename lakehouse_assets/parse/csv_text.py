@@ -7,6 +7,8 @@ import gzip
 import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lakehouse_assets.parse.model import Limits, Unreadable
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CHUNK = 4 * 2**20
 """Bytes that are read at a time."""
+_LF = ord("\n")
 _BOM = codecs.BOM_UTF8
 _UTF16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
@@ -105,7 +108,7 @@ class _Place:
     def pass_by(self, data: bytes, text: bytes) -> None:
         """Go on behind these bytes of the file, and the text that they are."""
         self._bytes += len(data)
-        self._line += text.count(b"\n")
+        self._line += int(np.count_nonzero(np.frombuffer(text, np.uint8) == _LF))
 
     def decode(self, decoder: codecs.IncrementalDecoder, data: bytes) -> str:
         """The next bytes as text; none are the end."""
