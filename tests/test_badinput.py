@@ -48,8 +48,12 @@ GOOD = badinput.csv_case(it := badinput.Table("products", [*oracle.COLUMNS["prod
 ]), badinput.lines(it))  # fmt: skip
 
 
-def _rows(*rows: tuple[int, list[str | None], str | None]) -> Parsed:
-    """(row, cells, raw) as the parser would give them."""
+Row = tuple[int, list[str | None], str | None]
+"""Row, cells, raw."""
+
+
+def _rows(*rows: Row) -> Parsed:
+    """These rows as the parser would give them."""
     names = oracle.COLUMNS["products"]
     told = [
         {**dict(zip(names, cells, strict=True)), "_sheet_no": 0, "_row": row, "_raw": raw}
@@ -58,8 +62,8 @@ def _rows(*rows: tuple[int, list[str | None], str | None]) -> Parsed:
     return Parsed(pa.Table.from_pylist(told, schema(list(names))), Summary(len(told)))
 
 
-FIRST = (2, ["1", "2", "dairy", "Milk"], None)
-SECOND = (3, ["3", "4", None, "=1+1"], None)
+FIRST: Row = (2, ["1", "2", "dairy", "Milk"], None)
+SECOND: Row = (3, ["3", "4", None, "=1+1"], None)
 NOTHING: list[str | None] = [None] * 4
 
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
+from lakehouse_assets.parse import Limits
 from tests.support import oracle
 from tests.support.badinput_cases import (
     LIMITS,
     NAUGHTY,
     WORDS,
     Case,
-    Limits,
     Place,
     Table,
     Texts,
@@ -319,7 +319,7 @@ def _(r: Random, number: int) -> Case:
 def _(r: Random, number: int) -> Case:
     """In header and body: no such name. In the body only: they are text, and a comma separates."""
     it = table(r)
-    first, last = variant(["''", "“”", "``", "«»", "‹›", "‘’", "$$"], number)
+    first, last = tuple(variant(["''", "“”", "``", "«»", "‹›", "‘’", "$$"], number))
     if number % 3 == 0:
         parts = lines(it, write=lambda cell: first + cell + last)
         return csv_case(it, parts, must="unreadable")
@@ -515,26 +515,24 @@ def _(r: Random, number: int) -> Case:
     many = table(r, NAUGHTY[:60], rows=1_500)
     blank = (b"", b"\n", b"\n" * 5_000, b" ,\t\r\n", b"\xef\xbb\xbf", b",")
     empty = functools.partial(Case, "f.csv", dataset=it.dataset, must="unreadable")
-    return variant(
-        [
-            *(functools.partial(empty, data) for data in blank),
-            lambda: csv_case(it, [head], must="rows"),
-            lambda: csv_case(it, [Line(head.text[:-1])], must="rows"),
-            lambda: csv_case(it, [many_blanks, head, many_blanks, *body], must="rows"),
-            lambda: csv_case(it, [head, *body, Line((", " * 9 + "\n") * 3_000)], must="rows"),
-            lambda: csv_case(wide, lines(wide), must="rows"),
-            lambda: csv_case(wide, lines(wide), limits=replace(LIMITS, max_columns=990), oracle=False, must="unreadable"),  # noqa: E501
-            lambda: csv_case(long, lines(long), must="rows"),
-            lambda: csv_case(long, lines(long), limits=tight, oracle=False, must="unreadable"),
-            lambda: csv_case(it, [head, Line('"' + "x\n" * 60_000)], limits=tight, oracle=False),
-            lambda: csv_case(it, lines(it), limits=tiny, oracle=False, must="unreadable"),
-            lambda: csv_case(many, lines(many), must="rows"),
-            lambda: csv_case(it, [head, Line("," * 100_000 + "x\n"), *body]),
-            lambda: csv_case(it, [head, Line('"' * 99_999 + "\n"), *body]),
-            lambda: csv_case(it, [head, *(Line('a"\n') for _ in range(2_000)), *body]),
-        ],
-        number,
-    )()  # fmt: skip
+    ways: list[Callable[[], Case]] = [
+        *(functools.partial(empty, data) for data in blank),
+        lambda: csv_case(it, [head], must="rows"),
+        lambda: csv_case(it, [Line(head.text[:-1])], must="rows"),
+        lambda: csv_case(it, [many_blanks, head, many_blanks, *body], must="rows"),
+        lambda: csv_case(it, [head, *body, Line((", " * 9 + "\n") * 3_000)], must="rows"),
+        lambda: csv_case(wide, lines(wide), must="rows"),
+        lambda: csv_case(wide, lines(wide), limits=replace(LIMITS, max_columns=990), oracle=False, must="unreadable"),  # noqa: E501
+        lambda: csv_case(long, lines(long), must="rows"),
+        lambda: csv_case(long, lines(long), limits=tight, oracle=False, must="unreadable"),
+        lambda: csv_case(it, [head, Line('"' + "x\n" * 60_000)], limits=tight, oracle=False),
+        lambda: csv_case(it, lines(it), limits=tiny, oracle=False, must="unreadable"),
+        lambda: csv_case(many, lines(many), must="rows"),
+        lambda: csv_case(it, [head, Line("," * 100_000 + "x\n"), *body]),
+        lambda: csv_case(it, [head, Line('"' * 99_999 + "\n"), *body]),
+        lambda: csv_case(it, [head, *(Line('a"\n') for _ in range(2_000)), *body]),
+    ]  # fmt: skip
+    return variant(ways, number)()
 
 
 gz = functools.partial(gzip.compress, mtime=0)

@@ -7,15 +7,16 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any
 
+from lakehouse_assets.parse import Limits
 from tests.support.badinput_cases import (
     LIMITS,
     NAUGHTY,
     WORDS,
     Case,
-    Limits,
     Place,
     Table,
     Texts,
@@ -316,7 +317,7 @@ def _structures(r: Random) -> Iterator[Callable[[], Case]]:
 
     one = Sheet("S", xml)
     for state in ("hidden", "veryHidden", "visible"):
-        yield lambda state=state: read(one, Sheet("T", second, f'state="{state}"'), truth=both)
+        yield partial(read, one, Sheet("T", second, f'state="{state}"'), truth=both)
     yield lambda: read(Sheet("E", ""), one, truth=late)
     yield lambda: read(Sheet("E", '<row r="9"><c r="C9" s="1"/></row>'), one, truth=late)
     yield lambda: read(one, Sheet("F", foreign))
@@ -333,14 +334,14 @@ def _structures(r: Random) -> Iterator[Callable[[], Case]]:
         ("nonsense", "any"),
     ):
         declared = Sheet("S", xml, around=(f'<dimension ref="{ref}"/>', ""))
-        yield lambda declared=declared, must=must: read(declared, must=must)
+        yield partial(read, declared, must=must)
     merged = f'<mergeCells count="1"><mergeCell ref="A2:B{len(it.records) + 1}"/></mergeCells>'
     for behind in (
         merged,
         '<autoFilter ref="A1:B2"/>',
         '<sheetProtection password="CC1A" sheet="1"/>',
     ):
-        yield lambda behind=behind: read(Sheet("S", xml, around=("", behind)))
+        yield partial(read, Sheet("S", xml, around=("", behind)))
     top, left = r.randint(2, 40), r.randint(2, 30)
     moved = rows_xml(records, top=top, left=left)
     yield lambda: read(Sheet("S", moved), truth=sheet_truth(it, top=top))
@@ -369,24 +370,19 @@ def _structures(r: Random) -> Iterator[Callable[[], Case]]:
         "./worksheets/sheet1.xml",
         "../xl/worksheets/sheet1.xml",
     ):
-        yield lambda target=target: book_case(
-            it, _replaced(parts, _LINKS, "worksheets/sheet1.xml", target)
-        )
+        yield partial(book_case, it, _replaced(parts, _LINKS, "worksheets/sheet1.xml", target))
     for target in ("nowhere.xml", "../../etc/passwd", "http://x/y", "workbook.xml", ""):
-        yield lambda target=target: book_case(
-            it, _replaced(parts, _LINKS, "worksheets/sheet1.xml", target), must="unreadable"
-        )
+        astray = _replaced(parts, _LINKS, "worksheets/sheet1.xml", target)
+        yield partial(book_case, it, astray, must="unreadable")
     yield lambda: book_case(
         it, _replaced(parts, _BOOK, 'r:id="r1"', 'r:id="r9"'), must="unreadable"
     )
     yield lambda: book_case(it, _replaced(parts, _BOOK, 'r:id="r1"', ""), must="unreadable")
     shared = good_book(replace(it, records=[]))
     for path in parts:
-        yield lambda path=path: book_case(it, _without(parts, path))
+        yield partial(book_case, it, _without(parts, path))
     for package in ([*parts.items(), (_SHEET1, shared[_SHEET1])], [(_BOOK, b""), *parts.items()]):
-        yield lambda package=package: book_case(
-            it, zipped(package), must="unreadable", says="(?i)twice"
-        )
+        yield partial(book_case, it, zipped(package), must="unreadable", says="(?i)twice")
     # What a sheet's XML may look like.
     for old, new, must in (
         ("<c ", "<c  ", "rows"),
@@ -417,7 +413,7 @@ def _structures(r: Random) -> Iterator[Callable[[], Case]]:
         ("</sheetData>", '<row r="99"><c r="A99" t="s"><v>-1</v></c></row></sheetData>', "any"),
         ("</sheetData>", '<row r="99"><c r="A99" s="99"><v>1</v></c></row></sheetData>', "any"),
     ):
-        yield lambda old=old, new=new, must=must: _changed_sheet(it, parts, old, new, must)
+        yield partial(_changed_sheet, it, parts, old, new, must)
     utf16 = parts[_SHEET1].decode().replace("UTF-8", "UTF-16").encode("utf-16")
     yield lambda: book_case(it, {**parts, _SHEET1: utf16}, must="any")
     backwards = "".join(reversed(re.findall("<row .*?</row>", xml, re.DOTALL)))
@@ -521,10 +517,8 @@ def _repeated(r: Random, length: int, times: int) -> Case:
 @kind("workbook: greed", 3)
 def _(r: Random, number: int) -> Case:
     """What takes memory within the default limits."""
-    return variant([
-        lambda: _repeated(r, 32_767, 20_000), lambda: _repeated(r, 3_000, 200_000),
-        lambda: _repeated(r, 20, 1_000_000),
-    ], number)()  # fmt: skip
+    sizes = [(32_767, 20_000), (3_000, 200_000), (20, 1_000_000)]
+    return _repeated(r, *variant(sizes, number))
 
 
 GREEDY = {

@@ -202,7 +202,8 @@ def histories(draw: st.DrawFn) -> list[Step]:
                     seed = draw(st.sampled_from(pools[dataset]))
                     file, made = "a-9b.xlsx", workbook(dataset, seed)
                 used.append((dataset, day, file))
-                steps.append(draw(st.sampled_from([Land, Drop]))(dataset, day, file, made))
+                ways: list[Step] = [Land(dataset, day, file, made), Drop(dataset, day, file, made)]
+                steps.append(draw(st.sampled_from(ways)))
             elif kind in {"land", "drop", "repair"}:
                 texts = [path for path in used if path[2].endswith(".csv")]
                 path = draw(st.sampled_from(texts + PATHS))

@@ -237,8 +237,9 @@ def _iso(text: str) -> str:
             found = kind.fromisoformat(text)
         except ValueError:
             continue
-        at_midnight = isinstance(found, date)
-        return datetime.combine(found, time()).isoformat() if at_midnight else found.isoformat()
+        if isinstance(found, date):
+            return datetime.combine(found, time()).isoformat()
+        return found.isoformat()
     return datetime.fromisoformat(text).isoformat()
 
 

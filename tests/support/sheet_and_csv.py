@@ -61,7 +61,7 @@ def workbook(sheets: Sequence[Drawn]) -> bytes:
     """These sheets as a workbook."""
     out = io.BytesIO()
     with warnings.catch_warnings(), xlsxwriter.Workbook(out, {"in_memory": True}) as book:
-        formats = {
+        formats: dict[type | None, Any] = {
             date: book.add_format({"num_format": "d/m/yyyy"}),
             datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
             None: book.add_format({"bold": True}),
@@ -242,7 +242,7 @@ def ends(dataset: str, name: str, data: bytes) -> Ends:
         told = {key: value for key, value in row.items() if key not in {"_sheet", "_row"}}
         told["_extra"] = sorted(row["_extra"] or ())
         rows.setdefault(told.pop("_sheet_no"), []).append(told)  # type: ignore[union-attr]
-    bad = {int(problem.sheet.removeprefix("Sheet")): None for problem in found.sheet_problems}
+    bad: Ends = {int(problem.sheet.removeprefix("Sheet")): None for problem in found.sheet_problems}
     return rows | bad if name.endswith(".xlsx") or rows else {0: []}
 
 

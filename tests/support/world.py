@@ -446,7 +446,7 @@ class World:
             if r["state"] == "held"
         }
         for path, (faulty, rows, rules) in expected.held.items():
-            error = errors.get(tuple(path), "")
+            error = errors.get(path, "")
             told = [f"held: {faulty:,} of {rows:,} rows break a rule"]
             told += [f"{rule} {n:,} (line {line.row}: " for rule, (n, line) in rules.items()]
             missing = [part for part in told if part not in error]
