@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import PROJECT
+from tests.torture.control import MUTANTS, Mutant
 
 FILES = sorted((PROJECT / "tests").rglob("*.py"))
 
@@ -38,3 +39,9 @@ def test_support_stands_on_no_other_folder_of_the_tests() -> None:
         if name.startswith("tests.") and not name.startswith("tests.support")
     }
     assert not used
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.protection)
+def test_the_text_of_a_mutant_stands_once(mutant: Mutant) -> None:
+    assert (PROJECT / mutant.module).read_text().count(mutant.before) == 1
+    assert all((PROJECT / suite).exists() for suite in mutant.tests.split())

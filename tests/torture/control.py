@@ -119,13 +119,13 @@ MUTANTS = (
     Mutant(
         "parents' return: rejected rows are judged again when a parent comes",
         "lakehouse_assets/pipeline/silver_affected.py",
-        "        found.append(matching(rejected, column.name, moved, key=key)",
-        "        found.append(matching(rejected, column.name, left, key=key)",
+        "        found.append(matching(rejected, child, moved, key=key)",
+        "        found.append(matching(rejected, child, left, key=key)",
     ),
     Mutant(
         "parents' loss: children go back to quarantine",
         "lakehouse_assets/pipeline/silver_affected.py",
-        '        found.append(orphaned.selectExpr(f"{subject(dataset.key)} AS _subject"))',
+        '        found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))',
         "        pass",
     ),
     Mutant(
@@ -195,13 +195,13 @@ MUTANTS = (
     Mutant(
         "gold: a changed product reaches the days on which it was sold",
         "lakehouse_assets/pipeline/gold.py",
-        "rows = matching(silver[there], child_column, values, key=DATASETS[here].key)",
+        "rows = matching(silver[there], [child_column], values, key=key_here)",
         'rows = silver[there].where("false")',
     ),
     Mutant(
         "gold: grains that nothing feeds any more disappear",
         "lakehouse_assets/pipeline/gold.py",
-        "        others = without(present, column, units)",
+        "        others = without(present, [column], units)",
         "        owned, others = owned.where('false'), present",
     ),
     Mutant(
