@@ -147,10 +147,8 @@ def _files_by_day(lake: World, table: str) -> dict[str, set[str]]:
     return days
 
 
-def test_an_accepted_workbook_still_names_its_unreadable_sheet(
-    tmp_path: Path, spark: SparkSession
-) -> None:
-    """Accepting what is held takes away that error, not the one of a sheet."""
+def test_an_accepted_workbook_waits_for_nobody(tmp_path: Path, spark: SparkSession) -> None:
+    """Accepting takes away what it is held for, and that a sheet cannot be read."""
     book = openpyxl.Workbook()
     good, bad = book.active, book.create_sheet("broken")
     assert good is not None
@@ -165,7 +163,7 @@ def test_an_accepted_workbook_still_names_its_unreadable_sheet(
         world.check()
         world.apply(Accept("products", D1, "p.xlsx"))
         world.settle()
-        assert [r.has_error for r in world.receipts().values()] == [True]
+        assert [r.has_error for r in world.receipts().values()] == [False]
 
 
 def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:

@@ -32,7 +32,7 @@ REPORTED_TAG: Final = "lakehouse/reported"
 
 
 def asset_key(table: str) -> dg.AssetKey:
-    """Key of the asset of a table, or of raw files, by its id, such as ``gold.daily_sales``."""
+    """Key of the asset of a table, or of raw files, by its id: layer and name."""
     return dg.AssetKey(table.split("."))
 
 

@@ -30,7 +30,7 @@ def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
     for dataset in datasets:
         for match in re.finditer(rf"(?<![a-z0-9]){dataset.removesuffix('s')}s?(?![a-z0-9])", words):
             found[match.span()] = dataset
-    # `order` in `order_items` names no orders.
+    # A name that is part of a longer one found there names nothing.
     named = {
         dataset
         for (start, end), dataset in found.items()

@@ -97,8 +97,11 @@ def typed(column: Column, value: str, dialect: Dialect) -> str:
         return _whole(value, column.type)
     if column.type.startswith("DECIMAL("):
         places = int(column.type.removesuffix(")").split(",")[1])
-        fraction = f"([.][0-9]{{1,{places}}})?" if places else ""
-        return _where(value, rf"^-?[0-9]+{fraction}\z", f"try_cast({value} AS {column.type})")
+        # Zeros beyond the places say nothing, and engines fail at too many of them.
+        said = rf"^-?[0-9]+([.][0-9]{{1,{places}}})?" if places else "^-?[0-9]+"
+        zeros = "0*" if places else "([.]0+)?"
+        number = f"regexp_extract({value}, '{said}', 0)"
+        return _where(value, rf"{said}{zeros}\z", f"try_cast({number} AS {column.type})")
     if column.type == "DOUBLE":
         return _where(value, r"^-?[0-9]+([.][0-9]+)?\z", f"try_cast({value} AS DOUBLE)")
     if column.type == "TIMESTAMP":

@@ -145,8 +145,8 @@ MUTANTS = (
     Mutant(
         "holding: faulty rows are counted",
         "lakehouse_assets/pipeline/bronze_judging.py",
-        "faulty > Fraction(str(limit.share)) * read",
-        "faulty > read",
+        "faulty > Fraction(str(limit.share)) * summary.read",
+        "faulty > summary.read",
     ),
     Mutant(
         "admission is a recorded decision",
