@@ -210,11 +210,6 @@ def _package(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> Pac
             hidden = it.get("state", "visible") != "visible"
             name = it.get("name", "")
             sheets.append(Sheet(len(sheets) + 1, name, hidden, to.kind, parts.get(to.part)))
-    if twice := [name for name, n in Counter(it.name for it in sheets).items() if n > 1]:
-        raise Unreadable(
-            f"its workbook has two sheets named {shown(twice[0], 80)}, which Excel never writes; "
-            "give each a name of its own"
-        )
     first = {it.kind: parts.get(it.part) for it in reversed(relations.values())}
     return Package(
         archive, tuple(sheets), from_1904, first.get("styles"), first.get("sharedStrings")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import mmap
+import os
 import signal
 import subprocess
 import sys
@@ -282,7 +283,9 @@ def _reading(file: IO[bytes], expected: Expected, limits: Limits) -> Iterator[It
     """What the reading process says about the workbook; it ends with the block."""
     path = [str(entry) for entry in sys.path]
     order = {"limits": asdict(limits), "sheets": expected.dialect.sheets}
-    file.seek(0)
+    # The process moves the offset that both share; nothing may be read ahead here, as closing the
+    # file takes that back from wherever the process has left off.
+    file.seek(0, os.SEEK_END)
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(  # noqa: S603 - this interpreter, fixed code

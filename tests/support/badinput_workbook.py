@@ -355,8 +355,8 @@ def _structures(r: Random) -> Iterator[Callable[[], Case]]:
     beyond = rows_xml([it.names, *([*cells, "", "beyond"] for cells in it.records)])
     yield lambda: read(Sheet("S", beyond), must="any")
     # Names and places of parts.
-    yield lambda: read(one, Sheet("S", second), truth=both, must="unreadable")
-    yield lambda: read(one, Sheet("S", second), Sheet("s", xml), truth=both | third, must="any")
+    yield lambda: read(one, Sheet("S", second), truth=both)
+    yield lambda: read(one, Sheet("S", second), Sheet("s", xml), truth=both | third)
     yield lambda: book_case(
         it,
         {path.replace("sheet1.xml", "SHEET1.XML"): data for path, data in parts.items()},

@@ -90,8 +90,6 @@ class _Book:
             for sheet in _children(_child(book, "sheets"), "sheet")
         ]
         parts = dict(links.values())
-        if len({name for name, *_ in self.sheets}) < len(self.sheets):
-            raise UnreadableError("two sheets of one name")
         self.shared = [
             _rich(item)
             for item in _children(self.xml(parts["sharedStrings"]), "si")
