@@ -6,15 +6,19 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from rich.console import Console
 
+from lakehouse_assets.defs import run_report
 from lakehouse_assets.defs.keys import JOB, RECEIPTS_KEY, REPLAY_TAG, STARTED_BY_TAG, asset_key
-from lakehouse_assets.defs.run_report import cause
+from lakehouse_assets.defs.run_report import FailedCheck, cause
+from lakehouse_assets.pipeline.bronze_checks import STRUCTURE
 from lakehouse_assets.planning.run_requests import range_tags, stretches
+from lakehouse_assets.tables.contract import Layer
 from resources.dagster_instance import bury_dead_runs, open_instance
 
 if TYPE_CHECKING:
@@ -25,6 +29,15 @@ if TYPE_CHECKING:
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+@dataclass
+class Outcome:
+    """What runs had to say: ``failure`` where one failed for another reason than bad files."""
+
+    failure: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def materialize(
     settings: Settings,
     dates: Sequence[date],
@@ -32,11 +45,10 @@ def materialize(
     console: Console,
     *,
     replay: bool = False,
-) -> str | None:
+) -> Outcome:
     """Materialize tables (None for all) for these batch dates, a run for each stretch of days.
 
-    ``replay`` derives them anew where nothing has changed, too. Returns one clear line where a
-    run failed for another reason than bad files.
+    ``replay`` derives them again where nothing has changed, too.
     """
     instance = open_instance(settings)
     bury_dead_runs(instance, settings)
@@ -46,7 +58,7 @@ def materialize(
     selection = None
     if tables is not None:
         selection = [*map(asset_key, tables), RECEIPTS_KEY]
-    failures = []
+    outcome = Outcome()
     for days in stretches(dates):
         tags = {STARTED_BY_TAG: "command line"} | ({REPLAY_TAG: "true"} if replay else {})
         run_id = str(uuid.uuid4())
@@ -60,8 +72,27 @@ def materialize(
                 run_config=_QUIET,
                 raise_on_error=False,
             )
-        failures += [line for line in [_cause(result)] if line]
-    return failures[0] if failures else None
+        outcome.failure = outcome.failure or _cause(result)
+        report = run_report.read(instance, result.dagster_run)
+        outcome.notes += report.lines
+        outcome.warnings += _warnings(report.checks)
+    return outcome
+
+
+def _warnings(failed: Sequence[FailedCheck]) -> list[str]:
+    """A line for each warning about a file, and one for each other check, whatever its dates."""
+    found: dict[tuple[str, str], list[FailedCheck]] = {}
+    for check in failed:
+        if not check.severe:
+            found.setdefault((check.table, check.name), []).append(check)
+    lines: list[str] = []
+    for (table, name), checks in found.items():
+        if name == STRUCTURE and table.startswith(Layer.BRONZE):
+            lines += [line for check in checks for line in check.description.splitlines()]
+            continue
+        when = f"{checks[0].day}" if len(checks) == 1 else f"{len(checks)} dates, {checks[0].day}"
+        lines.append(f"{table} {name} ({when}): {checks[0].description}")
+    return lines
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str | None:

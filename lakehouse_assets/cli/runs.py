@@ -84,16 +84,21 @@ def _run(
     """Run, and end with what came of it; of files that wait, these are this run's concern."""
     from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
-    failure = materialize(settings, dates, tables, out)
+    outcome = materialize(settings, dates, tables, out)
     waiting = waiting_files(ledger.lake.raw, ledger.followed())
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
-    for path, judged in mine:
-        for line in clear_lines(path, judged):
-            say(line)
-    _say_waiting(waiting)
+    bad = [line for path, judged in mine for line in clear_lines(path, judged)]
+    for line in outcome.notes:
+        if line not in bad:
+            tell(line)
+    for line in outcome.warnings:
+        say(f"warning: {line}")
     _print_books(ledger, dates)
-    if failure:
-        fail(failure)
+    for line in bad:
+        say(line)
+    _say_waiting(waiting)
+    if outcome.failure:
+        fail(outcome.failure)
     raise typer.Exit(int(bool(mine)))
 
 
@@ -126,10 +131,10 @@ def replay_command(
     from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
-    failure = materialize(settings, dates, derived, out, replay=True)
+    outcome = materialize(settings, dates, derived, out, replay=True)
     _print_books(ledger, dates)
-    if failure:
-        fail(failure)
+    if outcome.failure:
+        fail(outcome.failure)
 
 
 @app.command("history")

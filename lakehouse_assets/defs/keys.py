@@ -22,6 +22,9 @@ FRESH: Final = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))
 
 REPLAY_TAG: Final = "lakehouse/replay"
 """A run with this tag, set to true, derives its dates anew although nothing has changed."""
+LINES: Final = "lines"
+"""Metadata of a materialization: what the table's job had to say, a line each."""
+
 PLAN_TAG: Final = "lakehouse/plan"
 """Digest of what was pending when the run was requested."""
 ATTEMPT_TAG: Final = "lakehouse/attempt"

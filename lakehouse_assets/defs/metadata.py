@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from lakehouse_assets.defs.keys import asset_key
+from lakehouse_assets.defs.keys import LINES, asset_key
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.receipts import Counts, Receipt
@@ -58,6 +58,8 @@ def of_result(lake: Lake, table: Table, result: Result) -> dict[str, Any]:
     """What a run did to a table, and what the table is now."""
     delta = lake.delta(table)
     metadata: dict[str, Any] = dict(result.metadata)
+    if result.lines:
+        metadata[LINES] = result.lines
     if delta is None:
         return metadata
     files = lake.files(table, delta.version())

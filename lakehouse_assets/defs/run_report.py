@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from lakehouse_assets.defs.keys import RECEIPTS_KEY
+from lakehouse_assets.defs.keys import LINES, RECEIPTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class RunReport:
     """All that a run has reported.
 
     ``errors`` are of steps that failed; ``files`` are the clear lines of files that are held or
-    cannot be read.
+    cannot be read; ``lines`` is what the tables' jobs had to say besides.
     """
 
     run_id: str
@@ -69,6 +69,7 @@ class RunReport:
     checks: tuple[FailedCheck, ...]
     errors: tuple[str, ...]
     files: tuple[str, ...]
+    lines: tuple[str, ...] = ()
 
 
 def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
@@ -95,6 +96,7 @@ def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
         # A run whose process died has no step that failed.
         errors=tuple(errors if failed else ends),
         files=tuple(files),
+        lines=tuple(dict.fromkeys(line for m in made for line in _lines(m))),
     )
 
 
@@ -131,6 +133,12 @@ def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:
 
 
 _COUNTS = ("files", "read", "published", "superseded", "duplicates", "rejected", "held")
+
+
+def _lines(made: dg.AssetMaterialization) -> list[str]:
+    found = made.metadata.get(LINES)
+    value = found.value if isinstance(found, dg.JsonMetadataValue) else None
+    return [str(line) for line in value or ()]
 
 
 def _number(value: object) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from statistics import median
+from typing import Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.store.facts import Kind
@@ -13,8 +14,11 @@ from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.storage import Storage
 from lakehouse_assets.tables.contract import Dataset
 
+STRUCTURE: Final = "structure"
+"""The check of files: each line of what it says is about one of them."""
+
 CHECKS = {
-    "structure": "Every file of the batch can be read, and has no unexpected columns.",
+    STRUCTURE: "Every file of the batch can be read, and has no unexpected columns.",
     "reject_rate": "No file is held: faulty rows stay within the contract's limit.",
     "volume": "Rows of the batch lie between half and twice the median of the batches before.",
 }
@@ -50,16 +54,15 @@ def report(
         }
         lines = [line for p, v in sorted(broken.items()) for line in clear_lines(p, v)]
         warned = [f"{p}: {line}" for p, v in sorted(verdicts.items()) for line in v.warnings]
-        result.lines += [f"warning: {line}" for line in warned]
         result.lines += [f"{p}: {line}" for p, v in sorted(verdicts.items()) for line in v.notes]
         extra = [f"{p}: unexpected columns {', '.join(c)}" for p, c in sorted(unexpected.items())]
         result.checks.append(
             Check(
-                "structure",
+                STRUCTURE,
                 not (broken or unexpected or warned),
                 day,
                 Severity.ERROR if broken else Severity.WARN,
-                "\n".join(lines + warned + extra) or CHECKS["structure"],
+                "\n".join(lines + warned + extra) or CHECKS[STRUCTURE],
                 {"files": len(paths), "unreadable": lines, "unexpected_columns": unexpected},
             )
         )
