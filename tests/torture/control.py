@@ -87,6 +87,20 @@ MUTANTS = (
         'VERSION_ORDER = ("_file", "_batch_date", "_sheet_no", "_row")',
     ),
     Mutant(
+        "version order: numbers in names by their value",
+        "lakehouse_assets/tables/natural_order.py",
+        "lpad(CAST(length({digits}) AS STRING), 4, '0'), ",
+        "",
+        "tests/test_natural_order.py",
+    ),
+    Mutant(
+        "keys of several columns: no two read the same",
+        "lakehouse_assets/pipeline/resolve.py",
+        "replace(replace({part}, '%', '%25'), '|', '%7C')",
+        "{part}",
+        "tests/second_shop/test_second_shop.py",
+    ),
+    Mutant(
         "version order: the newest qualifying row wins, not the newest",
         "lakehouse_assets/pipeline/resolve.py",
         'qualifies = "size(_rules) = 0 AND NOT _retired"',
