@@ -1,5 +1,6 @@
 """Engines: what gives a SparkSession. Which one is a setting; the work does not know."""
 
+import logging
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -128,6 +129,9 @@ def _sail_session(kms_key: str | None) -> "SparkSession":
 def _connect(url: str) -> "SparkSession":
     from pyspark.sql import SparkSession  # noqa: PLC0415 - takes long to import
 
+    # At the end of a process pyspark logs, with a stack trace, that Sail has no cache of ML models
+    # to clean. It disables this logger itself, but whoever configures logging later enables it.
+    logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL + 1)
     session = SparkSession.builder.remote(url).getOrCreate()
     session.conf.set("spark.sql.session.timeZone", "UTC")
     return session

@@ -285,3 +285,12 @@ def test_a_header_of_another_name_is_the_same_column(lake: World) -> None:
     lake.run()
     assert names() == {1: "Kite", 2: "Kite"}
     assert [path.file for path, _ in lake.plan().waiting] == ["c.csv"]
+
+
+def test_another_word_is_no_other_rule() -> None:
+    orders = DATASETS["orders"]
+    [first, *others] = orders.columns
+    reworded = replace(orders, columns=(replace(first, description="In other words."), *others))
+    assert reworded.rules_digest == orders.rules_digest
+    stricter = replace(orders, columns=(replace(first, minimum=1), *others))
+    assert stricter.rules_digest != orders.rules_digest

@@ -29,7 +29,7 @@ from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
 FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="<dataset>/<date>/<file>, as messages print it.")
+    str, typer.Argument(metavar="FILE", help="`<dataset>/<date>/<file>`, as messages print it.")
 ]
 
 

@@ -38,13 +38,13 @@ def query_command(
         bool, typer.Option("--create-views", help="Create the views in Athena's catalog.")
     ] = False,
 ) -> None:
-    """Ask the tables: gold.*, silver.*, bronze.*, rejected.*, superseded.* and ledger.receipts.
+    """Ask the tables: those of `gold`, `silver`, `bronze`, `rejected`, `superseded` and `ledger`.
 
     By name: `lakehouse query --name NAME --param as_of=2025-04-30`. Queries that need no
-    parameter are also tables of their own: views.*.
+    parameter are also tables of their own, in `views`.
     """
     if [sql is not None, name is not None, names, create_views].count(True) != 1:
-        fail("say one of: a SELECT, --name NAME, --list, --create-views")
+        fail("give one of: a SELECT, --name NAME, --list, --create-views")
     if names:
         rows = [(q.name, " ".join(q.parameters), q.purpose) for q in named_queries().values()]
         print_rows(["name", "parameters", "purpose"], rows, form)

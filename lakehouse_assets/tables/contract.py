@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final
 
@@ -274,11 +274,11 @@ class Dataset:
         """Identity of what decides a row's fate and a file's admission."""
         return _digest(
             _VERSION_ORDER,
-            [asdict(c) for c in self.columns],
+            [_decisive(c) for c in self.columns],
             self.key_columns,
-            [asdict(rule) for rule in self.row_rules],
-            asdict(self.dialect),
-            asdict(self.hold),
+            [_decisive(rule) for rule in self.row_rules],
+            _decisive(self.dialect),
+            _decisive(self.hold),
         )
 
 
@@ -359,7 +359,7 @@ class Gold:
     @property
     def digest(self) -> str:
         """Identity of what decides the table's content."""
-        return _digest(self.sql, [asdict(c) for c in self.columns], self.unit, self.grain)
+        return _digest(self.sql, [_decisive(c) for c in self.columns], self.unit, self.grain)
 
 
 _DELTA_TYPES: Final = {
@@ -390,6 +390,17 @@ def delta_type(spark_type: str) -> Any:
         known = ", ".join([*_DELTA_TYPES, "DECIMAL(p,s)"])
         raise ValueError(f"unknown column type {spark_type!r}; use one of {known}")
     return _DELTA_TYPES[spark_type]
+
+
+def _decisive(part: Any) -> dict[str, Any]:
+    """What a part of a contract decides: neither its description nor what is at its default.
+
+    So another word, or a further field of contracts, is no other rule.
+    """
+    found = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "description"}
+    return {
+        f.name: found[f.name] for f in fields(part) if found.get(f.name, f.default) != f.default
+    }
 
 
 def _digest(*parts: object) -> str:
