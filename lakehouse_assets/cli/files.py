@@ -25,6 +25,7 @@ from lakehouse_assets.operations import decide, export_rejected
 from lakehouse_assets.operations.land import LandingError, guess_dataset, land
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
+from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
@@ -143,6 +144,9 @@ def rejected_command(
         Path | None,
         typer.Option(metavar="FILE", help="Write all of them as CSV, to be mended and landed."),
     ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Show the faulty rows of held files instead.")
+    ] = False,
 ) -> None:
     """Show the rows that are rejected now, and every rule that each breaks.
 
@@ -150,7 +154,13 @@ def rejected_command(
     rejected ones. Leave their `_origin_*` columns as they are.
     """
     contract = dataset_named(dataset)
-    lake = Settings.load().lake()
+    settings = Settings.load()
+    lake = settings.lake()
+    if held:
+        if export is not None:
+            fail("--held and --export together; mend a held file itself, and land it again")
+        _show_held(settings, contract, day, limit, form)
+        return
     if lake.version(contract.rejected) is None:
         fail(f"rejected.{dataset} has no rows yet; run `lakehouse run` first")
     if export is not None:
@@ -167,6 +177,26 @@ def rejected_command(
         f"ORDER BY _batch_date, _file, _sheet_no, _row LIMIT {limit}",
     )
     print_rows(names, rows, form)
+
+
+def _show_held(
+    settings: Settings, dataset: Dataset, day: date | None, limit: int, form: Format
+) -> None:
+    from lakehouse_assets.operations.held_rows import held_rows  # noqa: PLC0415 - needs an engine
+    from resources.engines import engine  # noqa: PLC0415 - imports Dagster
+
+    ledger = Ledger(settings.lake())
+    names, rows = held_rows(
+        engine(settings).session(),
+        ledger.lake,
+        ledger.followed(),
+        dataset,
+        day,
+        settings.limits,
+    )
+    print_rows(names, rows[:limit], form)
+    if len(rows) > limit:
+        say(f"{limit} of {len(rows):,} rows; --limit shows more.")
 
 
 def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
