@@ -33,7 +33,7 @@ def test_a_held_file_says_why_and_shows_its_rows_until_it_is_accepted(tmp_path: 
     shown = lakehouse("rejected", "orders", "--held", "--format", "json", "--limit", "200")
     rows = json.loads(shown.out)
     assert [row["order_id"] for row in rows] == [str(n) for n in range(1, 31)]
-    assert {row["_rules"] for row in rows} == {"total_amount.type"}
+    assert all(row["_rules"] == ["total_amount.type"] for row in rows)
     assert lakehouse("accept", "orders/2025-05-01/orders.csv", "--why", "known").code == 0
     done = lakehouse("run")
     assert done.code == 0, done.err
