@@ -229,7 +229,7 @@ MUTANTS = (
         "lakehouse_assets/planning/settled_files.py",
         "l.readable AND l.stamp = p.stamp",
         "l.readable",
-        "tests/test_rest.py",
+        "tests/test_settled_files.py",
     ),
     Mutant(
         "restore: what the tables had absorbed goes back with them",
@@ -288,7 +288,7 @@ MUTANTS = (
         "lakehouse_assets/operations/export_rejected.py",
         '    return f"\'{text}" if risky else text',
         "    return text",
-        "tests/test_people.py",
+        "tests/test_file_decisions.py",
     ),
     Mutant(
         "one writer: two processes do not write a table at once",
