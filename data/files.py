@@ -109,7 +109,7 @@ def open_quote(fields: list[str]) -> str:
 RAGGED: tuple[Mangle, ...] = (
     lambda fields: ",".join(fields[:-1]),
     lambda fields: ",".join([*fields, "surplus"]),
-    lambda fields: ",".join([*fields, ""]),
+    lambda fields: ",".join([*fields, "", "surplus"]),
 )
 UNSPLITTABLE: tuple[Mangle, ...] = (
     lambda fields: _in_bare(fields, lambda text: f'{text[0]}"{text[1:]}'),

@@ -368,7 +368,7 @@ class Shop:
         ]
 
     def _messy(self, dataset: str, day: date, rows: list[Row], mess: float) -> Iterator[LandedFile]:
-        """One file, or two on even days. 17h comes later, but sorts, so counts, before 9h."""
+        """One file, or two on even days: 17h counts as later, though its bytes sort before 9h."""
         parts = {"9h": rows[::2], "17h": rows[1::2]} if day.day % 2 == 0 else {str(day): rows}
         for part, some in parts.items():
             self._dialect[dataset] += 1
@@ -510,7 +510,8 @@ class Shop:
             newest = published[dataset] = {}  # key → its newest qualifying row: place and version
             judged: list[tuple[_Sheet, _Entry, frozenset[str]]] = []
             books = self._books[dataset]
-            for sheet in sorted(books, key=lambda s: (s.batch_date, s.file.encode(), s.sheet_no)):
+            # Within a day, files are written in the order in which they count.
+            for sheet in sorted(books, key=lambda s: s.batch_date):
                 for entry in sheet.entries():
                     rules = entry.rules
                     if any(entry.parents) and not sheet.held:
