@@ -89,11 +89,9 @@ def test_decisions_wait_for_nobody() -> None:
     assert dates(decided(planned(("orders", DAYS[0], None), there=[]))) == [[DAYS[0]]]
 
 
-def test_a_day_that_has_not_begun_waits() -> None:
+def test_tomorrows_files_are_taken_in_like_any_others() -> None:
     tomorrow = date(2025, 4, 21)
-    decision = decided(planned(("orders", tomorrow, 99.0)))
-    assert not decision.starts
-    assert decision.again == pytest.approx(12 * 3600)
+    assert dates(decided(planned(("orders", tomorrow, 99.0)))) == [[tomorrow]]
 
 
 @pytest.mark.parametrize("ahead", [3600.0, 86_400.0 * 3650])

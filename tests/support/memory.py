@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
+from io import BytesIO
 from typing import Any, cast
 
 from lakehouse_assets.planning.pending_files import bronze_work
@@ -45,6 +46,9 @@ class MemoryStorage:
         if path not in self.files:
             raise FileNotFoundError(path)
         return self.files[path][0]
+
+    def open(self, path: str) -> BytesIO:
+        return BytesIO(self.read(path))
 
 
 @dataclass(frozen=True)
