@@ -13,6 +13,10 @@ ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
 """Columns by which a row names the rejected row that it mends."""
 
 
+READING = 2
+"""How files are read: raised where the same bytes give other rows; earlier files are read again."""
+
+
 def shown(text: str, length: int = 200) -> str:
     """Text out of a file as a message may have it: short, on one line, with nothing unseen in it.
 

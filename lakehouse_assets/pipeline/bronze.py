@@ -23,7 +23,7 @@ from lakehouse_assets.pipeline.publish import AuditError, commit
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.planning.file_order import counting_as_older
-from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, missing
+from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, is_outdated, missing
 from lakehouse_assets.planning.settled_files import contents
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import Absorbed, Fact, Landed
@@ -73,7 +73,7 @@ def _take_in(
     staged = stage_files(work, dataset, state, pending.read, limits)
     stamps = {file.path: file.stored.stamp for file in files}
     facts = judge(dataset, state, staged, stamps, work.run_id)
-    change = _change(work.lake, _as_if(state, facts), dataset, dates, staged)
+    change = _change(work.lake, state, _as_if(state, facts), dataset, dates, staged)
     _audit(dataset, staged, change)
     _commit_rows(work, dataset, dates, staged, change)
     _record_facts(work, ledger, dataset, facts)
@@ -105,17 +105,30 @@ class _Change:
 
 
 def _change(
-    lake: Lake, after: State, dataset: Dataset, dates: Sequence[date], staged: Staged
+    lake: Lake,
+    before: State,
+    after: State,
+    dataset: Dataset,
+    dates: Sequence[date],
+    staged: Staged,
 ) -> _Change:
-    """What brings bronze to what is in force ``after`` this run's facts."""
+    """What brings bronze to what is in force ``after`` this run's facts.
+
+    The rows of what was read otherwise ``before`` are replaced by those read now.
+    """
     in_force = {
         content_id(past.path, past.in_force)
         for past in after.of(dataset.name, dates)
         if past.in_force
     }
     present = set(contents(lake, dataset, dates))
-    with_rows = {summary.content for summary in staged.summaries if summary.read}
-    return _Change(added=(in_force - present) & with_rows, removed=present - in_force)
+    readable = [summary for summary in staged.summaries if summary.error is None]
+    again = {s.content for s in readable if is_outdated(before.at(s.path), s.digest)} & in_force
+    with_rows = {summary.content for summary in readable if summary.read}
+    return _Change(
+        added=((in_force - present) | again) & with_rows,
+        removed=(present - in_force) | (present & again - with_rows),
+    )
 
 
 def _audit(dataset: Dataset, staged: Staged, change: _Change) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from lakehouse_assets.parse.model import shown
+from lakehouse_assets.parse.model import READING, shown
 from lakehouse_assets.pipeline.bronze_reading import Staged, Summary
 from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import among
@@ -57,8 +57,8 @@ def judge(
             landed.append(Fact(Landed("run", stamps.get(path, "")), path, digest, run_id))
         broken = reasons.get(summary.content)
         verdict = _verdict(dataset, summary, faulty.get(summary.content, 0), broken)
-        if digest in past.admitted:  # a recorded decision; what is new is that it has been read
-            verdict = past.judgements.get(digest, verdict)
+        if digest in past.admitted:
+            verdict = _still_admitted(past.judgements.get(digest), verdict)
         verdicts.append(Fact(verdict, path, digest, run_id))
     return landed + verdicts
 
@@ -152,4 +152,14 @@ def _verdict(
         headers=dataset.headers,
         warnings=summary.warnings,
         notes=summary.notes,
+        reading=READING,
     )
+
+
+def _still_admitted(before: Judgement | None, now: Judgement) -> Judgement:
+    """An admission is a recorded decision: what is new is that it has been read, and how."""
+    if before is None or before.reading == READING:
+        return before or now
+    if isinstance(now, Unreadable):  # its rows stay, as they were read before
+        return replace(before, reading=READING)
+    return Admitted(**{**vars(now), "error": None})

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
+from lakehouse_assets.parse.model import READING
 from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look
 from lakehouse_assets.planning.staleness import table_reasons
 from lakehouse_assets.store.delta import TableVersion
@@ -283,6 +284,14 @@ def _to_judge(
     coming = missing(past, present)
     if coming and coming not in past.unjudged:  # else it is read already
         yield coming, "accepted" if coming in past.accepted else "in force again"
+    elif past.in_force and is_outdated(past, past.in_force):
+        yield past.in_force, "files are read otherwise now"
+
+
+def is_outdated(past: PathState, digest: str) -> bool:
+    """Whether a content was read as this release reads it no longer."""
+    judged = past.judgements.get(digest)
+    return judged is not None and judged.reading != READING
 
 
 def missing(past: PathState, present: Container[str]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from lakehouse_assets.parse.model import READING
 from lakehouse_assets.store.facts import FACTS, Admitted, Kind, Landed, in_sql
 from lakehouse_assets.store.lake import ARCHIVE, Lake, Misplaced, RawFile
 from lakehouse_assets.store.ledger import Ledger, State, folded
@@ -38,7 +39,8 @@ SELECT
         AND max(seq) FILTER (kind = '{Kind.LANDED}') < max(seq) FILTER (kind = '{Kind.ADMITTED}')
         AND bool_or(kind = '{Kind.ADMITTED}'
             AND {in_sql(Admitted, "sheets")} = '[]'
-            AND CAST({in_sql(Admitted, "read")} AS BIGINT) > 0) AS plain,
+            AND CAST({in_sql(Admitted, "read")} AS BIGINT) > 0
+            AND CAST(coalesce({in_sql(Admitted, "reading")}, '1') AS INT) = {READING}) AS plain,
     max(digest) AS digest,
     max({in_sql(Landed, "stamp")}) FILTER (kind = '{Kind.LANDED}') AS stamp,
     max(epoch(recorded_at)) FILTER (kind = '{Kind.LANDED}') AS recorded,

@@ -116,7 +116,7 @@ class Judgement(Detail):
     ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
     name, each with its problem. ``repairs`` counts the rows that name the row they mend.
     ``headers`` are those that the contract asked for. ``warnings`` and ``notes`` are lines about a
-    readable file, without its name.
+    readable file, without its name. ``reading`` is how it was read: `parse.model.READING` then.
     """
 
     read: int = 0
@@ -129,6 +129,7 @@ class Judgement(Detail):
     headers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reading: int = 1
 
     @classmethod
     def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
