@@ -1,15 +1,14 @@
 """Engines: what gives a SparkSession. Which one is a setting; the work does not know."""
 
-import logging
 import os
 import sys
 from abc import ABC, abstractmethod
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 
+from resources.sail import connect, sail_session
 from resources.settings import EngineName, Settings
 from resources.spark_s3 import on_s3
 
@@ -59,7 +58,7 @@ class SailEngine(Engine):
 
     def session(self) -> "SparkSession":
         """This process's session, started when first asked for."""
-        return _sail_session(self.kms_key)
+        return sail_session(self.kms_key)
 
 
 class SparkEngine(Engine):
@@ -81,7 +80,7 @@ class RemoteEngine(Engine):
 
     def session(self) -> "SparkSession":
         """A session on that server."""
-        return _connect(self.url)
+        return connect(self.url)
 
 
 def engine(settings: Settings) -> Engine:
@@ -107,34 +106,3 @@ def spark_session() -> "SparkSession":
 def _prepare_workers() -> None:
     """Let Spark's Python workers find what this process finds: pyspark asks the environment."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-
-
-@cache
-def _sail_session(kms_key: str | None) -> "SparkSession":
-    # Sail 0.7.2 is configured by its process's environment alone, which it reads as it starts.
-    # Its log: a run's own says what a person needs to know.
-    os.environ.setdefault("RUST_LOG", "error")
-    if kms_key:
-        # No option of a session or of a write reaches its object store.
-        os.environ |= {"AWS_SERVER_SIDE_ENCRYPTION": "aws:kms", "AWS_SSE_KMS_KEY_ID": kms_key}
-    from pysail.spark import SparkConnectServer  # noqa: PLC0415 - only where Sail is asked for
-
-    server = SparkConnectServer("127.0.0.1", 0)
-    server.start(background=True)
-    _, port = server.listening_address
-    _SERVERS.append(server)  # it ends when nothing holds it
-    return _connect(f"sc://127.0.0.1:{port}")
-
-
-def _connect(url: str) -> "SparkSession":
-    from pyspark.sql import SparkSession  # noqa: PLC0415 - takes long to import
-
-    # At the end of a process pyspark logs, with a stack trace, that Sail has no cache of ML models
-    # to clean. It disables this logger itself, but whoever configures logging later enables it.
-    logging.getLogger("pyspark.sql.connect.logging").setLevel(logging.CRITICAL + 1)
-    session = SparkSession.builder.remote(url).getOrCreate()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    return session
-
-
-_SERVERS: list[Any] = []
