@@ -11,7 +11,7 @@ def main() -> None:
     """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
     try:
         # Contracts are read at import, and what is wrong in one is a clear line too.
-        from lakehouse_assets.cli import files, inspect, runs  # noqa: F401, PLC0415
+        from lakehouse_assets.cli import files, inspect, prepare, runs  # noqa: F401, PLC0415
         from lakehouse_assets.cli.console import app  # noqa: PLC0415
 
         app()

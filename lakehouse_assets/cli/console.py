@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from lakehouse_assets.operations.land import guess_dataset
 from lakehouse_assets.store.lake import iso_date
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS, example
@@ -66,6 +68,9 @@ def date_option(name: str, meaning: str) -> Any:
 DateOption = Annotated[date | None, date_option("--date", "A batch date, YYYY-MM-DD.")]
 FromOption = Annotated[date | None, date_option("--from", "First batch date.")]
 ToOption = Annotated[date | None, date_option("--to", "Last batch date.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help=f"One of {', '.join(DATASETS)}; guessed from the name.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
 
 
@@ -90,6 +95,17 @@ def dataset_named(name: str) -> Dataset:
     if name not in DATASETS:
         fail(f"no dataset is named {name!r}; use one of {', '.join(DATASETS)}")
     return DATASETS[name]
+
+
+def dataset_of(file: Path) -> str | None:
+    """The dataset that a file's name tells, or that a person says; else None, and a clear line."""
+    name = guess_dataset(file.name, DATASETS)
+    if name is None and sys.stdin.isatty():
+        answer = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
+        name = answer if answer in DATASETS else None
+    if name is None:
+        say(f"{file.name}: its name tells no dataset; give --dataset {'|'.join(DATASETS)}")
+    return name
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], form: Format) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,13 @@ from typing import Annotated
 import typer
 
 from lakehouse_assets.cli.console import (
+    DatasetOption,
     DateOption,
     Format,
     FormatOption,
     app,
     dataset_named,
+    dataset_of,
     date_option,
     fail,
     print_rows,
@@ -22,7 +23,7 @@ from lakehouse_assets.cli.console import (
     tell,
 )
 from lakehouse_assets.operations import decide, export_rejected
-from lakehouse_assets.operations.land import LandingError, guess_dataset, land
+from lakehouse_assets.operations.land import LandingError, land
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
@@ -38,9 +39,7 @@ FileArgument = Annotated[
 def land_command(
     files: Annotated[list[Path], typer.Argument(help="Files to land: .csv, .csv.gz or .xlsx.")],
     day: Annotated[date, date_option("--date", "The batch date, YYYY-MM-DD.")],
-    dataset: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(DATASETS)}; guessed from the name.")
-    ] = None,
+    dataset: DatasetOption = None,
 ) -> None:
     """Put files into the raw zone, in `raw/<dataset>/<date>/`.
 
@@ -55,9 +54,8 @@ def land_command(
         dataset_named(dataset)
     failed = False
     for file in files:
-        name = dataset or guess_dataset(file.name, DATASETS) or _ask_dataset(file)
+        name = dataset or dataset_of(file)
         if name is None:
-            say(f"{file.name}: its name tells no dataset; give --dataset {'|'.join(DATASETS)}")
             failed = True
             continue
         try:
@@ -71,13 +69,6 @@ def land_command(
             say(older)
     _say_if_restored(ledger)
     raise typer.Exit(int(failed))
-
-
-def _ask_dataset(file: Path) -> str | None:
-    if not sys.stdin.isatty():
-        return None
-    answer: str = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
-    return answer if answer in DATASETS else None
 
 
 @app.command("withdraw")

@@ -33,9 +33,13 @@ class BrokenRule:
     row: int
     value: str
 
+    @property
+    def place(self) -> str:
+        """Where the first of them stands."""
+        return f"line {self.row}" if self.sheet is None else f"[{self.sheet}] row {self.row}"
+
     def __str__(self) -> str:
-        where = f"line {self.row}" if self.sheet is None else f"[{self.sheet}] row {self.row}"
-        return f"{self.rule} {self.rows:,} ({where}: {self.value})"
+        return f"{self.rule} {self.rows:,} ({self.place}: {self.value})"
 
 
 def judge(
@@ -45,7 +49,8 @@ def judge(
 
     ``stamps`` are those of the files at their paths.
     """
-    faulty = _faulty_rows(dataset, staged)
+    large = [s.content for s in staged.summaries if s.read >= dataset.hold.least_rows]
+    faulty = faulty_rows(dataset, staged, large)
     held = [s for s in staged.summaries if _is_held(dataset, s, faulty.get(s.content, 0))]
     reasons = broken_rules(dataset, staged, [summary.content for summary in held])
     landed: list[Fact] = []
@@ -105,12 +110,11 @@ def _header(dataset: Dataset, column: str) -> str | None:
     return dataset.silver.column(column).header if column else None
 
 
-def _faulty_rows(dataset: Dataset, staged: Staged) -> dict[str, int]:
-    """How many rows break a rule, by content, for those large enough to be held."""
-    large = [s.content for s in staged.summaries if s.read >= dataset.hold.least_rows]
-    if not large:
+def faulty_rows(dataset: Dataset, staged: Staged, contents: Collection[str]) -> dict[str, int]:
+    """How many rows of these contents break a rule of their own, by content; none where none do."""
+    if not contents:
         return {}
-    rows = judged(staged.rows.where(among("_content", large)), dataset)
+    rows = judged(staged.rows.where(among("_content", contents)), dataset)
     counted = rows.where("size(_own) > 0").groupBy("_content").count().collect()
     return {row["_content"]: row["count"] for row in counted}
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.parse.model import shown
@@ -154,7 +155,7 @@ def waiting_files(
     return found
 
 
-def clear_lines(path: FilePath, judgement: Judgement) -> list[str]:
+def clear_lines(path: FilePath | Path, judgement: Judgement) -> list[str]:
     """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
     lines = [f"{path}: {judgement.error}"] if judgement.error else []
     return lines + [f"{path} [{shown(sheet)}]: {problem}" for sheet, problem in judgement.sheets]

@@ -1,0 +1,153 @@
+"""Commands for files that have not landed: check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from lakehouse_assets.cli.console import (
+    DatasetOption,
+    Format,
+    FormatOption,
+    app,
+    dataset_named,
+    dataset_of,
+    print_rows,
+    say,
+    tell,
+)
+from lakehouse_assets.store.facts import Kind
+from lakehouse_assets.store.file_state import clear_lines
+from lakehouse_assets.tables.registry import DATASETS
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.operations.check_files import Checked
+    from lakehouse_assets.tables.contract import Dataset
+
+_STATES: Final = {
+    Kind.ADMITTED: "in_force",
+    Kind.HELD: "held",
+    Kind.UNREADABLE: "unreadable",
+}
+
+
+@app.command("check")
+def check_command(
+    files: Annotated[list[Path], typer.Argument(help="Files to check: .csv, .csv.gz or .xlsx.")],
+    dataset: DatasetOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say what would become of files if they landed; nothing lands, and no lake is needed.
+
+    Each file is read and judged as a run does it: whether it can be read, whether it would be
+    held, and which of its rows would be rejected by which rule. Foreign keys are not judged:
+    they depend on what else has landed.
+
+    Ends with 0 where all of them would be in force, and with 1 where a file, or a sheet, is
+    held or unreadable.
+    """
+    if dataset is not None:
+        dataset_named(dataset)
+    from lakehouse_assets.operations.check_files import check  # noqa: PLC0415
+    from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
+
+    of = _by_dataset(files, dataset)
+    found: list[Checked] = []
+    for name, mine in of.items():
+        found += check(sail_session(), DATASETS[name], mine, Settings.load().limits)
+    for it in found:
+        for line in clear_lines(it.file, it.judgement):
+            say(line)
+        for line in it.judgement.warnings:
+            say(f"warning: {it.file}: {line}")
+    if form is Format.TABLE:
+        _print_tables(found)
+    else:
+        rows = [_as_row(it) for it in found]
+        print_rows([*rows[0]] if rows else [], [[*row.values()] for row in rows], form)
+    good = sum(not it.judgement.bad for it in found)
+    raise typer.Exit(int(good < len(files)))
+
+
+def _by_dataset(files: Sequence[Path], dataset: str | None) -> dict[str, list[Path]]:
+    """The files that can be opened, by dataset; a clear line for each of the others."""
+    from lakehouse_assets.operations.check_files import cannot_be_read  # noqa: PLC0415
+
+    of: dict[str, list[Path]] = {}
+    for file in files:
+        if problem := cannot_be_read(file):
+            say(problem)
+        elif name := dataset or dataset_of(file):
+            of.setdefault(name, []).append(file)
+    return of
+
+
+def _print_tables(found: Sequence[Checked]) -> None:
+    rows = [
+        (
+            str(it.file),
+            it.dataset,
+            _STATES[it.judgement.kind],
+            f"{it.judgement.read:,}",
+            f"{it.faulty:,}",
+            it.judgement.unexpected,
+        )
+        for it in found
+    ]
+    names = ["file", "dataset", "would be", "rows", "faulty rows", "unexpected columns"]
+    if rows:
+        print_rows(names, rows, Format.TABLE)
+    broken = [
+        (str(it.file), rule.rule, f"{rule.rows:,}", rule.place, rule.value)
+        for it in found
+        for rule in it.broken
+    ]
+    if broken:
+        print_rows(["file", "rule", "rows", "first in", "value there"], broken, Format.TABLE)
+    for it in found:
+        for line in it.judgement.notes:
+            tell(f"{it.file}: {line}")
+    for line in dict.fromkeys(_not_judged(DATASETS[it.dataset]) for it in found):
+        if line:
+            tell(line)
+
+
+def _as_row(it: Checked) -> dict[str, Any]:
+    judged = it.judgement
+    return {
+        "file": str(it.file),
+        "dataset": it.dataset,
+        "would_be": _STATES[judged.kind],
+        "rows": judged.read,
+        "faulty_rows": it.faulty,
+        "rules": [
+            {
+                "rule": rule.rule,
+                "rows": rule.rows,
+                "sheet": rule.sheet,
+                "row": rule.row,
+                "value": rule.value,
+            }
+            for rule in it.broken
+        ],
+        "unexpected_columns": list(judged.unexpected),
+        "error": judged.error,
+        "unreadable_sheets": dict(judged.sheets),
+        "warnings": list(judged.warnings),
+        "notes": [*judged.notes, *filter(None, [_not_judged(DATASETS[it.dataset])])],
+    }
+
+
+def _not_judged(dataset: Dataset) -> str | None:
+    """A note that names the foreign keys; None where there are none."""
+    keys = [f"{column.name} ({column.references})" for column in dataset.foreign_keys]
+    if not keys:
+        return None
+    return (
+        f"{dataset.name}: foreign keys are not judged here: {', '.join(keys)}; rows without their "
+        "parents are rejected until these come"
+    )
