@@ -1,8 +1,9 @@
-"""Commands for files that have not landed: check."""
+"""Commands for files that have not landed: check, new dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,14 +16,19 @@ from lakehouse_assets.cli.console import (
     app,
     dataset_named,
     dataset_of,
+    fail,
     print_rows,
     say,
     tell,
 )
+from lakehouse_assets.operations.check_files import cannot_be_read
 from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
+
+new = typer.Typer(no_args_is_help=True)
+app.add_typer(new, name="new", help="Write a first version of something: a dataset's contract.")
 
 if TYPE_CHECKING:
     from lakehouse_assets.operations.check_files import Checked
@@ -75,8 +81,6 @@ def check_command(
 
 def _by_dataset(files: Sequence[Path], dataset: str | None) -> dict[str, list[Path]]:
     """The files that can be opened, by dataset; a clear line for each of the others."""
-    from lakehouse_assets.operations.check_files import cannot_be_read  # noqa: PLC0415
-
     of: dict[str, list[Path]] = {}
     for file in files:
         if problem := cannot_be_read(file):
@@ -84,6 +88,65 @@ def _by_dataset(files: Sequence[Path], dataset: str | None) -> dict[str, list[Pa
         elif name := dataset or dataset_of(file):
             of.setdefault(name, []).append(file)
     return of
+
+
+@new.command("dataset")
+def new_dataset_command(
+    name: Annotated[str, typer.Argument(help="What the dataset is to be called: a-z, 0-9, _.")],
+    files: Annotated[list[Path], typer.Argument(help="Samples: .csv, .csv.gz or .xlsx.")],
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="FILE",
+            help="A file of another dataset, to find foreign keys by; may be given repeatedly.",
+        ),
+    ] = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print the contract, and write no file.")
+    ] = False,
+) -> None:
+    """Write a dataset's contract from samples of its files, and say what of it is not sure.
+
+    It goes into `silver/` of the package of tables. Read it, fill in the descriptions, and see
+    with `lakehouse check` what becomes of other files. Foreign keys are found in the values of
+    `--with` files, or else of the lake's silver tables.
+
+    Ends with 1 where not even the samples would be in force.
+    """
+    from lakehouse_assets.operations import contract_source, new_dataset  # noqa: PLC0415
+    from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
+
+    settings = Settings.load()
+    folder = Path(str(package_files(f"{settings.tables}.silver")))
+    target = folder / f"{name}.py"
+    if problem := new_dataset.taken(name, () if only_print else DATASETS):
+        fail(problem)
+    if target.exists() and not only_print:
+        fail(f"{target}: is there already; take it away, or give the dataset another name")
+    if problem := next(filter(None, map(cannot_be_read, [*files, *(others or ())])), None):
+        fail(problem)
+    spark = sail_session()
+    parents = {other: dataset for other, dataset in DATASETS.items() if other != name}
+    known = list(
+        new_dataset.parents(
+            spark, settings.lake(), parents, _by_dataset(others or (), None), settings.limits
+        )
+    )
+    draft = new_dataset.draft(spark, name, files, known, settings.limits)
+    text = contract_source.source(draft.dataset)
+    if only_print:
+        print(text, end="")  # noqa: T201 - as it is, without the width of a console
+    else:
+        target.write_text(text, encoding="utf-8")
+        tell(f"{target}: written; read it, and fill in what its descriptions ask for")
+    for line in draft.doubts:
+        say(line)
+    bad = [it for it in draft.checked if it.judgement.bad]
+    for it in bad:
+        for line in clear_lines(it.file, it.judgement):
+            say(line)
+    raise typer.Exit(int(bool(bad)))
 
 
 def _print_tables(found: Sequence[Checked]) -> None:
@@ -111,9 +174,9 @@ def _print_tables(found: Sequence[Checked]) -> None:
     for it in found:
         for line in it.judgement.notes:
             tell(f"{it.file}: {line}")
-    for line in dict.fromkeys(_not_judged(DATASETS[it.dataset]) for it in found):
-        if line:
-            tell(line)
+    for name in dict.fromkeys(it.dataset for it in found):
+        if note := _not_judged(DATASETS[name]):
+            tell(note)
 
 
 def _as_row(it: Checked) -> dict[str, Any]:
