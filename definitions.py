@@ -10,7 +10,7 @@ from lakehouse_assets.defs.closing_assets import closing_assets
 from lakehouse_assets.defs.keys import JOB, partitions
 from lakehouse_assets.defs.raw_assets import raw_assets
 from lakehouse_assets.defs.table_assets import table_assets
-from lakehouse_assets.tables.registry import table_ids
+from lakehouse_assets.tables.registry import assert_any, table_ids
 from resources import logs
 from resources.alerts import alerts
 from resources.archiver import Archiver
@@ -19,6 +19,7 @@ from resources.metrics import metrics
 from resources.runners import executor, runner
 from resources.settings import Settings
 
+assert_any()
 settings = Settings.load()
 logs.configure(settings)
 lake = settings.lake()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 from lakehouse_assets.errors import LakehouseError
@@ -9,6 +11,7 @@ from lakehouse_assets.errors import LakehouseError
 
 def main() -> None:
     """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
+    sys.path.append("")  # LAKEHOUSE_TABLES may name a package in the folder that one is in
     try:
         # Contracts are read at import, and what is wrong in one is a clear line too.
         from lakehouse_assets.cli import files, inspect, prepare, runs  # noqa: F401, PLC0415

@@ -19,7 +19,7 @@ from rich.table import Table as RichTable
 from lakehouse_assets.operations.land import guess_dataset
 from lakehouse_assets.store.lake import iso_date
 from lakehouse_assets.tables.contract import Dataset
-from lakehouse_assets.tables.registry import DATASETS, example
+from lakehouse_assets.tables.registry import DATASETS, assert_any, example
 from resources import logs
 from resources.settings import LogLevel, Settings
 
@@ -31,7 +31,8 @@ app = typer.Typer(
         "An e-commerce lakehouse on this machine.\n\n"
         "**Drop files in, in any order, as often as you like, broken or not;** the tables are "
         "always what the files say, and every row is accounted for.\n\n"
-        f"First steps: `lakehouse land {next(iter(DATASETS))}.csv --date 2025-04-15`, then "
+        f"First steps: `lakehouse land {next(iter(DATASETS), 'orders')}.csv "
+        "--date 2025-04-15`, then "
         f'`lakehouse run`, then `lakehouse query "SELECT * FROM {example()}"`.'
     ),
 )
@@ -40,8 +41,10 @@ err = Console(stderr=True)
 
 
 @app.callback()
-def start() -> None:
+def start(context: typer.Context) -> None:
     """What goes before every command: where its log goes."""
+    if context.invoked_subcommand != "new":
+        assert_any()
     logs.configure(Settings.load(), LogLevel.WARNING)
 
 

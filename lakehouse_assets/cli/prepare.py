@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files as package_files
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -118,8 +118,8 @@ def new_dataset_command(
     from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
 
     settings = Settings.load()
-    folder = Path(str(package_files(f"{settings.tables}.silver")))
-    target = folder / f"{name}.py"
+    [folder, *_] = import_module(f"{settings.tables}.silver").__path__
+    target = Path(folder, f"{name}.py")
     if problem := new_dataset.taken(name, () if only_print else DATASETS):
         fail(problem)
     if target.exists() and not only_print:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from lakehouse_assets.store.lake import Lake
 
-_OTHERS: Final = (0.02, 0.0)
+_OTHERS: Final = (0.05, 0.01, 0.0)
 """Shares of values that may be of another type than their column's: the first that does."""
 _FEW: Final = 12
 _EACH: Final = 10
-_CODE: Final = re.compile(r"[A-Za-z0-9_. -]{1,30}")
+_WORD: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_. -]{1,30}")
 # Words that are no names of columns to one of the engines, or have to be quoted in most queries.
 _SQL: Final = {
     "all", "and", "as", "asc", "between", "by", "case", "cast", "create", "cross", "current_date",
@@ -170,10 +170,10 @@ def _plain(header: str) -> str:
 def _contract(
     name: str, key_: str | tuple[str, ...], dialect: Dialect, columns: Sequence[Column]
 ) -> Dataset:
-    title = name.replace("_", " ")
+    of = key_ if isinstance(key_, str) else "key"
     return Dataset(
         name=name,
-        description=f"One row per key of {title}: say what a row is.",
+        description=f"One row per {of}: say what a row is.",
         key=key_,
         columns=tuple(columns),
         dialect=dialect,
@@ -221,6 +221,11 @@ class _Sample:
             dialect, columns,
         )  # fmt: skip
         dataset = replace(_partitioned(dataset), zorder_by=found.columns)
+        if dataset.partition_by:
+            doubts.append(
+                f"partition_by ({dataset.partition_by[0]}): the first day that every row has; "
+                "take the one that most rows of a file have in common"
+            )
         if any(c.type == "TIMESTAMP" for c in columns):
             doubts.append("dialect: times without a zone are taken as UTC; else give a timezone")
         check_dataset(dataset)
@@ -235,10 +240,13 @@ class _Sample:
         if few and column.type == "BIGINT" and {*found} <= {"0", "1"}:
             allowed = (0, 1)
         elif few and column.type == "STRING" and len(found) <= _FEW:
-            allowed = tuple(found) if all(map(_CODE.fullmatch, found)) else ()
+            allowed = tuple(found) if all(map(_WORD.fullmatch, found)) else ()
         if not allowed:
             return column, []
-        line = f"{column.name}: only {len(found)} value(s) are allowed; add those that may come"
+        line = (
+            f"{column.name}: only the {len(found)} values of the samples are allowed; "
+            "add those that may come, or take `allowed` out"
+        )
         return replace(column, allowed=allowed), [line]
 
     def _referring(self, column: Column, dialect: Dialect) -> tuple[Column, list[str]]:
@@ -286,13 +294,13 @@ def _names_parent(column: str, parent: Dataset) -> bool:
 def _partitioned(dataset: Dataset) -> Dataset:
     """The dataset, partitioned by the day of its first moment that every row has."""
     required = [column for column in dataset.columns if column.required]
+    names = dataset.silver.names
     moment = next((c for c in required if c.type == "TIMESTAMP"), None)
     if moment is None:
         days = tuple(c.name for c in required if c.type == "DATE")
         return replace(dataset, partition_by=days[:1])
-    day = re.sub("_(timestamp|datetime|time|at|date)$", "", moment.name) + "_date"
-    if day in dataset.silver.names:
-        day = f"{moment.name}_day"
+    base = re.sub("_(timestamp|datetime|time|at|date)$", "", moment.name)
+    day = next(d for d in (f"{base}_date", f"{base}_day", f"{base}_utc_day") if d not in names)
     derived = Column(
         name=day,
         type="DATE",

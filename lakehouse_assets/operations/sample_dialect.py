@@ -44,7 +44,8 @@ def look(file: Path, limits: Limits) -> Look:
 
     Raises `Unreadable` where no row can be read.
     """
-    dialect, doubts = Dialect(), []
+    dialect = Dialect()
+    doubts: list[str] = []
     if not file.name.lower().endswith(".xlsx"):
         dialect, doubts = _of_text(_start(file))
     sheet = _largest_sheet(file, dialect, limits)

@@ -57,15 +57,16 @@ def key(texts: pa.Table, dataset: str, types: Mapping[str, str], full: Collectio
     if usable:
         return Key(
             tuple(name for name in codes if name in usable),
-            "no few columns tell the rows of the samples apart; name those that should",
+            f"no {_MOST_TOGETHER} columns tell the rows of the samples apart, so it is all columns "
+            "with a value in every row; name what makes a row unique",
         )
     fullest = min(texts.column_names, key=lambda name: texts.column(name).null_count)
     return Key((fullest,), "no column has a value in every row; name what makes a row unique")
 
 
-def _doubt(columns: Sequence[str], likeliest: str, distinct: Mapping[str, int], rows: int) -> str:
+def _doubt(columns: tuple[str, ...], likeliest: str, distinct: Mapping[str, int], rows: int) -> str:
     line = f"unique in the {rows:,} rows of the samples; see that it always is"
-    if likeliest in columns and len(columns) == 1:
+    if columns == (likeliest,) or 2 * distinct[likeliest] < rows:
         return line
     return (
         f"{line} ({likeliest} has {distinct[likeliest]:,} different values: where newer rows take "

@@ -46,8 +46,6 @@ def use(package: str) -> None:
     contracts = {table.silver.id: file for file, table in datasets.items()}
     contracts |= {table.table.id: file for file, table in gold.items()}
     by_name = {d.name: d for d in datasets.values()}
-    if not datasets:
-        raise ContractError(f"LAKEHOUSE_TABLES: {package}.silver has no dataset; add a module")
     for file, dataset in datasets.items():
         with _named(file):
             check_dataset(dataset)
@@ -80,7 +78,7 @@ def _collect(package: str, layer: str, kind: type[T]) -> dict[str, T]:
     except ModuleNotFoundError as error:
         raise ContractError(
             f"LAKEHOUSE_TABLES: {package} cannot be used, {error}; name a package of modules that "
-            "is installed, with silver/ and gold/ in it"
+            "is installed or in this folder, with silver/ and gold/ in it"
         ) from None
     found: dict[str, T] = {}
     for info in sorted(iter_modules(modules.__path__), key=lambda m: m.name):
@@ -152,9 +150,22 @@ def table_ids() -> list[str]:
     ]
 
 
+def assert_any() -> None:
+    """Raise ContractError where there is no dataset yet."""
+    if not DATASETS:
+        raise ContractError(
+            "LAKEHOUSE_TABLES: its silver/ has no dataset yet; "
+            "write one's contract with lakehouse new dataset NAME FILE"
+        )
+
+
 def example() -> str:
     """A table to name in examples."""
-    return [*(d.silver.id for d in DATASETS.values()), *(g.table.id for g in GOLD.values())][-1]
+    return [
+        "silver.orders",
+        *(d.silver.id for d in DATASETS.values()),
+        *(g.table.id for g in GOLD.values()),
+    ][-1]
 
 
 def queryable() -> dict[str, Table]:
