@@ -326,7 +326,7 @@ def parents(
         elif lake.version(dataset.silver) is not None:
             work = Workspace(spark, lake, "new dataset", dataset.silver.id)
             keys = work.now(dataset.silver).selectExpr(f"`{of}` AS _key")
-        yield Parent(dataset, keys)
+        yield Parent(dataset, keys if keys and keys.take(1) else None)
 
 
 def _sampled_keys(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import gzip
 import json
 import re
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from lakehouse_assets.parse import Dialect, Expected, Limits, parse
-from lakehouse_assets.parse.model import shown
+from lakehouse_assets.parse.model import BLANKS, shown
 
 _SEEN_BYTES: Final = 8 * 2**20
 _SNIFFED_LINES: Final = 5_000
+_TITLE_LINES: Final = 50
 _DELIMITERS: Final = (",", ";", "\t", "|")
 # Without these limits every short text could be of some old Macintosh's.
 _ENCODINGS: Final = [
@@ -68,7 +70,9 @@ def _of_text(start: bytes) -> tuple[Dialect, list[str]]:
         lines.pop()  # cut in the middle
     if found := _sniffed("".join(lines[:_SNIFFED_LINES]), delimiter):
         delimiter, skipped = found
-    return Dialect(delimiter=delimiter or ",", encoding=encoding, skip_rows=skipped), doubts
+    delimiter = delimiter or ","
+    skipped = max(skipped, _lines_above(lines[:_TITLE_LINES], delimiter))
+    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skipped), doubts
 
 
 @dataclass
@@ -129,6 +133,23 @@ def _start(file: Path) -> bytes:
             return stream.read(_SEEN_BYTES)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         return b""  # the reader says what is wrong with it
+
+
+def _lines_above(lines: Sequence[str], delimiter: str) -> int:
+    """How many lines stand above the first with a value in more than half of the columns.
+
+    A title may have as many fields as the table, most of them empty: so Excel writes it.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    ends, filled = [0], []
+    try:
+        for record in reader:
+            ends.append(reader.line_num)
+            filled.append(sum(bool(value.strip(BLANKS)) for value in record))
+    except csv.Error:
+        return 0
+    widest = max(filled, default=0)
+    return next((ends[at] for at, count in enumerate(filled) if 2 * count > widest), 0)
 
 
 def _encoding(start: bytes) -> tuple[str, list[str]]:

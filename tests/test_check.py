@@ -1,0 +1,173 @@
+"""`lakehouse check`: what would become of files, said beforehand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lakehouse_assets.operations.check_files import cannot_be_read, check
+from lakehouse_assets.store.facts import Judgement, Kind
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.tables.registry import DATASETS
+from tests.support import PROJECT
+from tests.support.commands import GOOD, ORDERS, Lakehouse
+from tests.support.oracle import Land
+from tests.support.workbooks import workbook_of
+from tests.support.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DAY = date(2025, 4, 15)
+HEADER, FIRST, SECOND = ORDERS.splitlines()
+NAMES = HEADER.split(",")
+
+
+def orders(count: int, faulty: int) -> bytes:
+    """So many orders, each of another key; the amounts of the first are too exact."""
+    lines = [
+        f"1,{at},7,2025-04-01T10:00:00,{'3.30003' if at < faulty else '1.00'},2025-04-01"
+        for at in range(count)
+    ]
+    return "\n".join([HEADER, *lines, ""]).encode()
+
+
+FILES = {
+    "orders_good.csv": ORDERS.encode(),
+    "orders_faulty.csv": orders(40, 30),
+    "orders_few_faulty.csv": orders(200, 9),
+    "orders_held.csv": orders(200, 55),
+    "orders_cut.csv": ORDERS.encode().rstrip(),
+    "orders_more_columns.csv": f"{HEADER},shop\n{FIRST},North\n".encode(),
+    "orders_semicolons.csv": ORDERS.replace(",", ";").encode(),
+    "orders_empty.csv": b"",
+    "orders_ragged.csv": f"{HEADER}\n{FIRST},1\n{SECOND}\n".encode(),
+    "orders.xlsx": workbook_of(
+        [
+            ("Read me", [["Hello"]]),
+            ("April", [NAMES, FIRST.split(",")]),
+            ("May", [NAMES[:5], SECOND.split(",")[:5]]),
+        ],
+        lambda book: book.get_worksheet_by_name("April").hide(),
+    ),
+    "orders.json": b"{}",
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "my files #1 (ä)"
+    folder.mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in FILES]
+
+
+def test_it_says_what_a_run_will_do(lake: World, spark: SparkSession, files: list[Path]) -> None:
+    """The same judgement for each file; the faulty rows are those that are rejected then."""
+    found = {it.file.name: it for it in check(spark, DATASETS["orders"], files)}
+    for name, content in FILES.items():
+        lake._apply(Land("orders", DAY, name, content))
+    lake.run()
+    state = lake.ledger.state()
+    for name in FILES:
+        past = state.at(FilePath("orders", DAY, name))
+        assert past.last
+        judged = past.judgements[past.last.digest or ""]
+        assert found[name].judgement == judged, name
+    kinds = {name: it.judgement.kind for name, it in found.items()}
+    assert {name for name, kind in kinds.items() if kind is Kind.HELD} == {"orders_held.csv"}
+    unreadable = {name for name, kind in kinds.items() if kind is Kind.UNREADABLE}
+    assert unreadable == {"orders_semicolons.csv", "orders_empty.csv", "orders.json"}
+    workbook = found["orders.xlsx"].judgement
+    assert [sheet for sheet, _ in workbook.sheets] == ["May"]
+    assert len(workbook.warnings) == len(workbook.notes) == 1
+
+
+def test_faulty_rows_and_where_they_begin(spark: SparkSession, files: list[Path]) -> None:
+    """Also of files too small to be held."""
+    found = {it.file.name: it for it in check(spark, DATASETS["orders"], files)}
+    told = {
+        name: (it.faulty, [str(rule) for rule in it.broken])
+        for name, it in found.items()
+        if it.faulty
+    }
+    assert told == {
+        "orders_faulty.csv": (30, ["total_amount.type 30 (line 2: 3.30003)"]),
+        "orders_few_faulty.csv": (9, ["total_amount.type 9 (line 2: 3.30003)"]),
+        "orders_held.csv": (55, ["total_amount.type 55 (line 2: 3.30003)"]),
+        "orders_ragged.csv": (1, [f"row.ragged 1 (line 2: {FIRST + ',1':.40})"]),
+    }
+    held = found["orders_held.csv"].judgement.error
+    assert held
+    assert "total_amount.type 55 (line 2: 3.30003)" in held
+
+
+def test_files_of_one_name_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:
+    both = [tmp_path / "a" / "orders.csv", tmp_path / "b" / "orders.csv"]
+    for count, file in enumerate(both, start=1):
+        file.parent.mkdir()
+        file.write_bytes(orders(count, 0))
+    found: list[tuple[Path, Judgement]] = [
+        (it.file, it.judgement) for it in check(spark, DATASETS["orders"], both[::-1])
+    ]
+    assert [(file, judged.read) for file, judged in found] == [(both[1], 2), (both[0], 1)]
+
+
+def test_what_a_run_would_not_open(tmp_path: Path) -> None:
+    assert cannot_be_read(tmp_path / "~$orders.xlsx")
+    assert str(cannot_be_read(tmp_path)).endswith("name a file that can be read")
+    assert "No such file" in str(cannot_be_read(tmp_path / "orders.csv"))
+    (tmp_path / "orders.csv").touch()
+    assert cannot_be_read(tmp_path / "orders.csv") is None
+
+
+def test_on_the_command_line(tmp_path: Path, files: list[Path]) -> None:
+    """Without a lake, and with an end that a script understands."""
+    house = Lakehouse(tmp_path)
+    for name, content in GOOD.items():
+        (tmp_path / name).write_text(content)
+    good = [str(tmp_path / name) for name in GOOD]
+    told = house.ok("check", *good)
+    assert "order_items: foreign keys are not judged here: order_id (orders)" in told
+    ended = house("check", *map(str, files), str(tmp_path / "nothing.csv"), "--format", "json")
+    assert ended.code == 1
+    found = {Path(it["file"]).name: it for it in json.loads(ended.out)}
+    assert found["orders_held.csv"]["would_be"] == "held"
+    assert found["orders_held.csv"]["rules"][0]["rows"] == 55
+    assert found["orders_more_columns.csv"]["unexpected_columns"] == ["shop"]
+    assert f"{files[3]}: held: 55 of 200 rows" in ended.err
+    assert f"{files[9]} [May]: missing column(s) date" in ended.err
+    assert f"warning: {files[4]}: the last line" in ended.err
+    assert "nothing.csv: No such file or directory; name a file that can be read" in ended.err
+    assert not house.root.exists()
+
+
+def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
+    (tmp_path / "stuff.csv").write_text(ORDERS)
+    house = Lakehouse(tmp_path)
+    ended = house("check", str(tmp_path / "stuff.csv"))
+    assert (ended.code, ended.err) == (
+        1,
+        "stuff.csv: its name tells no dataset; give --dataset orders|products|order_items\n",
+    )
+    house.ok("check", str(tmp_path / "stuff.csv"), "--dataset", "orders")
+
+
+def test_it_needs_no_dagster(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    code = (
+        "import sys; from lakehouse_assets.cli import main\n"
+        "try: main()\nfinally: assert 'dagster' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, "check", str(tmp_path / "orders.csv")]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SPARK")}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
