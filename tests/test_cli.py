@@ -17,7 +17,7 @@ from tests.support.commands import GOOD, ITEMS, ORDERS, PRODUCTS, Lakehouse, put
 
 COMMANDS = (
     *("land", "run", "query", "status", "rejected", "doctor", "ui", "withdraw", "reinstate"),
-    *("accept", "replay", "history", "restore", "resume", "maintain"),
+    *("accept", "replay", "history", "restore", "resume", "maintain", "check", "new"),
 )
 
 
