@@ -31,7 +31,7 @@ app = typer.Typer(
         "An e-commerce lakehouse on this machine.\n\n"
         "**Drop files in, in any order, as often as you like, broken or not;** the tables are "
         "always what the files say, and every row is accounted for.\n\n"
-        f"First steps: `lakehouse land {next(iter(DATASETS), 'orders')}.csv "
+        f"First steps: `lakehouse land {next(iter(DATASETS), 'sales')}.csv "
         "--date 2025-04-15`, then "
         f'`lakehouse run`, then `lakehouse query "SELECT * FROM {example()}"`.'
     ),

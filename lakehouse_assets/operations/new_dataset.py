@@ -343,7 +343,7 @@ def _sampled_keys(
 def taken(name: str, datasets: Collection[str]) -> str | None:
     """Why a new dataset cannot have a name; None where it can."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        return f"{name!r} is no name of a dataset; use a-z, 0-9 and _, such as order_items"
+        return f"{name!r} is no name of a dataset; use a-z, 0-9 and _, such as web_sales"
     if name in datasets:
         return f"{name} is a dataset already; give the new one another name"
     return None

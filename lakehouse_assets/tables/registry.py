@@ -162,7 +162,7 @@ def assert_any() -> None:
 def example() -> str:
     """A table to name in examples."""
     return [
-        "silver.orders",
+        "silver.sales",
         *(d.silver.id for d in DATASETS.values()),
         *(g.table.id for g in GOLD.values()),
     ][-1]
