@@ -8,7 +8,6 @@ import pytest
 
 from lakehouse_assets.pipeline import bronze_judging
 from lakehouse_assets.planning import pending_files
-from lakehouse_assets.store.file_state import waiting_files
 from tests.support.oracle import COLUMNS, Land, Run
 from tests.support.world import World
 
@@ -31,5 +30,5 @@ def test_files_are_read_again_once(lake: World, monkeypatch: pytest.MonkeyPatch)
     assert [p.reason for p in plan.files.values()] == ["files are read otherwise now"]
     lake.apply(Run())
     lake.check()
-    assert not waiting_files(lake.lake.raw, lake.ledger.state())
+    assert not lake.ledger.state().waiting(lake.lake.raw)
     lake.run_again()

@@ -26,7 +26,7 @@ from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import Absorbed, Judgement, Kind, Published, Restored
-from lakehouse_assets.store.file_state import clear_lines, waiting_files
+from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
@@ -85,7 +85,7 @@ def _run(
     from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
     outcome = materialize(settings, dates, tables, out)
-    waiting = waiting_files(ledger.lake.raw, ledger.followed())
+    waiting = ledger.followed().waiting(ledger.lake.raw)
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
     bad = [line for path, judged in mine for line in clear_lines(path, judged)]
     for line in outcome.notes:

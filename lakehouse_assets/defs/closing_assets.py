@@ -12,7 +12,7 @@ from lakehouse_assets.defs.keys import ARCHIVE_KEY, CATALOG_KEY, OWNERS, RECEIPT
 from lakehouse_assets.operations import restore
 from lakehouse_assets.ports import Archiver
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.file_state import clear_lines, waiting_files
+from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
@@ -76,7 +76,7 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
             context.add_asset_metadata(metadata.of_receipts(of_day), partition_key=day.isoformat())
         restore.close(lake, context.run_id, context.partition_keys)
         yield dg.MaterializeResult()
-        bad = waiting_files(lake.raw, Ledger(lake).followed(), dates)
+        bad = Ledger(lake).followed().waiting(lake.raw, dates)
         # Only here does a run fail, when all that is good has been published.
         lines = [line for path, judged in bad for line in clear_lines(path, judged)]
         if lines:

@@ -13,7 +13,6 @@ from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.facts import Kind
-from lakehouse_assets.store.file_state import waiting_files
 from lakehouse_assets.store.lake import Lake, Source, Zone
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.storage import LocalStorage
@@ -55,7 +54,7 @@ def held_rows(
 
 
 def _held(lake: Lake, state: State, dataset: Dataset, day: date | None) -> Iterator[ToRead]:
-    for path, judgement in waiting_files(lake.raw, state, [day] if day else None):
+    for path, judgement in state.waiting(lake.raw, [day] if day else None):
         last = state.at(path).last
         if path.dataset != dataset.name or judgement.kind is not Kind.HELD or last is None:
             continue

@@ -9,7 +9,7 @@ from typing import Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.store.facts import Kind
-from lakehouse_assets.store.file_state import clear_lines, waiting_files
+from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.store.storage import Storage
 from lakehouse_assets.tables.contract import Dataset
@@ -32,7 +32,7 @@ def report(
     result: Result, raw: Storage, state: State, dataset: Dataset, dates: Sequence[date]
 ) -> None:
     """Add to a result, for each of these dates, the counts and every check's outcome."""
-    waiting = {p: v for p, v in waiting_files(raw, state, dates) if p.dataset == dataset.name}
+    waiting = {p: v for p, v in state.waiting(raw, dates) if p.dataset == dataset.name}
     read_per_day: dict[date, int] = {}
     for past in state.of(dataset.name):
         digest = past.in_force

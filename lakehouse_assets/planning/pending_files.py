@@ -19,7 +19,7 @@ from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look
 from lakehouse_assets.planning.staleness import table_reasons
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import Fact, Judgement, Kind, Landed
-from lakehouse_assets.store.file_state import PathState, waiting_files
+from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
 from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.store.receipts import behind
@@ -149,7 +149,7 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
             files[found.path.dataset][found.path] = found
             plan.there.setdefault(found.path.batch_date, set()).add(found.path.dataset)
     plan.misplaced.sort(key=lambda found: found.path)
-    plan.waiting = waiting_files(lake.raw, state)
+    plan.waiting = state.waiting(lake.raw)
     if state.frozen and state.restored:
         plan.frozen = True
         plan.notices.append(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.store.facts import (
@@ -22,10 +19,6 @@ from lakehouse_assets.store.facts import (
     Withdrawn,
 )
 from lakehouse_assets.store.lake import FilePath
-
-if TYPE_CHECKING:
-    from lakehouse_assets.store.ledger import State
-    from lakehouse_assets.store.storage import Storage
 
 
 @dataclass
@@ -136,23 +129,6 @@ class PathState:
         if not landed or landed[-1].digest is None or not self._is_read(landed[-1]):
             return None
         return self.judgement(landed[-1].digest)
-
-
-def waiting_files(
-    raw: Storage, state: State, dates: Sequence[date] | None = None
-) -> list[tuple[FilePath, Judgement]]:
-    """The files that stand last at their path and are held, unreadable or partly so.
-
-    An unreadable one that is gone again from the raw zone waits for nobody.
-    """
-    found = []
-    for path, past in sorted(state.paths.items()):
-        standing = past.standing
-        if standing and standing.bad and (dates is None or path.batch_date in dates):
-            if standing.kind is Kind.UNREADABLE and raw.find(str(path)) is None:
-                continue
-            found.append((path, standing))
-    return found
 
 
 def clear_lines(path: FilePath | Path, judgement: Judgement) -> list[str]:

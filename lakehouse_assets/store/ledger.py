@@ -18,6 +18,8 @@ from lakehouse_assets.store.facts import (
     FACTS,
     Absorbed,
     Fact,
+    Judgement,
+    Kind,
     Maintained,
     Published,
     ReceiptsRecorded,
@@ -27,6 +29,7 @@ from lakehouse_assets.store.facts import (
 )
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
+from lakehouse_assets.store.storage import Storage
 
 
 def moved(
@@ -78,6 +81,23 @@ class State:
             if p.dataset == dataset and (wanted is None or p.batch_date in wanted)
         ]
         return sorted(found, key=lambda s: s.path)
+
+    def waiting(
+        self, raw: Storage, dates: Sequence[date] | None = None
+    ) -> list[tuple[FilePath, Judgement]]:
+        """The files that stand last at their path and are held, unreadable or partly so.
+
+        An unreadable one that is gone again from the raw zone waits for nobody.
+        """
+        wanted = None if dates is None else set(dates)
+        return [
+            (path, standing)
+            for path, past in sorted(self.paths.items())
+            if (wanted is None or path.batch_date in wanted)
+            and (standing := past.standing)
+            and standing.bad
+            and (standing.kind is not Kind.UNREADABLE or raw.find(str(path)))
+        ]
 
     def repairing(self, dataset: str, contents: Iterable[str]) -> set[str]:
         """Which of these uploads hold rows that mend others, or may: no run has judged them."""

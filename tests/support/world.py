@@ -36,7 +36,6 @@ from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.settled_files import whole
 from lakehouse_assets.store.facts import FACTS, Kind
-from lakehouse_assets.store.file_state import waiting_files
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
@@ -429,8 +428,8 @@ class World:
         waiting = {path: True for path in bad if asked is None or path.batch_date in asked}
         listed = {
             oracle.Path(p.dataset, p.batch_date, p.file): True
-            for p, _ in waiting_files(
-                self.lake.raw, self.ledger.followed(), None if asked is None else [*asked]
+            for p, _ in self.ledger.followed().waiting(
+                self.lake.raw, None if asked is None else [*asked]
             )
         }
         if listings:
