@@ -233,6 +233,15 @@ def test_a_workbook_under_a_title(spark: SparkSession, tmp_path: Path) -> None:
     assert any(line.startswith("_hidden: ") for line in found.doubts)
 
 
+def test_headers_that_a_contract_cannot_ask_for(spark: SparkSession, tmp_path: Path) -> None:
+    """A name twice, and none, are left out; one that only looks so is not."""
+    text = "id,name,name,,line_2\n1,x,y,z,5\n2,x,y,z,5\n"
+    found = drafted(spark, "things", put(tmp_path, "a.csv", text))
+    assert found.dataset.headers == ("id", "line_2")
+    left_out = [line.split(":")[0] for line in found.doubts if "left out" in line]
+    assert left_out == ["name", "name_2", "column_4"]
+
+
 # ----------------------------------------------------------------------------------- several files
 
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from lakehouse_assets.parse import Dialect, Expected, Limits, parse
+from lakehouse_assets.parse import Dialect, Expected, Limits, Unreadable, parse
 from lakehouse_assets.parse.model import BLANKS, shown
 
 _SEEN_BYTES: Final = 8 * 2**20
@@ -54,9 +54,31 @@ def look(file: Path, limits: Limits) -> Look:
     if above := sheet.rows_above():
         dialect = replace(dialect, skip_rows=above)
         sheet = _largest_sheet(file, dialect, limits)
+    elif not sheet.rows and dialect.skip_rows:  # what was taken for the header is the last line
+        dialect = replace(dialect, skip_rows=0)
+        sheet = _largest_sheet(file, dialect, limits)
     if skipped := dialect.skip_rows:
         doubts.append(f"dialect: the header seems to stand behind {skipped} row(s), passed over")
-    return Look(dialect, tuple(sheet.in_order()), tuple(doubts))
+    headers = sheet.in_order()
+    unfit = [h for h in _doubtful(headers) if not _has(file, h, dialect, limits)]
+    doubts += [f"{h}: stands twice in the header, or has no name, so it is left out" for h in unfit]
+    return Look(dialect, tuple(h for h in headers if h not in unfit), tuple(doubts))
+
+
+def _doubtful(headers: Sequence[str]) -> list[str]:
+    """The headers by which reading may tell columns of one name, or of none, apart."""
+    numbered = [(h, found[1]) for h in headers if (found := re.fullmatch(r"(.+)_[0-9]+", h))]
+    return [h for h in headers if any(h in pair for pair in numbered)]
+
+
+def _has(file: Path, header: str, dialect: Dialect, limits: Limits) -> bool:
+    """Whether a contract can ask for a header: a file has it, and once."""
+    with file.open("rb") as stream:
+        try:
+            next(iter(parse(file.name, stream, Expected((header,), dialect=dialect), limits)), None)
+        except Unreadable:
+            return False
+    return True
 
 
 def _of_text(start: bytes) -> tuple[Dialect, list[str]]:
