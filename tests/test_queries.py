@@ -191,8 +191,8 @@ def test_on_the_command_line(house: Lakehouse) -> None:
         (("--name", "customers", "--param", "as_of=may"), "is no day"),
         (("--name", "customers", "--param", "as_of"), "has no value"),
         (("--name", "daily_revenue", "--param", "day=2025-04-01"), "no parameter 'day'"),
-        (("--name", "daily_revenue", "--list"), "say one of"),
-        ((), "say one of"),
+        (("--name", "daily_revenue", "--list"), "give one of"),
+        ((), "give one of"),
     ],
 )
 def test_one_clear_line(house: Lakehouse, arguments: tuple[str, ...], says: str) -> None:
