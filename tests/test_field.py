@@ -17,6 +17,7 @@ if os.environ.get("TESTS_DEMAND_ALL") and not _CASES:
 
 
 @needs_field_data
+@pytest.mark.slow
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
 def test_what_comes_of_an_input_from_the_field(case: Path, tmp_path: Path) -> None:
     assert field.play(case, tmp_path) == []

@@ -132,6 +132,7 @@ def test_the_second_shops_files(spark: SparkSession, tmp_path: Path, name: str) 
         assert column.references == other.references
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("second_shop")
 @pytest.mark.parametrize("name", KEYS)
 def test_samples_with_faults(spark: SparkSession, tmp_path: Path, name: str) -> None:

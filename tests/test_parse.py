@@ -629,6 +629,7 @@ BOMB = """if True:
 MIB = 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("head", "unit", "size", "tail", "found"),
     [

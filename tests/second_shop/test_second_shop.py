@@ -174,6 +174,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
         world.run_again()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(0)
 @pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("group", range(1 if EXAMPLES else 2))
@@ -261,6 +262,7 @@ def test_the_command_line_runs_it(tmp_path: Path) -> None:
     assert breaks["n"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @needs_java
 @pytest.mark.timeout(900)
