@@ -22,6 +22,7 @@ from pathlib import Path
 
 from deltalake.transaction import AddAction, RemoveAction
 
+from lakehouse_assets.parse.model import READING
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import WaitTimes, decide
 from lakehouse_assets.planning.settled_files import look
@@ -111,7 +112,7 @@ def _fill(folder: Path, keys: int) -> None:
             digest = sha256(str(path).encode()).hexdigest()
             rules = DATASETS[path.dataset].rules_digest
             facts.append(Fact(Landed("run", etag), path, digest, "run"))
-            facts.append(Fact(Admitted(read=1, rules=rules), path, digest, "run"))
+            facts.append(Fact(Admitted(read=1, rules=rules, reading=READING), path, digest, "run"))
             files[path.dataset].append(_bronze_file(path, digest))
         now = MODIFIED + timedelta(hours=1)
         rows = [replace(f, seq=first + i, recorded_at=now).to_row() for i, f in enumerate(facts)]

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any, cast
 
+from lakehouse_assets.parse.model import READING
 from lakehouse_assets.planning.pending_files import bronze_work
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion
@@ -112,7 +113,8 @@ def absorb(
         past = ledger.state.at(item.path)
         if past.last is None or past.last.digest != digest:
             ledger.record(now, Fact(Landed("run", stamps.get(item.path, "")), item.path, digest))
-        ledger.record(now, Fact(Admitted(rules=contract.rules_digest), item.path, digest))
+        read = Admitted(rules=contract.rules_digest, reading=READING)
+        ledger.record(now, Fact(read, item.path, digest))
     known = {(r.path, r.digest): r for r in receipts.current(lake)}
     for due in receipts.outside_tables(lake, ledger.state, contract, dates):
         if known.get((due.path, due.digest)) != due:
