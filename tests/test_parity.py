@@ -101,7 +101,7 @@ from datetime import date
 from pathlib import Path
 from lakehouse_assets.tables.contract import Column, Table
 from lakehouse_assets.store.lake import Lake
-from lakehouse_assets.maintain import BySpark, by_delta_rs, maintain_table
+from lakehouse_assets.operations.maintenance import BySpark, by_delta_rs, maintain_table
 from resources.engines import spark_session
 from lakehouse_assets.store.storage import LocalStorage
 

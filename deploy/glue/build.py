@@ -33,6 +33,7 @@ BEYOND_GLUE: Final = frozenset(
         "dagster-pipes",
         "deltalake",
         "deprecated",
+        "filelock",
         "pydantic",
         "pydantic-core",
         "pydantic-settings",
