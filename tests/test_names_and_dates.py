@@ -114,3 +114,16 @@ def test_an_unreadable_file_that_is_gone_waits_for_nobody_and_a_late_first_date_
     assert "1 date(s) before 2025-05-15 (LAKEHOUSE_FIRST_DATE) are left alone" in done.err
     count = later("query", "SELECT count(*) AS n FROM silver.products", "--format", "csv").out
     assert count.split() == ["n", "2"]
+
+
+def test_a_lake_in_a_folder_of_any_name_runs(tmp_path: Path) -> None:
+    """As people name folders: each of these characters has a meaning in a URL."""
+    lakehouse = Lakehouse(tmp_path / "My Projects #1 (ä) 100%")
+    file = tmp_path / "products.csv"
+    file.write_text(PRODUCTS)
+    assert lakehouse("land", str(file), "--date", "2025-05-01").code == 0
+    done = lakehouse("run")
+    assert done.code == 0, done.err
+    count = lakehouse("query", "SELECT count(*) AS n FROM silver.products", "--format", "csv").out
+    assert count.split() == ["n", "1"]
+    assert {p.name for p in tmp_path.iterdir()} == {file.name, lakehouse.root.parent.name}

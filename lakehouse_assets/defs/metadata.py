@@ -64,13 +64,14 @@ def of_result(lake: Lake, table: Table, result: Result) -> dict[str, Any]:
         return metadata
     files = lake.files(table, delta.version())
     created = delta.metadata().created_time
+    commit = next(lake.commits(table), None)
     metadata |= {
         "dagster/row_count": sum(f["num_records"] or 0 for f in files),
         "bytes": sum(f["size_bytes"] for f in files),
         "delta_files": len(files),
         "version": delta.version(),
         "created": dg.MetadataValue.timestamp(created / 1000) if created else "unknown",
-        "updated": dg.MetadataValue.timestamp(delta.history(1)[0]["timestamp"] / 1000),
+        "updated": dg.MetadataValue.timestamp(commit["timestamp"] / 1000) if commit else "unknown",
         "location": dg.MetadataValue.path(lake.uri(table)),
         "preview": _preview(lake, table),
     }
