@@ -58,7 +58,7 @@ def check_command(
     """
     if dataset is not None:
         dataset_named(dataset)
-    from lakehouse_assets.operations.check_files import check  # noqa: PLC0415
+    from lakehouse_assets.operations.check_files import check  # noqa: PLC0415 - reads Arrow
     from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
 
     of = _by_dataset(files, dataset)
@@ -114,7 +114,7 @@ def new_dataset_command(
 
     Ends with 1 where not even the samples would be in force.
     """
-    from lakehouse_assets.operations import contract_source, new_dataset  # noqa: PLC0415
+    from lakehouse_assets.operations import contract_source, new_dataset  # noqa: PLC0415 - read Arrow
     from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
 
     settings = Settings.load()

@@ -7,6 +7,7 @@ that a run reads and judges files with; so the samples pass `lakehouse check` as
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.tables.contract import Column, Dataset
 from lakehouse_assets.tables.contract_checks import check_dataset
+from lakehouse_assets.tables.rules import typed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -161,8 +163,6 @@ def _names(headers: Sequence[str]) -> dict[str, str]:
 
 def _plain(header: str) -> str:
     """A header without accents."""
-    import unicodedata  # noqa: PLC0415 - here only
-
     decomposed = unicodedata.normalize("NFKD", header.replace("ß", "ss"))
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
@@ -271,8 +271,6 @@ class _Sample:
 
     def _missing(self, column: Column, dialect: Dialect, keys: DataFrame) -> int:
         """How many different values are no key."""
-        from lakehouse_assets.tables.rules import typed  # noqa: PLC0415 - here only
-
         value = typed(column, f"`{column.name}`", dialect)
         values = self.rows.selectExpr(f"{value} AS _key").where("_key IS NOT NULL").distinct()
         return values.join(keys, "_key", "left_anti").count()
