@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# pip shows what it downloads where a person can see it ($(shell) leaves only stderr a terminal).
+QUIET := $(if $(shell test -t 2 && echo terminal),,--quiet)
+
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui test coverage test-slow test-long test-athena test-deploy test-recovery templates aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels lock clean
+.PHONY: help install demo ui test coverage test-slow test-long test-athena test-deploy test-story test-recovery templates ui-walk dashboards aws-local torture torture-control lint lint-workflows lint-terraform audit sbom format bench glue-wheels docs snapshot lock clean
 
 help:  ## List what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -19,17 +22,18 @@ install: $(VENV)/.installed  ## Install everything into .venv, from the lock
 # --no-deps: the lock is complete, and pip's resolver trips over extras in a hashed one.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 14), "needs Python 3.11, 3.12 or 3.13; say make PYTHON=python3.12 ..."'
-	@echo "Installing into $(VENV) (a minute or two, once) ..."
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (some minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r requirements.lock
+	@echo "Installing the lakehouse itself ..."
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: install  ## Land the sample, run raw to gold, show what came of it
 	@$(BIN)/python -m data.demo
 
-ui: install  ## Open the Dagster UI on http://127.0.0.1:3000
-	@$(BIN)/lakehouse ui
+ui: install  ## Open the Dagster UI on http://127.0.0.1:3000 (PORT=... for another port)
+	@$(BIN)/lakehouse ui $(if $(PORT),--port $(PORT))
 
 test: install  ## Run every test but the slow and the long ones
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -41,7 +45,7 @@ test-slow: install  ## Run what takes about a minute each: the UI, whole stories
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m 'long and not deploy'
 
 test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)
 	@$(BIN)/python -m pytest -m athena
@@ -49,16 +53,24 @@ test-athena: install  ## Compare every named query on Trino, Athena's engine (ne
 # Beside the rest, and for as long as that is installed: deploy/locks/deploy.lock agrees with it.
 $(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
 	@echo "Installing what deploys (a minute, once) ..."
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/deploy.lock
+	@$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r deploy/locks/deploy.lock
+	@touch $@
+
+$(VENV)/.installed-ui: $(VENV)/.installed deploy/locks/ui.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/ui.lock
 	@touch $@
 
 .venv-%/.installed: deploy/locks/%.lock
+	@echo "Installing $* into .venv-$* (a minute, once) ..."
 	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/pip install --quiet --no-deps --require-hashes -r $<
+	@.venv-$*/bin/pip install $(QUIET) --no-deps --require-hashes -r $<
 	@touch $@
 
 test-deploy: $(VENV)/.installed-deploy .venv-checkov/.installed .venv-ministack/.installed  ## Check the infrastructure, and deploy it to an AWS on this machine (needs Node 20)
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m deploy tests/deploy
+	@$(BIN)/python -m pytest -n 2 --dist loadscope -m 'deploy and not long' tests/deploy
+
+test-story: $(VENV)/.installed-deploy  ## Hold every request of the guarded profile's story against its policies (needs Node 20 and Java 17)
+	@$(BIN)/python -m pytest -m 'deploy and long' tests/deploy
 
 test-recovery: install  ## Rehearse the runbook on an AWS of this machine, and count rows
 	@$(BIN)/python -m pytest -m recovery tests/deploy
@@ -66,8 +78,14 @@ test-recovery: install  ## Rehearse the runbook on an AWS of this machine, and c
 templates: $(VENV)/.installed-deploy  ## Write the CloudFormation templates of every environment to build/templates (needs Node 20)
 	@$(BIN)/python -O -m deploy.cdk.app
 
-aws-local: install  ## An AWS on this machine: files into S3, Glue jobs, alerts, a query (needs Java 17)
-	@$(BIN)/python -m tests.aws.local $(if $(STAY),--stay)
+ui-walk: $(VENV)/.installed-ui  ## Walk through the UI in Chromium, with a picture of each page in build/ui (needs chromium)
+	@$(BIN)/python -m tests.ui_walk
+
+dashboards: $(VENV)/.installed-ui  ## Walk through the dashboards in Chromium; every check in a line, pictures in build/dashboards (needs chromium)
+	@$(BIN)/python -m tests.dashboards_walk $(ROOT)
+
+aws-local: install  ## An AWS on this machine: files into S3, Glue jobs, alerts, a query (needs Java 17; FRUGAL=1: no jobs)
+	@$(BIN)/python -m tests.aws.local $(if $(FRUGAL),--frugal) $(if $(STAY),--stay)
 
 torture: install  ## Thousands of bad inputs, sheets, random histories and injected faults (hours)
 	@$(BIN)/python -m tests.torture.bad_inputs --count 20000
@@ -83,6 +101,7 @@ lint: install  ## Check style, types, and which package imports which
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pylint lakehouse_assets resources definitions.py data deploy
 
 # actionlint comes as a Go module, whose contents Go checks against its public log of checksums.
 .venv-tools/bin/actionlint: .venv-tools/.installed
@@ -113,10 +132,18 @@ bench: install  ## Compare Sail, local Spark and a hand-written script on the sa
 glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Linux
 	@$(BIN)/python -m deploy.glue.build
 
+docs: install  ## Write docs/data_model.md anew from the contracts
+	@$(BIN)/lakehouse tables --markdown > docs/data_model.md.new
+	@mv docs/data_model.md.new docs/data_model.md
+
+snapshot: install  ## Record the assets anew, with which tests/test_definitions.py compares
+	@UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_definitions.py -k as_recorded
+
 lock: install  ## Write the locks anew from pyproject.toml (needs uv)
 	@$(LOCK) --extra aws --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra aws pyproject.toml -c requirements.lock -o deploy/dagster/requirements.lock
 	@$(LOCK) --group deploy -c requirements.lock -o deploy/locks/deploy.lock
+	@$(LOCK) --group ui -c requirements.lock -o deploy/locks/ui.lock
 	@for alone in checkov ministack tools; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 
 clean:  ## Remove .venv and the local lakehouse

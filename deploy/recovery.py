@@ -257,7 +257,8 @@ def _unarchived(lake: Lake) -> Iterator[FilePath]:
             newest[path] = max(newest.get(path, (0.0, "")), (stored.modified, stored.path))
     for path, (_, archived) in sorted(newest.items()):
         if lake.raw.find(str(path)) is None:
-            lake.raw.write(str(path), lake.raw.read(archived))
+            with lake.raw.open(archived) as stream:
+                lake.raw.write(str(path), stream)
             yield path
 
 

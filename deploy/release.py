@@ -36,10 +36,12 @@ PLACE: Final = "infrastructure"
 """Where releases lie in the deployment bucket."""
 BY_HAND: Final = "-access"
 """Ends the name of the stack with the deploying roles, which they must not change themselves."""
-SMOKE: Final = ("python", "-m", "deploy.smoke")
 _CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _SENT_BYTES: Final = 51_200
 """The largest template that CloudFormation takes along with a request."""
+_GONE: Final = frozenset({None, "DELETE_COMPLETE"})
+_TO_BE_MADE: Final = "REVIEW_IN_PROGRESS"
+"""Of a stack that has a change set, and nothing yet."""
 _PAUSE_SECONDS: Final = 5.0
 
 
@@ -49,12 +51,16 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack of a release: its name, its region, and its template's file."""
+    """One stack of a release: its name, its region, and its template's file.
+
+    A ``protected`` one cannot be deleted before somebody has said that it may.
+    """
 
     name: str
     region: str
     template: Path
     tags: Mapping[str, str]
+    protected: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ def stacks(templates: Path) -> list[Stack]:
                 artifact["environment"].rpartition("/")[2],
                 templates / properties["templateFile"],
                 properties.get("tags", {}),
+                properties.get("terminationProtection", False),
             )
         )
 
@@ -162,16 +169,12 @@ def _apply(stack: Stack, release: Release) -> dict[str, str]:
 
 
 def _changed(cloudformation: Any, stack: Stack, release: Release) -> dict[str, str]:
-    before = _status(cloudformation, stack.name)
-    if before == "ROLLBACK_COMPLETE":  # its first creation failed: nothing is there to be changed
-        cloudformation.delete_stack(StackName=stack.name)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack.name)
-        before = None
+    before = ready(cloudformation, stack.name)
     change = f"r{release.name[:12]}-{time.time_ns()}"
     cloudformation.create_change_set(
         StackName=stack.name,
         ChangeSetName=change,
-        ChangeSetType="UPDATE" if before not in {None, "REVIEW_IN_PROGRESS"} else "CREATE",
+        ChangeSetType="UPDATE" if before else "CREATE",
         Capabilities=_CAPABILITIES,
         Tags=[{"Key": key, "Value": value} for key, value in stack.tags.items()],
         Parameters=_parameters(stack, release),
@@ -187,8 +190,39 @@ def _changed(cloudformation: Any, stack: Stack, release: Release) -> dict[str, s
     ended = _await(cloudformation, stack.name)
     if ended not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         raise ReleaseError(f"{stack.name}: {ended}; {_why(cloudformation, stack.name)}")
+    if stack.protected:
+        cloudformation.update_termination_protection(
+            StackName=stack.name, EnableTerminationProtection=True
+        )
     say(f"{stack.name}: {ended}")
     return _outputs(cloudformation, stack.name)
+
+
+def ready(cloudformation: Any, name: str) -> str | None:
+    """The status of a stack that can be changed, after what an earlier failure left is mended.
+
+    None where it must be made. Raises ReleaseError where a person must look.
+    """
+    status = _status(cloudformation, name)
+    if status and status.endswith("_IN_PROGRESS") and status != _TO_BE_MADE:
+        status = _await(cloudformation, name)
+    if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
+        # Its first creation failed, or its deletion: there is nothing to be changed.
+        cloudformation.delete_stack(StackName=name)
+        status = _await(cloudformation, name)
+        if status not in _GONE:
+            why = _why(cloudformation, name, "DELETE_FAILED")
+            raise ReleaseError(
+                f"{name}: {status}; {why}; empty it or take its protection away, delete the stack, "
+                "then again"
+            )
+    if status == "UPDATE_ROLLBACK_FAILED":
+        cloudformation.continue_update_rollback(StackName=name)
+        status = _await(cloudformation, name)
+        if status != "UPDATE_ROLLBACK_COMPLETE":
+            why = _why(cloudformation, name)
+            raise ReleaseError(f"{name}: {status}; {why}; mend that, then again")
+    return None if status in {*_GONE, _TO_BE_MADE} else status
 
 
 def _template(stack: Stack, release: Release) -> dict[str, str]:
@@ -224,7 +258,7 @@ def _is_change(cloudformation: Any, asked: Mapping[str, str]) -> bool:
 
 
 def _await(cloudformation: Any, name: str) -> str:
-    while (status := _status(cloudformation, name) or "gone").endswith("_IN_PROGRESS"):
+    while (status := _status(cloudformation, name) or "DELETE_COMPLETE").endswith("_IN_PROGRESS"):
         time.sleep(_PAUSE_SECONDS)
     return status
 
@@ -239,10 +273,15 @@ def _status(cloudformation: Any, name: str) -> str | None:
     return status
 
 
-def _why(cloudformation: Any, name: str) -> str:
+def _why(cloudformation: Any, name: str, status: str = "_FAILED") -> str:
     """The first resource that failed, as CloudFormation says it."""
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    failed = [e for e in events if e["ResourceStatus"].endswith("_FAILED")]
+    failed = [
+        e
+        for e in events
+        if e["ResourceStatus"].endswith(status)
+        and e["LogicalResourceId"] != name  # the stack itself only repeats it
+    ]
     if not failed:
         return "see its events"
     first = failed[-1]
@@ -296,36 +335,18 @@ def fetched(bucket: str, name: str, folder: Path) -> Release:
 def smoke(outputs: Mapping[str, str]) -> None:
     """Send a smoke batch through, from a task of the deployed image with a run's own rights.
 
-    Raises ReleaseError where it does not come through. Who deploys needs no right on the data.
+    Raises ReleaseError where it does not come through. Who deploys needs no right on the data:
+    it starts a state machine, and that alone says what the task does.
     """
-    ecs = boto3.client("ecs")
-    placed = {
-        "subnets": outputs["TaskSubnets"].split(","),
-        "securityGroups": outputs["TaskSecurityGroups"].split(","),
-        "assignPublicIp": "DISABLED",
-    }
-    started = ecs.run_task(
-        cluster=outputs["Cluster"],
-        taskDefinition=outputs["RunTaskDefinition"],
-        launchType="FARGATE",
-        networkConfiguration={"awsvpcConfiguration": placed},
-        overrides={"containerOverrides": [{"name": "run", "command": [*SMOKE]}]},
-        startedBy="smoke",
-    )
-    if not started["tasks"]:
-        raise ReleaseError(f"the smoke batch's task does not start: {started['failures']}")
-    arn = started["tasks"][0]["taskArn"]
+    states = boto3.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=outputs["SmokeBatch"])["executionArn"]
     say(f"smoke: {arn}")
-    while True:
-        [task] = ecs.describe_tasks(cluster=outputs["Cluster"], tasks=[arn])["tasks"]
-        if task["lastStatus"] == "STOPPED":
-            break
+    while (ended := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(_PAUSE_SECONDS)
-    codes = [container.get("exitCode") for container in task["containers"]]
-    if not codes or any(code != 0 for code in codes):
-        reason = task.get("stoppedReason", "no reason given")
+    if ended["status"] != "SUCCEEDED":
+        reason = " ".join(ended.get("cause", "no reason given").split())
         raise ReleaseError(
-            f"the smoke batch did not come through: {arn} ended with {codes}, {reason}; its "
+            f"the smoke batch did not come through: {arn} {ended['status']}, {reason}; its task's "
             "log says why"
         )
 

@@ -26,6 +26,7 @@ from lakehouse_assets.ports import QueryError
 from lakehouse_assets.queries.named import parse
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
+from resources.arrow_values import everything
 from resources.query_engine import query_engine
 from resources.settings import Settings
 
@@ -79,7 +80,7 @@ class Batch:
             "SELECT orders, items, spend FROM gold.customer_insights "
             f"WHERE user_id = -{self.number}"
         )
-        return query_engine(settings).answer_named(parse("smoke", sql))[1]
+        return everything(query_engine(settings).stream_named(parse("smoke", sql)))[1]
 
 
 def smoke(settings: Settings, batch: Batch, seconds: float, pause: float = 10.0) -> None:

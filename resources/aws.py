@@ -24,8 +24,11 @@ def client(service: str, region: str | None = None, *, patient: bool = True) -> 
 
     It tries again what fails in passing; not ``patient``, only once and with little waiting.
     """
-    environment = tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
-    return _client(service, region, patient, environment)
+    return _client(service, region, patient, _environment())
+
+
+def _environment() -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_")))
 
 
 @cache
@@ -43,7 +46,7 @@ def _client(
 
 @dataclass(frozen=True)
 class Access:
-    """What an engine that is no AWS tool must be told to read S3."""
+    """What who is no AWS tool, or finds less than the SDK does, must be told of S3."""
 
     key_id: str
     secret: str
@@ -54,9 +57,7 @@ class Access:
 
 def access_to_s3() -> Access:
     """The credentials, region and endpoint that the SDK finds. Raises AwsError without any."""
-    import boto3  # noqa: PLC0415 - as above
-
-    found = boto3.session.Session().get_credentials()
+    found = _credentials(_environment())
     if found is None:
         raise AwsError("S3: no AWS credentials found; sign in, or name them as for every AWS tool")
     now, meta = found.get_frozen_credentials(), client("s3").meta
@@ -64,9 +65,18 @@ def access_to_s3() -> Access:
         now.access_key or "",
         now.secret_key or "",
         now.token or "",
-        meta.region_name,
+        # As the SDK signs what goes to S3's endpoint of no region.
+        meta.region_name.replace("aws-global", "us-east-1"),
         meta.endpoint_url,
     )
+
+
+@cache
+def _credentials(_environment: tuple[tuple[str, str], ...]) -> Any:
+    """What the SDK finds, kept: it renews what ends."""
+    import boto3  # noqa: PLC0415 - as above
+
+    return boto3.session.Session().get_credentials()
 
 
 @contextmanager

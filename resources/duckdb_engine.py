@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lakehouse_assets.pipeline.sail_quirks import plain_uri
@@ -15,14 +19,30 @@ from lakehouse_assets.queries.named import NamedQuery, tables, views
 from lakehouse_assets.store.facts import Fact
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Table
+from resources.arrow_values import everything
 from resources.aws import access_to_s3
+from resources.query_errors import assert_reads, is_named, no_column, no_table, plain
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     import duckdb
+    import pyarrow as pa
 
+    from lakehouse_assets.ports import Ask, Stream
     from lakehouse_assets.store.lake import Lake
+
+_STOPPED: Final = "INTERRUPT Error"
+_BATCH_ROWS: Final = 2**16
+
+_COUNTED_BY_READING: Final = 1_000_000
+"""Up to so many rows it takes less to read on than to ask again how many there are."""
+
+_NO_TABLE: Final = re.compile(r'Table with name "?([^"\s]+)"? does not exist')
+_NO_COLUMN: Final = re.compile(
+    r'(?:Referenced column|does not have a column named) "([^"]+)"(?:.*Candidate bindings:(.*))?',
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -35,44 +55,82 @@ class DuckDBQueries:
     lake: Lake
     as_of: Fact | None = None
 
-    def answer(self, sql: str) -> Answer:
+    def stream(self, sql: str) -> AbstractContextManager[Stream]:
         """Answer a SELECT in DuckDB's dialect."""
-        return self._answer(sql, [])
+        assert_reads(sql)
+        return self._stream(sql, [])
 
-    def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
+    def stream_named(
+        self, named: NamedQuery, values: Sequence[date] = ()
+    ) -> AbstractContextManager[Stream]:
         """Answer a named query with values for its parameters, in their order."""
-        return self._answer(_translated(query), values)
+        return self._stream(_translated(named), values)
+
+    @contextmanager
+    def together(self) -> Iterator[Ask]:
+        """What answers several named queries on one connection: to open one costs most of each."""
+        with self._connected() as connection:
+            defined: set[str] = set()
+
+            def answer(named: NamedQuery, values: Sequence[date]) -> Answer:
+                return everything(self._answer(connection, defined, _translated(named), values))
+
+            yield answer
 
     def create_views(self) -> None:
         """Nothing to do: each answer defines those that it needs."""
 
-    def _answer(self, sql: str, values: Sequence[date]) -> Answer:
-        import duckdb  # noqa: PLC0415 - only who asks pays for it
+    @contextmanager
+    def _stream(self, sql: str, values: Sequence[date]) -> Iterator[Stream]:
+        with (
+            self._connected() as connection,
+            self._answer(connection, set(), sql, values) as stream,
+        ):
+            yield stream
 
+    @contextmanager
+    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = connect()
         try:
             if self.lake.storage.root.startswith("s3://"):
-                _let_read_s3(connection)
-            self._define(connection, sql)
-            cursor = connection.execute(sql, values)
-            if cursor.description is None:
-                raise QueryError("the query gives no rows; write a SELECT")
-            return [d[0] for d in cursor.description], cursor.fetchall()
-        except duckdb.Error as error:
-            raise QueryError(f"{' '.join(str(error).split())}; correct the query") from None
+                with _clear_errors():
+                    _let_read_s3(connection)
+            yield connection
         finally:
             connection.close()
 
-    def _define(self, connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-        """Define what the query may mean: tables, each at one version, and views over them."""
-        text = _plain(sql)
-        asked = {name: _translated(view) for name, view in views().items() if name in text}
-        text = " ".join([text, *map(_plain, asked.values())])
+    @contextmanager
+    def _answer(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        defined: set[str],
+        sql: str,
+        values: Sequence[date],
+    ) -> Iterator[Stream]:
+        with _clear_errors():
+            self._define(connection, sql, defined)
+            cursor = connection.execute(sql, values)
+            if cursor.description is None:
+                raise QueryError("the query gives no rows; write a SELECT")
+            reader = cursor.to_arrow_reader(_BATCH_ROWS)
+        yield _DuckDBStream(connection, sql, values, reader)
+
+    def _define(self, connection: duckdb.DuckDBPyConnection, sql: str, defined: set[str]) -> None:
+        """Define what the query may mean: tables, each at one version, and views over them.
+
+        But for those ``defined`` already on this connection, to which it adds.
+        """
+        text = plain(sql)
+        asked = {name: _translated(view) for name, view in views().items() if is_named(name, text)}
+        text = " ".join([text, *map(plain, asked.values())])
         for name, table in tables().items():
-            if name in text:
+            if name not in defined and is_named(name, text):
                 _create_view(connection, name, self._rows(name, table))
+                defined.add(name)
         for name, select in asked.items():
-            _create_view(connection, name, select)
+            if name not in defined:
+                _create_view(connection, name, select)
+                defined.add(name)
 
     def _rows(self, name: str, table: Table) -> str:
         as_of, newest = self.as_of, self.lake.version(table)
@@ -90,9 +148,76 @@ class DuckDBQueries:
         return f"{rows} WHERE seq <= {as_of.seq}" if as_of and own else rows
 
 
+class _DuckDBStream:
+    """An answer of DuckDB's, as its threads find it."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        values: Sequence[date],
+        reader: pa.RecordBatchReader,
+    ) -> None:
+        self.schema: pa.Schema = reader.schema
+        self._connection, self._sql, self._values = connection, sql, values
+        self._reader, self._taken = reader, 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with _clear_errors(OSError):  # as which Arrow hands on what DuckDB says
+                batch = self._next()
+            if batch is None:
+                return
+            self._taken += batch.num_rows
+            yield batch
+
+    def _next(self) -> pa.RecordBatch | None:
+        try:
+            return next(self._reader, None)
+        except OSError as error:
+            if _STOPPED in str(error):
+                # Some thread failed, and DuckDB 1.5.5 tells of another that it stopped for that:
+                # nobody else stops one. Asked again, it says what failed.
+                self._connection.execute(self._sql, self._values)
+            raise
+
+    def total(self) -> int:
+        for _ in self:
+            if self._taken > _COUNTED_BY_READING:
+                break
+        else:
+            return self._taken
+        with _clear_errors():
+            asked = self._sql.strip().rstrip(";")
+            found = self._connection.execute(f"SELECT count(*) FROM (\n{asked}\n)", self._values)
+            [[count]] = found.fetchall()
+            return int(count)
+
+
+@contextmanager
+def _clear_errors(*others: type[Exception]) -> Iterator[None]:
+    """Turn what DuckDB says, or others do in its place, into a QueryError."""
+    import duckdb  # noqa: PLC0415 - only who asks pays for it
+
+    kinds: tuple[type[Exception], ...] = (duckdb.Error, *others)
+    try:
+        yield
+    except kinds as error:
+        line, at, where = str(error).partition("\nLINE ")
+        raise QueryError(f"{_explained(line)}{at}{where}") from None
+
+
+def _explained(error: str) -> str:
+    if found := _NO_TABLE.search(error):
+        return no_table(found[1])
+    if found := _NO_COLUMN.search(error):
+        return no_column(found[1], re.findall(r'"([^"]+)"', found[2] or ""))
+    return f"{' '.join(error.split())}; correct the query"
+
+
 def query(lake: Lake, sql: str, as_of: Fact | None = None) -> Answer:
     """Answer a SELECT on the embedded engine: column names and rows. Raises QueryError."""
-    return DuckDBQueries(lake, as_of).answer(sql)
+    return everything(DuckDBQueries(lake, as_of).stream(sql))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -103,6 +228,11 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     _load(connection, duckdb_extension_delta)
     connection.execute("SET TimeZone = 'UTC'")
+    # For what does not fit into memory; by default a folder in the one that a person is in.
+    spill = f"{gettempdir()}/lakehouse-{uuid.uuid4().hex}"
+    connection.execute(f"SET temp_directory = '{_quoted(spill)}'")
+    # A misspelt table is not to be a variable of ours.
+    connection.execute("SET python_enable_replacements = false")
     return connection
 
 
@@ -136,15 +266,11 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _translated(query: NamedQuery) -> str:
+def _translated(named: NamedQuery) -> str:
     import sqlglot  # noqa: PLC0415 - only named queries need it
 
-    [sql] = sqlglot.transpile(query.sql, read="trino", write="duckdb")
+    [sql] = sqlglot.transpile(named.sql, read="trino", write="duckdb")
     return sql
-
-
-def _plain(sql: str) -> str:
-    return sql.lower().replace('"', "")
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:

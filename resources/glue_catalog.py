@@ -25,6 +25,9 @@ from resources.aws import AwsError, clear_errors, client
 from resources.lakehouse import Lakehouse
 from resources.settings import CatalogName, Settings
 
+_OTHERS = ("CreateTableDefaultPermissions", "LocationUri")
+"""What a database says that the contracts do not."""
+
 
 class NoCatalog(dg.ConfigurableResource["NoCatalog"]):
     """No catalog: on a laptop, tables are found by their folders."""
@@ -80,8 +83,12 @@ class _Registration:
             if known and _is_ours(known, self._prefix) and _differs(known, database):
                 kept = known.get("Parameters", {})
                 parameters = {**kept, **database["Parameters"]}
-                database = {**database, "Parameters": parameters}  # noqa: PLW2901 - with others' own
-                self._glue.update_database(Name=database["Name"], DatabaseInput=database)
+                # Whose new tables are is the infrastructure's to say; left out, it is forgotten.
+                others = {key: known[key] for key in _OTHERS if key in known}
+                self._glue.update_database(
+                    Name=database["Name"],
+                    DatabaseInput={**database, **others, "Parameters": parameters},
+                )
         for name, known in there.items():
             if _is_ours(known, self._prefix) and known["Parameters"][LAYER] not in wanted:
                 self._register(name, {}, set())

@@ -26,11 +26,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dagster_aws.pipes import PipesS3MessageReader
 from dagster_pipes import decode_param
 
+from resources.glue_jobs import WORK
+
 if TYPE_CHECKING:
     from dagster_pipes import PipesContextData
-
-WORK: Final = "--lakehouse-work"
-"""Argument that says which work, of which Dagster run, a job run does."""
 
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"})
 _NOT_STARTED: Final = frozenset({"STARTING", "WAITING"})
@@ -124,15 +123,23 @@ class GlueJob:
                 told |= message
             return Ended(job_run, told, session.message_handler.received_closed_message)
 
+    def stop_orphans(self, context: dg.OpExecutionContext) -> None:
+        """Stop what has not ended, and await it: it is a dead run's.
+
+        Raises dagster's Failure, one clear line, where AWS refuses.
+        """
+        with self._clear_lines():
+            self._settle(context, None)
+
     # ------------------------------------------------------------------------------- one run
 
-    def _settle(self, context: dg.OpExecutionContext, work: str) -> dict[str, Any] | None:
+    def _settle(self, context: dg.OpExecutionContext, work: str | None) -> dict[str, Any] | None:
         """The run that is at this work already; any other that has not ended is stopped."""
         for run in self._runs():
             state, run_id = run["JobRunState"], run["Id"]
             if state in _ENDED:
                 continue
-            if run.get("Arguments", {}).get(WORK) == work and state != "STOPPING":
+            if work and run.get("Arguments", {}).get(WORK) == work and state != "STOPPING":
                 context.log.warning("%s: run %s is at this work; adopted", self, run_id)
                 return run
             context.log.warning("%s: run %s is a dead run's; stopping it", self, run_id)
@@ -164,14 +171,14 @@ class GlueJob:
     ) -> dict[str, Any]:
         """Wait for the end, passing its logs on; stop the job where the step is cancelled."""
         logs = _Logs(self._logs, run_id)
-        patience = time.monotonic() + 60 * self.start_minutes
+        deadline = time.monotonic() + 60 * self.start_minutes
         try:
             while True:
                 job_run = self._look(run_id)
                 logs.pass_on(job_run)
                 if job_run["JobRunState"] in _ENDED:
                     return job_run
-                late = time.monotonic() > patience
+                late = time.monotonic() > deadline
                 if late and job_run["JobRunState"] in _NOT_STARTED:
                     self._stop(context, run_id)
                     raise dg.Failure(

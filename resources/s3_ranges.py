@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _RANGE: Final = 8 * 2**20
 _ATTEMPTS: Final = 4
-_GONE: Final = {"NoSuchKey", "404", "PreconditionFailed", "412"}
+_GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "412"}
 
 
 class S3Ranges(io.RawIOBase):

@@ -25,6 +25,24 @@ from resources.s3_storage import storage
 _PREFIX: Final = "LAKEHOUSE_"
 
 
+FOLDER: Final = ".lakehouse"
+"""Name of a lakehouse's folder, where it is not said to be elsewhere."""
+
+
+def nearest() -> Path | None:
+    """The lakehouse of the folder that one is in, or of one above: its ``.lakehouse``.
+
+    None where there is none. Looked for as git looks for ``.git``.
+    """
+    here = Path.cwd()
+    found = (folder / FOLDER for folder in (here, *here.parents))
+    return next((folder for folder in found if folder.is_dir()), None)
+
+
+def _default_root() -> str:
+    return str(nearest() or Path.cwd() / FOLDER)
+
+
 class EngineName(StrEnum):
     """The engines that can do the work."""
 
@@ -79,7 +97,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid")
 
     root: str = Field(
-        ".lakehouse", description="Folder, or s3://bucket/prefix, that holds the whole lakehouse."
+        default_factory=_default_root,
+        description=(
+            "Folder, or s3://bucket/prefix, that holds the whole lakehouse; the .lakehouse of "
+            "this folder or of one above."
+        ),
     )
     raw: str | None = Field(
         None, description="Folder or s3:// place of the raw zone and the archive; <root>/raw."
@@ -87,9 +109,17 @@ class Settings(BaseSettings):
     processed: str | None = Field(
         None, description="Folder or s3:// place of the tables and the ledger; <root>/processed."
     )
+    dashboards: str | None = Field(
+        None, description="Folder or s3:// place of the dashboards' pages; <root>/dashboards."
+    )
+    draw: bool = Field(
+        False, description="Whether runs draw the dashboards; `lakehouse dashboards` always does."
+    )
     tables: str = Field(
         OUR_OWN,
-        description="Package of the tables: silver/ and gold/, and perhaps queries/, in it.",
+        description=(
+            "Package of the tables: silver/ and gold/, and perhaps queries/ and dashboards/, in it."
+        ),
     )
     bucket_owner: str | None = Field(
         None, description="Account that the buckets must belong to; any unless set."
@@ -167,6 +197,21 @@ class Settings(BaseSettings):
     workbook_seconds: float = Field(
         Limits().workbook_seconds, description="Time that reading a workbook may take."
     )
+    # The warehouse beside the lake; none unless one of the first two is set.
+    warehouse_workgroup: str | None = Field(
+        None, description="Workgroup of Redshift Serverless that the marts are loaded into."
+    )
+    warehouse_cluster: str | None = Field(
+        None, description="Provisioned Redshift cluster that they are loaded into instead."
+    )
+    warehouse_database: str = Field("lakehouse", description="The warehouse's database.")
+    warehouse_secret: str | None = Field(
+        None,
+        description="Name or ARN of its password's secret; without it, by the IAM role that asks.",
+    )
+    warehouse_role: str | None = Field(
+        None, description="ARN of the role by which it reads the lake; its default one unless set."
+    )
     # What tells of the tables, and of the runs.
     catalog: CatalogName = Field(CatalogName.NONE, description="Where tables are found by name.")
     catalog_prefix: str = Field("", description="In front of each Glue database's name.")
@@ -201,6 +246,30 @@ class Settings(BaseSettings):
             raise SettingsError(f"{name}: {first['msg']}; correct or unset it") from None
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it is known where the lakehouse is: it was said, or one is there."""
+        said = "root" in self.model_fields_set or (self.raw and self.processed)
+        return bool(said) or Path(self.root).is_dir()
+
+    @property
+    def place(self) -> str:
+        """Where the lakehouse is, in words: its root, or its two zones."""
+        if self.raw or self.processed:
+            places = self.lakehouse
+            return f"{places.raw.root} and {places.processed.root}"
+        return self.root if self.root.startswith("s3://") else str(Path(self.root).absolute())
+
+    @property
+    def has_warehouse(self) -> bool:
+        """Whether the marts are loaded into a warehouse. Raises SettingsError for two of them."""
+        if self.warehouse_workgroup and self.warehouse_cluster:
+            raise SettingsError(
+                "LAKEHOUSE_WAREHOUSE_CLUSTER: LAKEHOUSE_WAREHOUSE_WORKGROUP names a warehouse, "
+                "too; unset one of them"
+            )
+        return bool(self.warehouse_workgroup or self.warehouse_cluster)
+
+    @property
     def limits(self) -> Limits:
         """How much one file may ask for."""
         return Limits(
@@ -219,7 +288,7 @@ class Settings(BaseSettings):
     @property
     def local(self) -> Path:
         """Folder of what belongs to this machine."""
-        default = ".lakehouse" if self.root.startswith("s3://") else self.root
+        default = _default_root() if self.root.startswith("s3://") else self.root
         return Path(self.home or default).expanduser().absolute()
 
     @property
@@ -239,6 +308,10 @@ class Settings(BaseSettings):
     def lake(self) -> Lake:
         """The lakehouse that these settings name; nothing is opened yet."""
         return self.lakehouse.lake()
+
+    def pages(self) -> Storage:
+        """Where the dashboards' pages are."""
+        return self.storage(self.dashboards or f"{self.root}/dashboards")
 
     def storage(self, root: str) -> Storage:
         """The storage of a zone: a folder, or a place on S3 as these settings guard it."""
@@ -267,7 +340,8 @@ class Settings(BaseSettings):
                     "set LAKEHOUSE_ROOT to s3://<bucket>, or LAKEHOUSE_RUNNER to local"
                 )
         mine = {"home", "dagster_home", "engine", "spark_remote", "runner", "deployment"}
-        mine |= {name for name in type(self).model_fields if name.startswith("glue_")}
+        others = ("glue_", "warehouse_")
+        mine |= {name for name in type(self).model_fields if name.startswith(others)}
         return self.model_dump(mode="json", exclude=mine, exclude_none=True)
 
 
@@ -277,5 +351,5 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     known = [_PREFIX + name.upper() for name, field in fields if not field.validation_alias]
     for name in sorted(names):
         if name.upper().startswith(_PREFIX) and name.upper() not in known:
-            [nearest] = get_close_matches(name.upper(), known, n=1, cutoff=0)
-            raise SettingsError(f"{name}: no setting has this name; did you mean {nearest}?")
+            [meant] = get_close_matches(name.upper(), known, n=1, cutoff=0)
+            raise SettingsError(f"{name}: no setting has this name; did you mean {meant}?")

@@ -22,7 +22,11 @@ PACKAGES: Final = (
 EXCLUDES: Final = "software.amazon.awssdk:bundle"
 
 
-def on_s3(spark: Mapping[str, str], kms_key: str | None = None) -> dict[str, str]:
+def on_s3(
+    spark: Mapping[str, str],
+    kms_key: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
     """Spark's settings with those for ``s3://``, at the endpoint and region that ``AWS_*`` name."""
     config = {
         **spark,
@@ -30,13 +34,13 @@ def on_s3(spark: Mapping[str, str], kms_key: str | None = None) -> dict[str, str
         "spark.jars.excludes": EXCLUDES,
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
     }
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if kms_key:
         config["spark.hadoop.fs.s3a.encryption.algorithm"] = "SSE-KMS"
         config["spark.hadoop.fs.s3a.encryption.key"] = kms_key
     if region:
         config["spark.hadoop.fs.s3a.endpoint.region"] = region
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
     if endpoint:
         config["spark.hadoop.fs.s3a.endpoint"] = endpoint
         # A bucket is no host name there.

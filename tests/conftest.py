@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from filelock import FileLock
 from resources.engines import SailEngine
 from tests.support import Once
 from tests.support.commands import GOOD, Lakehouse, put
+from tests.support.object_store import Store
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -30,6 +32,19 @@ def lake(tmp_path: Path, spark: SparkSession) -> Iterator[World]:
     """An empty lake, with whatever a test does to it; contracts are put back afterwards."""
     with World(tmp_path, spark) as world:
         yield world
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Store]:
+    """An object store, which this process's clients find."""
+    with Store() as store:
+        before = dict(os.environ)
+        os.environ |= store.environment(failing=False)
+        try:
+            yield store
+        finally:
+            os.environ.clear()
+            os.environ |= before
 
 
 @pytest.fixture(scope="session")

@@ -346,13 +346,25 @@ def test_what_lands_again_counts_once_a_run_has_read_it_again(lake: World) -> No
 
 # ------------------------------------------------------------- last, for they take longest
 
-GROUPS = 6
+FEW, MANY = 2, 5
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("group", range(1 if EXAMPLES else GROUPS))
+@pytest.mark.parametrize("group", range(1 if EXAMPLES else 5))
 def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int) -> None:
     """Whatever happened to the files, and whenever something ran, or died."""
+    _play_histories(spark, group, EXAMPLES or FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("group", range(5, 11))
+def test_more_histories_end_there(spark: SparkSession, group: int) -> None:
+    """Others than the few of every day."""
+    _play_histories(spark, group, MANY)
+
+
+def _play_histories(spark: SparkSession, group: int, count: int) -> None:
     deaths: list[int] = []
     # The first one begins with a run that dies at once: what else dies is up to chance.
     kite = Land("products", D1, "first.csv", _text("products", "1,1,Toys,Kite"))
@@ -361,7 +373,7 @@ def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int)
     @seed(group)
     @given(history=histories())
     @settings(
-        max_examples=EXAMPLES or 30 // GROUPS,
+        max_examples=count,
         deadline=None,
         database=None,
         print_blob=True,

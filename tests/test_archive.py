@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from datetime import date
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.registry import DATASETS
 from resources.s3_storage import S3Storage
-from tests.support.object_store import BUCKET, Store
+from tests.support.object_store import BUCKET
 from tests.support.oracle import COLUMNS, Accept, Drop, Land, Reinstate, Run, Withdraw
 from tests.support.steps import Archive
 from tests.support.world import World
@@ -137,22 +137,9 @@ def test_a_copy_that_is_not_what_was_written_keeps_the_file(lake: World) -> None
     assert raw(lake) == {"products/2025-04-01/p.csv"}
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Store]:
-    """An object store, which this process's clients find."""
-    with Store() as store:
-        before = dict(os.environ)
-        os.environ |= store.environment(failing=False)
-        try:
-            yield store
-        finally:
-            os.environ.clear()
-            os.environ |= before
-
-
-def test_on_s3_the_very_versions_that_were_read_leave(
-    tmp_path: Path, spark: SparkSession, s3: Store
-) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("s3")
+def test_on_s3_the_very_versions_that_were_read_leave(tmp_path: Path, spark: SparkSession) -> None:
     """Versions below the one that was read do not come to light; one that came since stays."""
     import boto3
 
@@ -184,15 +171,37 @@ def test_a_file_that_goes_meanwhile_keeps_no_other(
     lake: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake.apply(Land(*PATH, ONE), Land("products", DAY, "q.csv", TWO), Run())
-    read = LocalStorage.read
+    opened = LocalStorage.open
 
-    def taken_away(self: LocalStorage, path: str, version: str | None = None) -> bytes:
+    def taken_away(self: LocalStorage, path: str, version: str | None = None) -> BufferedReader:
         if path.endswith("/p.csv"):
             Path(self.uri(path)).unlink(missing_ok=True)
-        return read(self, path, version)
+        return opened(self, path, version)
 
     with monkeypatch.context() as patched:
-        patched.setattr(LocalStorage, "read", taken_away)
+        patched.setattr(LocalStorage, "open", taken_away)
         moved = archive(lake.ledger, DATASETS, "a test")
     assert [path.file for path in moved] == ["q.csv"]
     assert [*archived(lake).values()] == [TWO]
+
+
+def test_a_file_that_changes_while_it_is_copied_stays(
+    lake: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its digest and the copy: nothing of it is in the archive."""
+    lake.apply(Land(*PATH, ONE), Run())
+    opened, looks = LocalStorage.open, 0
+
+    def changing(self: LocalStorage, path: str, version: str | None = None) -> BufferedReader:
+        nonlocal looks
+        looks += path.endswith("/p.csv")
+        if looks > 1:
+            Path(self.uri(path)).write_bytes(TWO)
+            version = None  # as if it had changed after this look, too
+        return opened(self, path, version)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "open", changing)
+        assert not archive(lake.ledger, DATASETS, "a test")
+    assert raw(lake) == {"products/2025-04-01/p.csv"}
+    assert not archived(lake)

@@ -13,8 +13,10 @@ from lakehouse_assets.ports import Answer
 from lakehouse_assets.queries.named import NamedQuery, named_queries, parse, tables, views
 from lakehouse_assets.queries.portability import ALLOWED, lint
 from lakehouse_assets.store.lake import Lake
+from resources.arrow_values import everything
 from resources.athena_engine import view_statements
 from resources.duckdb_engine import DuckDBQueries
+from resources.duckdb_engine import query as answered
 from resources.glue_catalog import GlueCatalog
 from resources.settings import Settings
 from tests.support import PROJECT
@@ -210,7 +212,7 @@ def told(answer: Answer) -> tuple[list[str], list[tuple[str, ...]]]:
 def test_named_query(lake: Lake, trino: Trino, query: NamedQuery, given: dict[str, str]) -> None:
     """Names, values, types and order are the same."""
     values = query.values(given)
-    here = told(DuckDBQueries(lake).answer_named(query, values))
+    here = told(everything(DuckDBQueries(lake).stream_named(query, values)))
     assert told(trino.answer_named(query, values)) == here
     assert here[1] or values == [date(2001, 1, 1)] * len(values)
 
@@ -220,7 +222,9 @@ def test_form(lake: Lake, trino: Trino, name: str) -> None:
     """What the lint lets through is answered alike."""
     query = parse(name, f"-- {name}.\n{FORMS[name]}")
     assert lint(query.sql) == []
-    assert told(trino.answer_named(query)) == told(DuckDBQueries(lake).answer_named(query))
+    assert told(trino.answer_named(query)) == told(
+        everything(DuckDBQueries(lake).stream_named(query))
+    )
 
 
 def test_every_form_that_the_lint_lets_through_is_compared() -> None:
@@ -236,4 +240,4 @@ def test_view(lake: Lake, trino: Trino, name: str) -> None:
     """Each is there, with the rows that the embedded engine's has."""
     order = views()[name].sql.rsplit("ORDER BY", 1)[1].split("LIMIT")[0]
     there = trino.answer(f"SELECT * FROM {PREFIX}{name} ORDER BY {order}")
-    assert told(there) == told(DuckDBQueries(lake).answer(f"SELECT * FROM {name} ORDER BY {order}"))
+    assert told(there) == told(answered(lake, f"SELECT * FROM {name} ORDER BY {order}"))

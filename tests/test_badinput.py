@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 from lakehouse_assets.parse import SheetProblem, Summary, Unreadable, schema
 from tests.support import badinput, oracle
 from tests.support.parsed import Parsed
+from tests.torture import bad_inputs
 
 SEED = 2025
 KINDS = pytest.mark.parametrize("name", badinput.KINDS.keys() - badinput.GREEDY.keys())
@@ -107,3 +109,30 @@ def test_the_oracle_alone_sees_what_is_lost(monkeypatch: pytest.MonkeyPatch) -> 
     assert badinput.judge(unknown).broken == ()
     monkeypatch.setattr(badinput, "parse_whole", lambda *_: _rows(FIRST))
     assert badinput.judge(unknown).broken == ("1 records are not accounted for: [(0, 3)]",)
+
+
+@pytest.mark.parametrize("count", [40, 100])
+def test_as_many_are_judged_as_asked(
+    count: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the most memory that one took is told."""
+    kinds = {name: it for name, it in badinput.KINDS.items() if not name.startswith("workbook")}
+    verdict = badinput.Verdict(1, None, (), 300 * 2**20)
+    monkeypatch.setattr(badinput, "KINDS", kinds)
+    monkeypatch.setattr(badinput, "GREEDY", {})
+    monkeypatch.setattr(badinput, "judge", lambda _: verdict)
+    monkeypatch.setattr("sys.argv", ["bad_inputs", "--count", str(count)])
+    with pytest.raises(SystemExit) as ended:
+        bad_inputs.main()
+    assert not ended.value.code
+    told = capsys.readouterr().out
+    [total] = [line for line in told.splitlines() if f"{len(kinds)} kinds in" in line]
+    inputs, *_, peak = re.findall(r"[0-9,]+(?: MiB)?", total.split("│", 2)[2])
+    assert int(inputs.replace(",", "")) >= count
+    assert peak == "300 MiB"
+
+
+def test_what_takes_too_much_memory_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(badinput, "MOST_MEMORY", -1)
+    [fault] = badinput.judge(GOOD).broken
+    assert "bytes of memory, more than" in fault

@@ -17,7 +17,7 @@ from lakehouse_assets.store.facts import Judgement, Kind
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.tables.registry import DATASETS
 from tests.support import PROJECT
-from tests.support.commands import GOOD, ORDERS, Lakehouse
+from tests.support.commands import GOOD, ORDERS, Lakehouse, put
 from tests.support.oracle import Land
 from tests.support.workbooks import workbook_of
 from tests.support.world import World
@@ -58,6 +58,13 @@ FILES = {
         lambda book: book.get_worksheet_by_name("April").hide(),
     ),
     "orders.json": b"{}",
+    "orders_ids.xlsx": workbook_of(
+        [("Ids", [NAMES, ["1", 1234567890123456, "7", "2025-04-01T10:00:00", "1.00"]])]
+    ),
+    # Of a column that has no rule.
+    "orders_days.xlsx": workbook_of(
+        [("Days", [NAMES, ["1", "2", "7", "2025-04-01T10:00:00", "1.00", 1234567890123456]])]
+    ),
 }
 
 
@@ -104,10 +111,43 @@ def test_faulty_rows_and_where_they_begin(spark: SparkSession, files: list[Path]
         "orders_few_faulty.csv": (9, ["total_amount.type 9 (line 2: 3.30003)"]),
         "orders_held.csv": (55, ["total_amount.type 55 (line 2: 3.30003)"]),
         "orders_ragged.csv": (1, [f"row.ragged 1 (line 2: {FIRST + ',1':.40})"]),
+        "orders_ids.xlsx": (1, ["row.unreadable_cell 1 ([Ids] row 2: 1234567890123456)"]),
+        "orders_days.xlsx": (1, ["row.unreadable_cell 1 ([Days] row 2: 1234567890123456)"]),
     }
     held = found["orders_held.csv"].judgement.error
     assert held
     assert "total_amount.type 55 (line 2: 3.30003)" in held
+
+
+@pytest.mark.slow
+def test_a_repair_is_known_as_one(spark: SparkSession, tmp_path: Path) -> None:
+    """Whose rows it mends; against a lakehouse, also those that nobody has mended."""
+    house = Lakehouse(tmp_path)
+    put(house, "orders.csv", f"{HEADER}\n{FIRST.replace('20.00', '=1')}\n{SECOND},1\n")
+    put(house, "products.csv", GOOD["products.csv"])
+    house.ok("run", "--tables", "bronze.orders,silver.orders")
+    file, all_of_it = tmp_path / "mend.csv", tmp_path / "all.csv"
+    for to in (file, all_of_it):
+        assert "2 rejected rows" in house.here("rejected", "orders", "--export", str(to)).out
+    file.write_text(file.read_text().replace("'=1", "20.00"))
+    mends = "mends rejected rows: 2 of orders/2025-04-15/orders.csv"
+    kept = "1 of its 2 rows are as they were exported: they stay rejected"
+    told = house.ok("check", str(file))
+    assert f"{file}: {mends}\n" in told
+    assert f"{file}: {kept}" in told
+    [alone] = check(spark, DATASETS["orders"], [file])
+    assert alone.repair
+    assert [*alone.repair.lines()] == [mends]
+    ended = house.here("land", str(file), "--date", "2025-04-16")
+    assert ended.err.startswith(f"orders/2025-04-16/mend.csv: {kept}")
+    assert house.here("land", str(all_of_it)).err.count("2 of its 2 rows are as they were") == 1
+    house.ok("run")
+    # By the definitions: a rejected repair is a rejected row, and so is what it comes from.
+    assert house.value("SELECT count(*) FROM rejected.orders WHERE _file = 'orders.csv'") == 1
+    assert house.value("SELECT count(*) FROM rejected.orders") == 4
+    house.here("withdraw", "orders/2025-04-15/orders.csv")
+    told = house.ok("check", str(file))
+    assert f"{file}: 2 of its 2 rows come from what is not in force here" in told
 
 
 def test_files_of_one_name_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:

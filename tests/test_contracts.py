@@ -44,6 +44,7 @@ SOUND = (
     dataset(column("INT", required=True), key=("id", "c")),
     dialect(delimiter="\t", decimal=",", thousands=".", encoding="cp1252", timezone="Asia/Tokyo"),
     dialect(timestamp_formats=("%d.%m.%Y %H:%M:%S.%f%z", "%m/%d/%Y %I:%M %p", "%Y%m%d")),
+    dialect(timestamp_formats=("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%d-%m %H:%M")),
 )
 
 WRONG: dict[str, tuple[Dataset, str]] = {
@@ -90,8 +91,13 @@ WRONG: dict[str, tuple[Dataset, str]] = {
         dataset(row_rules=(RowRule(name="A B", description="", sql="id > 1"),)),
         "row rule 'A B': has no name of its own; use a-z, 0-9 and _",
     ),
-    "delimiter": (dialect(delimiter=";;"), "dialect: delimiter ';;' cannot be one; use one char"),
+    "delimiter": (dialect(delimiter=";;"), "dialect: delimiter ';;' cannot be one; use one ASCII"),
+    "wide": (
+        dialect(delimiter="¦"),
+        "dialect: delimiter '¦' cannot be one; use one ASCII character",
+    ),
     "encoding": (dialect(encoding="latin0"), "dialect: encoding 'latin0' is not known; use one of"),
+    "no text": (dialect(encoding="hex"), "dialect: encoding 'hex' is not known; use one of"),
     "marks": (dialect(decimal=",", thousands=","), "dialect: thousands ',' cannot be one beside"),
     "zone": (dialect(timezone="Mars"), "dialect: timezone 'Mars' is not known; use a name such as"),
     "format": (
@@ -101,6 +107,14 @@ WRONG: dict[str, tuple[Dataset, str]] = {
     "half a format": (
         dialect(timestamp_formats=("%d/%m %H:%M",)),
         "dialect: timestamp format '%d/%m %H:%M': says no day, or one twice; use %Y, %m and %d",
+    ),
+    "dates of sheets": (
+        dialect(timestamp_formats=("%d.%m.%Y", "%Y-%d-%mT%H:%M:%S")),
+        "dialect: timestamp format '%Y-%d-%mT%H:%M:%S': reads 2025-04-03T05:06:07 otherwise than",
+    ),
+    "minutes first": (
+        dialect(timestamp_formats=("%Y-%m-%d %M:%H:%S",)),
+        "dialect: timestamp format '%Y-%m-%d %M:%H:%S': reads 2025-04-03 05:06:07 otherwise than",
     ),
 }
 
@@ -217,10 +231,11 @@ def test_formats_that_do_not(format_: str) -> None:
 
 def test_no_module_but_the_tables_knows_the_shop() -> None:
     """Nor do the resources: a shop is its package of tables."""
-    names = "|".join([*registry.DATASETS, *registry.GOLD])
+    names = "|".join([*registry.DATASETS, *(t.name for t in registry.DERIVED.values())])
     known = re.compile(rf"\b({names})\b")
     own = [
-        PROJECT / "lakehouse_assets" / "tables" / layer for layer in ("silver", "gold", "queries")
+        PROJECT / "lakehouse_assets" / "tables" / layer
+        for layer in ("silver", "gold", "mart", "queries", "dashboards")
     ]
     found = [
         f"{path.relative_to(PROJECT)}:{number}: {line.strip()}"

@@ -23,6 +23,7 @@ def house(good_day: Path, tmp_path: Path) -> Lakehouse:
     return Lakehouse.copied(good_day, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_held_file_is_let_in(house: Lakehouse) -> None:
     """Held: in no table, named, the run fails; accepted: its good rows are in, faulty rejected."""
     file = put(house, "orders_b.csv", HELD)
@@ -75,6 +76,7 @@ def test_a_file_is_withdrawn_and_brought_back(house: Lakehouse) -> None:
         (("withdraw", "orders/2025-04-15/.hidden"), "passed over"),
         (("reinstate", "orders/2025-04-15/orders.csv"), "nothing is withdrawn"),
         (("accept", "orders/2025-04-15/orders.csv", "--why", "x"), "not held"),
+        (("accept", "orders/2025-04-15/none.csv", "--why", "x"), "nothing landed"),
         (("accept", "orders/2025-04-15/orders.csv", "--why", "x", "--digest", "ff"), "digest ff"),
         (("accept", "orders/2025-04-15/orders.csv", "--why", " "), "--why is empty"),
     ],

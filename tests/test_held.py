@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
+
+from lakehouse_assets.operations.held_rows import held_rows
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.tables.registry import DATASETS
 from tests.support.commands import Lakehouse
+from tests.support.oracle import Land, Run
+from tests.support.world import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 HEADER = "order_id,order_num,user_id,order_timestamp,total_amount,date\n"
 
@@ -18,6 +31,7 @@ def orders(faulty: int) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_held_file_says_why_and_shows_its_rows_until_it_is_accepted(tmp_path: Path) -> None:
     lakehouse = Lakehouse(tmp_path)
     file = tmp_path / "orders.csv"
@@ -38,3 +52,25 @@ def test_a_held_file_says_why_and_shows_its_rows_until_it_is_accepted(tmp_path: 
     done = lakehouse("run")
     assert done.code == 0, done.err
     assert json.loads(lakehouse("rejected", "orders", "--held", "--format", "json").out) == []
+
+
+def test_only_the_bytes_that_are_held_are_shown(lake: World, spark: SparkSession) -> None:
+    """Kept aside or at their path; never those that lie there by now, and have not landed."""
+    path = FilePath("orders", date(2025, 5, 1), "orders.csv")
+    content = orders(faulty=30).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    lake.apply(Land(*path, content), Run())
+
+    def shown() -> tuple[int, list[str]]:
+        found = held_rows(spark, lake.lake, lake.ledger.followed(), DATASETS["orders"])
+        return len(found.rows), found.gone
+
+    assert shown() == (30, [])
+    lake.lake.storage.write(lake.lake.aside(path, digest), content)
+    lake.lake.raw.write(str(path), orders(faulty=40).encode())
+    assert shown() == (30, [])
+    lake.lake.storage.delete(lake.lake.aside(path, digest))
+    gone = (
+        f"orders/2025-05-01/orders.csv: the held bytes {digest[:12]} are gone; land the file again"
+    )
+    assert shown() == (0, [gone])

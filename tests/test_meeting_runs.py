@@ -60,6 +60,7 @@ def test_two_runs_at_the_same_time(house: Lakehouse) -> None:
     assert house.hashes() == before
 
 
+@pytest.mark.slow
 def test_who_finds_a_table_taken_says_so(house: Lakehouse) -> None:
     """One clear line after waiting; and a dead process's lock does not stay."""
     lock = house.root / "locks" / "silver.orders.lock"

@@ -90,6 +90,7 @@ def test_files_of_tomorrow_are_taken_in(tmp_path: Path) -> None:
     assert "1" in lakehouse("query", "SELECT count(*) FROM silver.products", "--format", "csv").out
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_that_is_gone_waits_for_nobody_and_a_late_first_date_harms_nothing(
     tmp_path: Path,
 ) -> None:
@@ -116,6 +117,7 @@ def test_an_unreadable_file_that_is_gone_waits_for_nobody_and_a_late_first_date_
     assert count.split() == ["n", "2"]
 
 
+@pytest.mark.slow
 def test_a_lake_in_a_folder_of_any_name_runs(tmp_path: Path) -> None:
     """As people name folders: each of these characters has a meaning in a URL."""
     lakehouse = Lakehouse(tmp_path / "My Projects #1 (ä) 100%")

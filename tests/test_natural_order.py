@@ -89,6 +89,7 @@ def test_a_lake_of_another_order_is_brought_over_once(
         lake.run()
         assert [row["product_name"] for row in lake.rows("silver/products")] == ["p.csv"]
         assert not lake.plan()
+    lake.reopen()  # as the code location is
     assert lake.plan().tables["silver.products"] == "rules changed"
     lake.apply(Run())
     lake.settle()

@@ -14,7 +14,7 @@ from lakehouse_assets.operations import decide, restore
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.table_schema import MisfitError
 from lakehouse_assets.tables.contract import Column
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from tests.support.oracle import Land
 from tests.support.world import World
 
@@ -127,14 +127,14 @@ def test_a_release_that_added_it_is_taken_back_and_comes_again(shop: World) -> N
 
 
 def test_a_column_of_gold_comes_too(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    gold = GOLD["department_analytics"]
+    gold = DERIVED["gold.department_analytics"]
     more = Column(name="seen", type="BIGINT", description="Rows behind it.")
     given = ", ".join(c.name for c in gold.columns)
     sql = f"SELECT {given}, CAST(7 AS BIGINT) AS seen FROM ({gold.sql})"
     shop._apply(Land("orders", DAY, "o.csv", ORDER))
     shop.run()
     now = replace(gold, columns=(*gold.columns, more), sql=sql)
-    monkeypatch.setitem(GOLD, gold.name, now)
+    monkeypatch.setitem(DERIVED, gold.table.id, now)
     shop.run()
     assert {row["seen"] for row in shop.lake.rows(now.table, "SELECT seen FROM t")} == {7}
     assert not shop.plan()

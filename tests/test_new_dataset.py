@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakehouse_assets.operations.contract_source import source
-from lakehouse_assets.operations.new_dataset import Draft, Parent, SampleError, draft, parents
+from lakehouse_assets.operations.new_dataset import Draft, Parent, SampleError, draft, find_parents
 from lakehouse_assets.parse import Dialect, Limits
 from lakehouse_assets.tables import registry
 from lakehouse_assets.tables.contract import Dataset
@@ -115,7 +115,7 @@ def test_the_second_shops_files(spark: SparkSession, tmp_path: Path, name: str) 
         for other in {c.references for c in wanted.foreign_keys if c.references}
     }
     known = {other: DATASETS[other] for other in samples}
-    of = list(parents(spark, World(tmp_path, spark).lake, known, samples, Limits()))
+    of = list(find_parents(spark, World(tmp_path, spark).lake, known, samples, Limits()))
     found = drafted(spark, name, file, others=of)
     assert [it.faulty for it in found.checked] == [0]
     dataset = found.dataset
@@ -260,7 +260,7 @@ def test_foreign_keys_by_the_lakes_tables(spark: SparkSession, lake: World, tmp_
     """Only where all values are keys; where a name says so and a value does not, that is said."""
     lake._apply(Land("products", DAY, "products.csv", PRODUCTS.encode()))
     lake.run()
-    known = list(parents(spark, lake.lake, DATASETS, {}, Limits()))
+    known = list(find_parents(spark, lake.lake, DATASETS, {}, Limits()))
     for values, references in ((("1", "2"), "products"), (("1", "3"), None)):
         text = "\n".join(["id,product_id,order_id", f"5,{values[0]},1", f"6,{values[1]},2", ""])
         found = drafted(spark, "stocks", put(tmp_path, "s.csv", text), others=known)
@@ -280,6 +280,7 @@ def test_samples_that_cannot_be_read(spark: SparkSession, tmp_path: Path) -> Non
 # --------------------------------------------------------------------------------- command line
 
 
+@pytest.mark.slow
 def test_a_new_shop_on_the_command_line(tmp_path: Path) -> None:
     """From an empty package to rows in silver."""
     for layer in ("silver", "gold"):

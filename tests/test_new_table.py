@@ -326,7 +326,7 @@ for name, text in json.loads(sys.stdin.read()).items():
         tables = "lakehouse_assets.tables"
         fresh = importlib.import_module(f"{tables}.column_lineage")
         found = importlib.import_module(f"{tables}.registry")
-        for table in found.GOLD.values():
+        for table in found.DERIVED.values():
             fresh.inputs(table), fresh.columns(table)
     except Exception as error:
         said[name] = traceback.format_exception_only(error)[-1].strip()

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
+from lakehouse_assets.parse.model import Dialect
 from lakehouse_assets.pipeline import bronze_judging
 from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.settled_files import look
+from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.tables.registry import DATASETS
 from tests.support.oracle import COLUMNS, Land, Run
+from tests.support.sheet_and_csv import Drawn, workbook
 from tests.support.world import World
 
 DAY = date(2025, 4, 1)
@@ -32,3 +39,27 @@ def test_files_are_read_again_once(lake: World, monkeypatch: pytest.MonkeyPatch)
     lake.check()
     assert not lake.ledger.state().waiting(lake.lake.raw)
     lake.run_again()
+    assert not awake(lake)
+
+
+def awake(lake: World) -> list[FilePath]:
+    """The files that a plan looks at one by one."""
+    return [*look(lake.ledger, DATASETS).state.paths]
+
+
+def test_another_dialect_reads_files_again(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says of rows and sheets' numbers is not a matter of the rules alone."""
+    book = Drawn("orders", [[*COLUMNS["orders"]], [1, 1, 1, DAY, 12.5, None]])
+    lake.apply(Land("orders", DAY, "o.xlsx", workbook([book])))
+    lake.run()
+    assert not awake(lake)
+    comma = replace(DATASETS["orders"], dialect=Dialect(decimal=",", thousands="."))
+    monkeypatch.setitem(DATASETS, "orders", comma)
+    lake.reopen()
+    plan = lake.plan()
+    assert [p.reason for p in plan.files.values()] == ["files are read otherwise now"]
+    lake.run()
+    assert [row["total_amount"] for row in lake.rows("bronze/orders")] == ["12,5"]
+    assert [row["total_amount"] for row in lake.rows("silver/orders")] == [Decimal("12.50")]
+    assert not lake.plan()
+    assert not awake(lake)

@@ -264,6 +264,9 @@ def test_record_with_a_value_in_an_unexpected_column_only_counts() -> None:
     assert values(read("a,b,c\n,,x\n")) == [(2, None, None)]
 
 
+WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le")
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -285,14 +288,21 @@ def test_record_with_a_value_in_an_unexpected_column_only_counts() -> None:
         ("a\tb\n1\t2\n", "looks like tab-separated"),
         ("a|b\n1|2\n", "looks like pipe-separated"),
         ("sep=;\na;b\n1;2\n", "looks like semicolon-separated"),
+        ("sep=;\na,b\n1,2\n", "its first line says sep=;, where comma-separated is declared"),
         ("Report of April\n\na,b\n1,2\n", "the header is in line 3, not in line 1"),
         ("sep=,\n\nReport\na,b\n1,2\n", "the header is in line 4, not in line 3"),
         ("a,b\r1,2\r3,4\r", "its lines end in CR alone"),
         ('"a","b"\r"1","2"\r3,4\r\n', "its lines end in CR alone"),
         ("Report\ra,b\r1,2", "its lines end in CR alone"),
-        ("a,b\n1,\0\n", "a NUL byte in line 2; "),
-        ("a,b\n1,2\n".encode("utf-16"), "encoded in UTF-16"),
-        ("a,b\n1,2\n".encode("utf-16-be"), "a NUL byte in line 1"),
+        ("a,b\r\r\n1,2\r\r\n", "its lines end in CR CR LF"),
+        ('"a,b"\n"1,2"\n', "line 1 is in quotes as a whole, and so one single name; "),
+        ("a,b\n1,\0\n", "a NUL byte in line 2: "),
+        ("a,b\n1,2\n" + "\0" * 999, "a NUL byte in line 3: "),
+        ("\0" * 99, "a NUL byte in line 1: "),
+        *(("a,b\n1,2\n".encode(name), "encoded in UTF-16 or UTF-32; ") for name in WIDE),
+        (b"%PDF-1.4\n%\xe2\xe3\n", "a PDF document, not the text of a CSV file; "),
+        ("<!DOCTYPE html>\n<p>Log in</p>\n", "looks like HTML or XML, not like CSV; "),
+        ('[{"a": 1, "b": 2}]\n', "looks like JSON, not like CSV; "),
         (b"a,b\n1,caf\xe9\n", "byte 0xe9 in line 2 (byte 10 of the file)"),
         (b"a,b\n1,\xed\xa0\x80\n", "not UTF-8: byte 0xed in line 2"),
         (b"a,b\n1,2\n3,\xc3", "not UTF-8: byte 0xc3 in line 3"),
@@ -754,6 +764,13 @@ def test_another_encoding() -> None:
         read_dialect(b"a,b\n1,\x81\n", encoding="cp1252")
     with pytest.raises(Unreadable, match="encoded in UTF-8, where the contract declares cp1252"):
         read_dialect(BOM + b"a,b\n1,2\n", encoding="cp1252")
+    with pytest.raises(Unreadable, match="encoded in UTF-16 or UTF-32; save it as CP1252"):
+        read_dialect("a,b\n1,2\n".encode("utf-16"), encoding="cp1252")
+    for encoding in ("utf-16", "utf-32"):  # Python has no place in the file for this error.
+        with pytest.raises(Unreadable, match=f"not {encoding.upper()} from line 1 on, or without "):
+            read_dialect("a,b\n1,2\n".encode(f"{encoding}-le"), encoding=encoding)
+    with pytest.raises(Unreadable, match="not UTF-16: byte 0x32 in line 2"):
+        read_dialect("a,b\n1,2".encode("utf-16")[:-1], encoding="utf-16")
 
 
 def test_rows_before_the_header() -> None:
@@ -761,8 +778,13 @@ def test_rows_before_the_header() -> None:
     assert values(parsed) == [(4, "1", "2")]
     with pytest.raises(Unreadable, match="the header is in line 4, not in line 3"):
         read_dialect("Report\n\nof\na,b\n1,2\n", skip_rows=2)
+    for text in ("a,b\n1,2", "a,b\n1,2\n3,4\n", "a,b\n1,2\n3,4\n5,6\n"):
+        with pytest.raises(Unreadable, match=r"the header is in line 1, not behind the skip_rows "):
+            read_dialect(text, skip_rows=2)
+    with pytest.raises(Unreadable, match="looks like semicolon-separated"):
+        read_dialect("a;b\n1;2\n3;4\n", skip_rows=2)
     with pytest.raises(Unreadable, match="empty"):
-        read_dialect("a,b\n1,2", skip_rows=2)
+        read_dialect("Report\nof April\n", skip_rows=2)
 
 
 def test_short_records() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lakehouse_assets.pipeline.publish import AuditError, Published, replace_rows
+from lakehouse_assets.pipeline.publish import AuditError, Replaced, replace_rows
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
@@ -40,7 +40,7 @@ def work(tmp_path: Path, spark: SparkSession) -> Workspace:
     return Workspace(spark, lake, "a test", TABLE.id)
 
 
-def publish(work: Workspace, rows: Sequence[Row], owned: str = "true") -> Published:
+def publish(work: Workspace, rows: Sequence[Row], owned: str = "true") -> Replaced:
     """Put rows in the place of those that `owned` names."""
     present = work.read(TABLE, work.lake.version(TABLE))
     columns = ", ".join(f"{c.name} {c.type}" for c in TABLE.columns)
@@ -65,7 +65,7 @@ def test_only_partitions_that_differ_are_written(work: Workspace) -> None:
     publish(work, [(1, 1, 10), (2, 2, 20), (3, 3, 30)])
     before = {f["day"]: f["path"] for f in work.lake.files(TABLE, work.lake.version(TABLE))}
     moved = publish(work, [(1, 1, 10), (2, 3, 20), (3, 3, 30)])
-    assert (moved.gone, moved.come) == (1, 1)
+    assert (moved.removed, moved.added) == (1, 1)
     assert stored(work) == [(1, 1, 10), (2, 3, 20), (3, 3, 30)]
     after = {f["day"]: f["path"] for f in work.lake.files(TABLE, moved.version)}
     assert after.keys() == {1, 3}
@@ -75,7 +75,7 @@ def test_only_partitions_that_differ_are_written(work: Workspace) -> None:
 def test_equal_rows_commit_nothing(work: Workspace) -> None:
     """However often."""
     first = publish(work, [(1, 1, 10), (None, 2, 20)])
-    assert publish(work, [(1, 1, 10), (None, 2, 20)]) == Published(first.version)
+    assert publish(work, [(1, 1, 10), (None, 2, 20)]) == Replaced(first.version)
 
 
 def test_only_what_is_owned_is_replaced(work: Workspace) -> None:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_assets.ports import Answer
+from lakehouse_assets.ports import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, named_queries
+from resources.arrow_values import everything
 from resources.athena_engine import AthenaQueries
 from resources.aws import AwsError
 from resources.duckdb_engine import DuckDBQueries
+from resources.duckdb_engine import query as answered
 from resources.query_engine import query_engine
 from resources.settings import QueryEngineName, Settings, SettingsError
 from tests.support.athena_service import PAGE, Service, serving
@@ -38,7 +41,9 @@ def service(house: Lakehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servi
 
     def answer(sql: str, parameters: Sequence[str]) -> Answer:
         query = NamedQuery("asked", "asked", sql.replace(PREFIX, ""), {})
-        return DuckDBQueries(lake).answer_named(query, [*map(date.fromisoformat, parameters)])
+        return everything(
+            DuckDBQueries(lake).stream_named(query, [*map(date.fromisoformat, parameters)])
+        )
 
     with serving(answer) as service:
         for name, value in service.environment().items():
@@ -53,8 +58,9 @@ def test_values_come_back_as_they_are(service: Service, name: str, prefix: str) 
     query = named_queries()[name]
     values = query.values({p: f"2025-04-{d:02}" for d, p in enumerate(query.parameters, start=1)})
     engine = AthenaQueries("analysts", "s3://lake/results/", prefix)
-    assert engine.answer_named(query, values) == DuckDBQueries(Settings.load().lake()).answer_named(
-        query, values
+    here = DuckDBQueries(Settings.load().lake())
+    assert everything(engine.stream_named(query, values)) == everything(
+        here.stream_named(query, values)
     )
     [asked] = service.asked
     assert asked["ResultConfiguration"] == {"OutputLocation": "s3://lake/results/"}
@@ -62,11 +68,18 @@ def test_values_come_back_as_they_are(service: Service, name: str, prefix: str) 
     assert (f"{PREFIX}gold." in asked["QueryString"]) == (bool(prefix) and "gold." in query.sql)
 
 
+def test_athena_is_not_asked_to_change_anything(service: Service) -> None:
+    """Who may query with the rights of a writer is not to write by a query."""
+    with pytest.raises(QueryError, match="queries only read, and MERGE does not"):
+        everything(query_engine(Settings.load()).stream("MERGE INTO silver.orders USING x ON true"))
+    assert not service.asked
+
+
 def test_what_a_person_types_goes_as_it_is(service: Service) -> None:
     """Athena's dialect and the catalog's own names; a long answer comes in pages."""
     engine = query_engine(Settings.load())
     sql = f"SELECT id, order_date FROM {PREFIX}silver.order_items ORDER BY id"
-    names, rows = engine.answer(sql)
+    names, rows = everything(engine.stream(sql))
     assert (names, [row[0] for row in rows]) == (["id", "order_date"], [100, 101, 102])
     assert len(rows) + 1 > PAGE
     assert service.asked[0]["QueryString"] == sql
@@ -79,10 +92,52 @@ def test_by_the_command_line(house: Lakehouse, service: Service) -> None:
     assert there.ok(*asked) == house.ok(*asked)
     ended = there("query", "SELECT nothing FROM gold.daily_sales")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert "failed: Binder Error" in ended.err
+    assert "failed: no column is named nothing" in ended.err
     ended = there("query", "SELECT 1", "--as-of", "2999-01-01")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert "leave --as-of out" in ended.err
+
+
+def test_long_answers_come_as_pages(house: Lakehouse, service: Service, tmp_path: Path) -> None:
+    """A table shows its first rows, and how many there are; files and limits are as everywhere."""
+    there = Lakehouse(house.root.parent, **service.environment())
+    sql = "SELECT i, CAST(1.5 AS DECIMAL(9, 2)) AS d FROM range(50) t(i)"
+    service.answer = lambda _sql, _parameters: answered(Settings.load().lake(), sql)
+    ended = there.here("query", "SELECT 1")
+    assert "… 20 of 50 rows" in ended.err
+    assert "│ 19 │" in ended.out
+    assert "│ 20 │" not in ended.out
+    file = tmp_path / "a.parquet"
+    assert there.here("query", "SELECT 1", "--output", str(file)).out == f"{file}: 50 rows\n"
+    rows = pq.read_table(file).to_pylist()
+    assert (len(rows), str(rows[7]["d"])) == (50, "1.50")
+
+
+@pytest.mark.parametrize(
+    ("reason", "says"),
+    [
+        ("TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.shop_gold.daily_sale' does not exist",
+         "no table is named shop_gold.daily_sale; near: shop_gold.daily_sales;"),
+        ("SCHEMA_NOT_FOUND: line 1:15: Schema 'shop_gld' does not exist",
+         "no table is named shop_gld.daily_sales; near: shop_gold.daily_sales;"),
+        ("COLUMN_NOT_FOUND: line 1:15: Column 'revenu' cannot be resolved or requester is not ...",
+         "no column is named revenu; near: revenue;"),
+    ],
+)  # fmt: skip
+def test_near_names_at_athena(service: Service, reason: str, says: str) -> None:
+    """What Athena says of a name becomes the same line as here, with the place that it names."""
+
+    def refuse(_sql: str, _parameters: Sequence[str]) -> Answer:
+        raise ValueError(reason)
+
+    service.answer = refuse
+    engine = AthenaQueries("analysts", "s3://lake/results/", PREFIX)
+    asked = "SELECT revenu FROM shop_gld.daily_sales, shop_gold.daily_sales"
+    with pytest.raises(QueryError) as raised:
+        everything(engine.stream(asked))
+    line, text, caret = str(raised.value).splitlines()
+    assert f"failed: {says}" in line
+    assert (text, caret.index("^")) == (f"LINE 1: {asked}", len("LINE 1: ") + 14)
 
 
 def test_ctrl_c_stops_the_query(house: Lakehouse, service: Service) -> None:
@@ -117,7 +172,7 @@ def test_one_clear_line(
         else:
             monkeypatch.setenv(name, value)
     with pytest.raises(AwsError, match=says) as raised:
-        query_engine(Settings.load()).answer_named(DAILY)
+        everything(query_engine(Settings.load()).stream_named(DAILY))
     assert str(raised.value).startswith(f"Athena workgroup {Settings.load().athena_workgroup}, ")
     assert "; check " in str(raised.value)
     assert "\n" not in str(raised.value)

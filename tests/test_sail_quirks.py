@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder, Schema, write_deltalake
+from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from lakehouse_assets.pipeline import sail_quirks
 from lakehouse_assets.store.delta import UnreachableError
@@ -243,6 +244,18 @@ def test_cached_rows_are_computed_again(spark: SparkSession, tmp_path: Path) -> 
     rows = spark.createDataFrame([("a", 1)], PARTS).mapInArrow(_counting(calls), PARTS).cache()
     assert rows.count() == len(rows.collect())
     assert calls.read_text() == "xx", "cache() works now"
+
+
+def test_the_weekday_of_a_sunday_and_a_hash_of_what_is_constant(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """What `tables.mart.dim_date` and `tables.sql.surrogate_key` go around."""
+    [[sunday]] = spark.sql("SELECT weekday(DATE '2025-04-06')").collect()
+    assert sunday == -1, "Spark says 6"
+    uri = str(tmp_path / "constant")
+    spark.sql("SELECT * FROM VALUES (1), (1) t(n)").write.format("delta").save(uri)
+    with pytest.raises(SparkConnectGrpcException, match="out of bounds"):
+        spark.read.format("delta").load(uri).selectExpr("xxhash64(n)").collect()
 
 
 def _counting(calls: Path) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

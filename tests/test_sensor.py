@@ -18,10 +18,12 @@ from lakehouse_assets.defs.file_sensor import daily, raw_files
 from lakehouse_assets.defs.keys import ATTEMPT_TAG, PLAN_TAG
 from lakehouse_assets.defs.run_sensors import delay_sensor
 from lakehouse_assets.ports import Message
+from lakehouse_assets.tables import registry
 from resources import dagster_instance
 from resources.s3_events import Queue
 from resources.settings import Settings
 from tests.support import SAMPLE
+from tests.support.logged import logged
 
 RANGE = {
     "dagster/asset_partition_range_start": "2025-04-15",
@@ -151,6 +153,25 @@ def test_another_file_makes_another_plan(eye: Eye) -> None:
     [other] = eye.requests()
     assert other.tags[PLAN_TAG] != request.tags[PLAN_TAG]
     assert other.tags[ATTEMPT_TAG] == "1"
+
+
+def test_a_contract_that_has_changed_since_the_sensor_read_it_stops_it(
+    eye: Eye, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs read the contracts anew: each look would find the other's rules, and start again."""
+    monkeypatch.setattr(registry, "_read_from", [registry.OUR_OWN, "another digest"])
+    with logged("lakehouse.sensor") as told:
+        for _ in range(3):
+            assert "reload it" in eye.reason()
+    [once] = told
+    assert once.levelno == logging.WARNING
+    assert "a contract has changed" in once.getMessage()
+    monkeypatch.undo()
+    assert eye.requests()
+
+
+def test_contracts_on_disk_are_those_that_were_read() -> None:
+    assert not registry.changed_on_disk()
 
 
 def test_the_sensor_is_on_from_the_start_and_looks_by_the_settings(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from lakehouse_assets.defs.keys import PLAN_TAG
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.dagster_instance import open_instance
 from resources.settings import Settings
 from tests.support import PROJECT
@@ -104,5 +104,5 @@ def watch(happened: Callable[[], bool], seconds: float) -> None:
 
 def quiet(settings: Settings) -> bool:
     ledger = Ledger(settings.lake())
-    plan = pending_files.of(ledger, DATASETS, GOLD)
+    plan = pending_files.of(ledger, DATASETS, DERIVED)
     return not plan and bool(ledger.state().paths)

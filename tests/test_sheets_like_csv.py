@@ -5,20 +5,73 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
 
+from lakehouse_assets.operations.check_files import staged_files
+from lakehouse_assets.parse import Dialect
+from lakehouse_assets.pipeline.resolve import judged
+from lakehouse_assets.tables.registry import DATASETS
 from tests.support import oracle, sheet_and_csv
-from tests.support.sheet_and_csv import Drawn, Formula
+from tests.support.sheet_and_csv import COMMA, POINT, Drawn, Formula
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ORDERS = DATASETS["orders"]
+DIALECTS = st.sampled_from([POINT, COMMA])
 
 
 @seed(15)
-@given(book=sheet_and_csv.books())
+@given(book=sheet_and_csv.books(), dialect=DIALECTS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_sheet_ends_like_its_csv(book: list[Drawn]) -> None:
-    assert sheet_and_csv.difference(book) is None
+def test_a_sheet_ends_like_its_csv(book: list[Drawn], dialect: Dialect) -> None:
+    assert sheet_and_csv.difference(book, dialect) is None
+
+
+@pytest.mark.parametrize("dialect", [POINT, COMMA], ids=["point", "comma"])
+def test_they_end_in_the_same_fates(spark: SparkSession, tmp_path: Path, dialect: Dialect) -> None:
+    """A number of a sheet has no marks of its own: 1.234 is never 1234."""
+    dataset = replace(
+        ORDERS, dialect=replace(dialect, timestamp_formats=("%d.%m.%Y %H:%M", "%d.%m.%Y"))
+    )
+    day, local = date(2025, 4, 1), "1.4.2025 7:05"
+    amounts: list[sheet_and_csv.CellValue] = [
+        1.234,
+        1234.5,
+        1234567.89,
+        0.1 + 0.2,
+        7,
+        1e14,
+        "1.234",
+        "1.234,50",
+        "1,234.50",
+        True,
+    ]
+    rows: list[list[sheet_and_csv.CellValue]] = [
+        [n, n, 1, local if n % 2 else day, amount, amount] for n, amount in enumerate(amounts, 1)
+    ]
+    sheet = Drawn("orders", [[*oracle.COLUMNS["orders"]], *rows])
+    (tmp_path / "f.xlsx").write_bytes(sheet_and_csv.workbook([sheet]))
+    (tmp_path / "f.csv").write_bytes(sheet_and_csv.csv(sheet, dialect))
+    with staged_files(spark, dataset, [tmp_path / "f.xlsx", tmp_path / "f.csv"]) as staged:
+        found = judged(staged.rows, dataset).orderBy("_file", "order_id").collect()
+    names = ["order_id", "order_timestamp", "total_amount", "date", "_own"]
+    as_csv, as_sheet = (
+        [[row[name] for name in names] for row in found if row["_file"] == file]
+        for file in ("f.csv", "f.xlsx")
+    )
+    assert as_sheet == as_csv
+    assert [row[1] for row in as_sheet[:2]] == [datetime(2025, 4, 1, 7, 5), datetime(2025, 4, 1)]
+    cents = [None if row[2] is None else str(row[2]) for row in as_sheet]
+    by_text = ["1234.00", "1234.50", None] if dialect is COMMA else [None] * 3
+    assert cents == [None, "1234.50", "1234567.89", "0.30", "7.00", None, *by_text, None]
 
 
 @pytest.mark.parametrize("other", ["1", "", "TRUE ", "x,y"])
@@ -27,7 +80,9 @@ def test_a_difference_is_seen(other: str, monkeypatch: pytest.MonkeyPatch) -> No
     book = [Drawn("products", [header]), Drawn("products", [header, [1, 2, True, "x"]])]
     assert sheet_and_csv.difference(book) is None
     rightly = sheet_and_csv.shown
-    monkeypatch.setattr(sheet_and_csv, "shown", lambda it: other if it is True else rightly(it))
+    monkeypatch.setattr(
+        sheet_and_csv, "shown", lambda it, how: other if it is True else rightly(it, how)
+    )
     assert "sheet 2" in (sheet_and_csv.difference(book) or "")
 
 

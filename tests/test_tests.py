@@ -1,9 +1,8 @@
-"""The project's own order: what tests share is in ``tests.support``; pages name what there is."""
+"""The project's own order: what tests share is in ``tests.support``."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,19 +45,3 @@ def test_support_stands_on_no_other_folder_of_the_tests() -> None:
 def test_the_text_of_a_mutant_stands_once(mutant: Mutant) -> None:
     assert (PROJECT / mutant.module).read_text().count(mutant.before) == 1
     assert all((PROJECT / suite).exists() for suite in mutant.tests.split())
-
-
-_ROOMS = "|".join(
-    (
-        *("lakehouse_assets", "resources", "deploy", "tests", "data", "docs"),
-        *("parse", "tables", "store", "planning", "pipeline", "operations", "defs", "cli"),
-    )
-)
-_NAMED = re.compile(rf"`((?:{_ROOMS})/[\w./-]+)`")
-
-
-@pytest.mark.parametrize("page", sorted((PROJECT / "docs").glob("*.md")))
-def test_every_path_that_a_page_names_is_there(page: Path) -> None:
-    roots = (PROJECT, PROJECT / "lakehouse_assets")
-    named = _NAMED.findall(page.read_text())
-    assert [n for n in named if not any((root / n).exists() for root in roots)] == []

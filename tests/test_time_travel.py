@@ -101,6 +101,7 @@ def test_what_cannot_be_is_one_clear_line(
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
     """Dates, files with why, rows and grains; nothing is committed, landed or left behind."""
     house = Lakehouse(tmp_path)
@@ -112,7 +113,7 @@ def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
     assert "2025-04-15" in told
     assert "orders/2025-04-15/orders.csv" in told
     assert not [left for left in (house.root / "processed").rglob("*") if left.is_file()]
-    silver = next(line for line in told.splitlines() if "gold.daily_sales" in line)
+    silver = next(line for line in told.splitlines() if "│ gold.daily_sales" in line)
     assert [c.strip() for c in silver.split("│")[3:6]] == ["2", "0", "2"]  # in, out, grains
     assert "2025-04-01; 2025-04-02" in silver
     house.ok("run")

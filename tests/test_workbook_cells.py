@@ -12,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse_assets.parse import (
+    Dialect,
     xlsx_precheck,
     xlsx_sheet,
 )
 from lakehouse_assets.parse.xlsx_cells import Moment, moment_of, number_text
-from tests.support.parsed import extras, values
+from tests.support.parsed import extras, parse_whole, values
 from tests.support.workbooks import (
     GOOD,
     HEADER,
     MAIN,
+    SHEET_PART,
     cells_of,
     parts_of,
     raw_workbook,
@@ -63,6 +65,25 @@ def test_numbers_at_15_digits_in_their_shortest_form() -> None:
     }  # fmt: skip
     data = raw_workbook(cells_of(*(f"><v>{raw}</v>" for raw in numbers)))
     assert read_book(data).rows["a"].to_pylist() == list(numbers.values())
+
+
+def test_numbers_have_the_decimal_mark_of_the_dataset() -> None:
+    """As in the CSV that Excel saves there: with a point, 1.234 would be read as 1234."""
+    rows: list[list[object]] = [
+        ["a"],
+        [1.234],
+        [-0.5],
+        [7],
+        ["1.234"],
+        [dt.datetime(2025, 4, 1)],
+        [1e15],
+        [True],
+    ]
+    dialect = Dialect(delimiter=";", decimal=",", thousands=".")
+    parsed = parse_whole("f.xlsx", workbook_of([("S", rows)]), ["a"], dialect=dialect)
+    assert parsed.rows["a"].to_pylist() == [
+        "1,234", "-0,5", "7", "1.234", "2025-04-01T00:00:00", "1000000000000000", "TRUE",
+    ]  # fmt: skip
 
 
 @given(st.floats(min_value=-9e14, max_value=9e14))
@@ -243,8 +264,8 @@ def test_shared_texts() -> None:
 
 def test_a_sheet_in_utf_16() -> None:
     parts: dict[str, str | bytes] = {**parts_of(GOOD)}
-    sheet = parts_of(GOOD)["xl/sheets/s1.xml"]
-    parts["xl/sheets/s1.xml"] = f'<?xml version="1.0" encoding="UTF-16"?>{sheet}'.encode("utf-16")
+    sheet = parts_of(GOOD)[SHEET_PART].partition("\n")[2]
+    parts[SHEET_PART] = f'<?xml version="1.0" encoding="UTF-16"?>{sheet}'.encode("utf-16")
     assert values(read_book(zip_of(parts))) == [(2, "1", None)]
 
 

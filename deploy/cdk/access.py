@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lakeformation as lakeformation
 from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
-from deploy.cdk.stack import Part, acknowledge, grant
+from deploy.cdk.guards import CONFIG_ROLE
+from deploy.cdk.stack import Part, acknowledge, grant, of_alias
 
+_OWNER, _NAME, _ID = "[A-Za-z0-9-]+", "[A-Za-z0-9._-]+", "@[0-9]+"
+_REPOSITORY: Final = f"{_OWNER}/{_NAME}|{_OWNER}{_ID}/{_NAME}{_ID}"
+"""Whole, in the one form or the other: a subject is compared exactly.
+https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
+"""
 ISSUER = "token.actions.githubusercontent.com"
 _OURS = "Of this environment's name alone; which there will be is for the templates to say."
+# What CloudFormation asks of IAM for a role and its policies, by the handlers of their schemas:
+# https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-iam
+_READ_ROLES: Final = (
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "iam:ListRoleTags",
+)
+_CHANGE_ROLES: Final = (
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:DeleteRole",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:TagRole",
+    "iam:UntagRole",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "iam:UpdateRoleDescription",
+)
 
 
 class Access(Part):
@@ -31,10 +63,12 @@ class Access(Part):
             self,
             "Repository",
             type="String",
-            allowed_pattern="[A-Za-z0-9-]+/[A-Za-z0-9._-]+",
-            description="OWNER/NAME on GitHub, whose environments may deploy.",
+            allowed_pattern=_REPOSITORY,
+            description="Repository on GitHub whose environments may deploy, as its tokens name "
+            "it: OWNER/NAME, or OWNER@ID/NAME@ID if it was made or renamed since July 2026.",
         )
         self.execution = self._execution()
+        self._administer()
         self.deploy = self._of_workflows("deploy", environment.name, "Brings releases.", hours=6)
         self.drift = self._of_workflows(
             "drift", f"{environment.name}-drift", "Compares stacks with their templates.", hours=1
@@ -68,10 +102,7 @@ class Access(Part):
             "Role-cloudformation",
             role_name=self.named("cloudformation"),
             description="What CloudFormation makes this environment's resources with.",
-            assumed_by=iam.ServicePrincipal(
-                "cloudformation.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            ),
+            assumed_by=self.service("cloudformation"),
             managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("PowerUserAccess")],
         )
         acknowledge(
@@ -80,32 +111,46 @@ class Access(Part):
             "alone; of roles it may touch only this environment's.",
             "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/PowerUserAccess]",
         )
-        grant(
-            role,
-            [
-                "iam:AttachRolePolicy",
-                "iam:CreateRole",
-                "iam:DeleteRole",
-                "iam:DeleteRolePolicy",
-                "iam:DetachRolePolicy",
-                "iam:GetRole",
-                "iam:GetRolePolicy",
-                "iam:ListRoleTags",
-                "iam:PassRole",
-                "iam:PutRolePolicy",
-                "iam:TagRole",
-                "iam:UntagRole",
-                "iam:UpdateAssumeRolePolicy",
-                "iam:UpdateRole",
-                "iam:UpdateRoleDescription",
-            ],
-            [self._named_roles()],
-            _OURS,
+        grant(role, [*_READ_ROLES, *_CHANGE_ROLES, "iam:PassRole"], [self._roles("*")], _OURS)
+        # Who may change these may do anything: a person does.
+        own = [self._roles(name) for name in ("cloudformation", "deploy", "drift")]
+        role.add_to_policy(
+            iam.PolicyStatement(effect=iam.Effect.DENY, actions=[*_CHANGE_ROLES], resources=own)
         )
+        if self.settings.account_guards:
+            grant(
+                role,
+                ["iam:PassRole"],
+                [f"arn:{self.partition}:iam::{self.account}:role/{CONFIG_ROLE}"],
+                conditions={"StringEquals": {"iam:PassedToService": "config.amazonaws.com"}},
+            )
+            # Who turns GuardDuty on looks whether its service-linked role is there.
+            grant(
+                role,
+                ["iam:GetRole"],
+                [f"arn:{self.partition}:iam::{self.account}:role/{names.GUARDDUTY_ROLE}"],
+            )
         return role
 
-    def _named_roles(self) -> str:
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.named('*')}"
+    def _administer(self) -> None:
+        """Let CloudFormation say who sees which columns; other administrators stay what they are.
+
+        Who registers a place with Lake Formation, and grants rights on tables that somebody else
+        has made, must be an administrator.
+        https://docs.aws.amazon.com/lake-formation/latest/dg/implicit-permissions.html
+        """
+        of = lakeformation.CfnDataLakeSettings
+        of(
+            self,
+            "Administrators",
+            mutation_type="APPEND",
+            admins=[
+                of.DataLakePrincipalProperty(data_lake_principal_identifier=self.execution.role_arn)
+            ],
+        )
+
+    def _roles(self, name: str) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.named(name)}"
 
     def _stacks(self) -> Sequence[str]:
         """This environment's stacks, in both of its regions."""
@@ -119,6 +164,7 @@ class Access(Part):
         grant(
             self.deploy,
             [
+                "cloudformation:ContinueUpdateRollback",
                 "cloudformation:CreateChangeSet",
                 "cloudformation:DeleteChangeSet",
                 "cloudformation:DeleteStack",
@@ -127,6 +173,7 @@ class Access(Part):
                 "cloudformation:DescribeStacks",
                 "cloudformation:ExecuteChangeSet",
                 "cloudformation:TagResource",
+                "cloudformation:UpdateTerminationProtection",
             ],
             self._stacks(),
             _OURS,
@@ -148,7 +195,7 @@ class Access(Part):
             ["kms:Decrypt", "kms:GenerateDataKey"],
             [f"arn:{self.partition}:kms:{self.region}:{self.account}:key/*"],
             "The key is made later, and known by its alias: the condition.",
-            {"StringEquals": {"kms:ResourceAliases": f"alias/{self.named('data')}"}},
+            of_alias(self.named("data")),
         )
         self._let_push()
         self._let_smoke()
@@ -180,42 +227,26 @@ class Access(Part):
         )
 
     def _let_smoke(self) -> None:
-        """A smoke batch runs as a run's task: who deploys touches no data."""
-        family = f"{self.named('dagster-run')}:*"
-        cluster = self.format_arn(
-            service="ecs", resource="cluster", resource_name=self.named("dagster")
-        )
-        tasks = self.format_arn(
-            service="ecs", resource="task", resource_name=f"{self.named('dagster')}/*"
-        )
-        here = {"ArnEquals": {"ecs:cluster": cluster}}
+        """Starts the smoke batch, whose state machine says what is run and with which rights.
+
+        Not the task itself: whoever may start a task may give it any command.
+        """
+        machine = self.named("smoke")
+        grant(self.deploy, ["states:StartExecution"], [self._state("stateMachine", machine)])
         grant(
             self.deploy,
-            ["ecs:RunTask"],
-            [
-                self.format_arn(service="ecs", resource="task-definition", resource_name=family),
-                self.format_arn(
-                    service="ecs",
-                    resource="task-definition",
-                    resource_name=self.named("dagster-run"),
-                ),
-            ],
-            "Each deployment makes a new revision of it.",
-            here,
+            ["states:DescribeExecution"],
+            [self._state("execution", f"{machine}:*")],
+            "The execution that it started, whose name is not known before.",
         )
-        grant(
-            self.deploy,
-            ["ecs:DescribeTasks"],
-            [tasks],
-            "The task that it started, whose number is not known before.",
-            here,
+
+    def _state(self, resource: str, name: str) -> str:
+        return self.format_arn(
+            service="states",
+            resource=resource,
+            resource_name=name,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        roles = [
-            f"arn:{self.partition}:iam::{self.account}:role/{self.named(f'dagster-{part}')}"
-            for part in ("run", "execution")
-        ]
-        to = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-        grant(self.deploy, ["iam:PassRole"], roles, conditions=to)
 
     def _let_compare(self) -> None:
         grant(

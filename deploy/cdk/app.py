@@ -18,16 +18,20 @@ import aws_cdk as cdk
 import cdk_nag
 
 from deploy.cdk.access import Access
+from deploy.cdk.analysts import Analysts
 from deploy.cdk.catalog import Catalog
 from deploy.cdk.config import ENVIRONMENTS, Environment
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
+from deploy.cdk.guards import Guards
 from deploy.cdk.network import Network
 from deploy.cdk.orchestration import Orchestration
 from deploy.cdk.processing import Processing
 from deploy.cdk.protection import Protection, Replica
 from deploy.cdk.query import Query
+from deploy.cdk.quicksight import QuickSight
 from deploy.cdk.registry import Registry
+from deploy.cdk.warehouse import Warehouse
 from deploy.cdk.watch import Watch
 
 # Ways of CDK that a new project has, of those that change anything here.
@@ -51,12 +55,16 @@ class Stacks:
     registry: Registry
     network: Network
     catalog: Catalog
-    processing: Processing
+    processing: Processing | None
     events: Events
     watch: Watch
     query: Query
+    warehouse: Warehouse | None
     orchestration: Orchestration
+    analysts: Analysts
     protection: Protection
+    guards: Guards | None
+    quicksight: QuickSight | None
 
 
 def stacks(app: cdk.App, environment: Environment) -> Stacks:
@@ -67,21 +75,51 @@ def stacks(app: cdk.App, environment: Environment) -> Stacks:
     network = Network(app, environment, foundation)
     events = Events(app, environment, foundation)
     registry = Registry(app, environment, foundation)
-    orchestration = Orchestration(app, environment, foundation, network, events, registry)
+    warehouse = Warehouse(app, environment, foundation, network) if environment.warehouse else None
+    orchestration = Orchestration(
+        app, environment, foundation, network, events, registry, warehouse
+    )
+    catalog = Catalog(app, environment, foundation)
+    analysts = Analysts(app, environment, foundation)
+    for named in (catalog, orchestration):  # their tables and roles, which it knows by name
+        analysts.add_stack_dependency(named)
+    query = Query(app, environment, foundation)
     return Stacks(
         access=Access(app, environment),
         replica=replica,
         foundation=foundation,
         registry=registry,
         network=network,
-        catalog=Catalog(app, environment, foundation),
-        processing=Processing(app, environment, foundation, network),
+        catalog=catalog,
+        # Where it is not guarded, the tables' work is done by each run's own task.
+        processing=Processing(app, environment, foundation, network)
+        if environment.guarded
+        else None,
         events=events,
         watch=Watch(app, environment, foundation, events),
-        query=Query(app, environment, foundation),
+        query=query,
+        warehouse=warehouse,
         orchestration=orchestration,
-        protection=Protection(app, environment, foundation, events, orchestration),
+        analysts=analysts,
+        protection=Protection(app, environment, foundation, orchestration),
+        guards=Guards(app, environment, foundation, events) if environment.account_guards else None,
+        quicksight=_quicksight(app, environment, foundation, query, analysts),
     )
+
+
+def _quicksight(
+    app: cdk.App,
+    environment: Environment,
+    foundation: Foundation,
+    *before: cdk.Stack,
+) -> QuickSight | None:
+    """The dashboards in QuickSight, where somebody is to see them there."""
+    if environment.quicksight is None:
+        return None
+    found = QuickSight(app, environment, foundation, environment.quicksight)
+    for stack in before:  # the workgroup, and the tables' places, which it knows by name
+        found.add_stack_dependency(stack)
+    return found
 
 
 def synthesize(environment: Environment, out: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The Glue catalog from the contracts, and who may see what of it."""
+"""The Glue catalog from the contracts."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from typing import Any, Final
 
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lakeformation as lakeformation
 from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part, acknowledge_glue, grant
-from lakehouse_assets.queries.named import VIEWS
+from lakehouse_assets.queries.named import VIEWS, tables
+from lakehouse_assets.store.delta import folder_of
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.glue_entries import (
     REGISTERED,
     database_inputs,
-    entry_name,
     table_input,
 )
-from lakehouse_assets.tables.registry import DATASETS, queryable
+from lakehouse_assets.tables.registry import DATASETS
 
-RESTRICTED: Final = frozenset({"user_id"})
-"""Columns that say who somebody is. Analysts see every table without them."""
+BY_COLUMN: Final = ("silver", "gold", "mart")
+"""Layers whose tables people see by columns: of these Lake Formation decides, not IAM alone."""
 _CRAWLED_AT = "cron(0 1 ? * SUN *)"
 _RAW = "raw_files"
 
 
 class Catalog(Part):
-    """Databases and tables as the contracts have them; the raw zone's crawler; column permissions.
+    """Databases and tables as the contracts have them, and the raw zone's crawler.
 
     The run's own ``catalog`` asset registers the same entries: whichever comes first, the other
     finds nothing to do but to note what it registered.
@@ -38,23 +37,21 @@ class Catalog(Part):
     Attributes:
         databases: by layer.
         tables: by the name that queries know them by.
-        analysts: role of people who query; restricted columns are not for them.
     """
 
     def __init__(self, scope: Construct, environment: Environment, foundation: Foundation) -> None:
         super().__init__(scope, environment, "catalog", "Glue databases and tables.")
         self._prefix = names.catalog_prefix(environment)
-        wanted = database_inputs(queryable(), self._prefix)
+        wanted = database_inputs(tables(), self._prefix)
         self.databases = {layer: self._database(layer, told) for layer, told in wanted.items()}
         self.databases[VIEWS] = self._database(
             VIEWS, {"Name": f"{self._prefix}{VIEWS}", "Description": "Named queries as views."}
         )
         self.tables = {
             name: self._table(name, table, foundation.processed.bucket_name)
-            for name, table in queryable().items()
+            for name, table in tables().items()
         }
         self._crawl(foundation)
-        self.analysts = self._analysts()
 
     def _database(self, layer: str, told: dict[str, Any]) -> glue.CfnDatabase:
         return glue.CfnDatabase(
@@ -65,11 +62,14 @@ class Catalog(Part):
                 name=told["Name"],
                 description=told["Description"],
                 parameters=told.get("Parameters"),
+                # Else every new table in it is for whoever IAM lets ask Glue, whole.
+                # https://docs.aws.amazon.com/lake-formation/latest/dg/change-settings.html
+                create_table_default_permissions=[] if layer in BY_COLUMN else None,
             ),
         )
 
     def _table(self, name: str, table: Table, bucket: str) -> glue.CfnTable:
-        told = table_input(name, table, f"s3://{bucket}/{table.layer}/{table.name}")
+        told = table_input(name, table, f"s3://{bucket}/{folder_of(table)}")
         # A digest of the whole entry, which can be told only where the account is known.
         del told["Parameters"][REGISTERED]
         layer = name.split(".", maxsplit=1)[0]
@@ -112,8 +112,11 @@ class Catalog(Part):
                 "glue:BatchGetPartition",
                 "glue:CreateTable",
                 "glue:GetDatabase",
+                "glue:GetPartition",
+                "glue:GetPartitions",
                 "glue:GetTable",
                 "glue:GetTables",
+                "glue:UpdatePartition",
                 "glue:UpdateTable",
             ],
             [
@@ -153,69 +156,16 @@ class Catalog(Part):
                     for dataset in DATASETS
                 ]
             ),
-            schedule=glue.CfnCrawler.ScheduleProperty(schedule_expression=_CRAWLED_AT),
+            # Each crawl is billed for ten minutes: elsewhere a person starts one.
+            schedule=glue.CfnCrawler.ScheduleProperty(schedule_expression=_CRAWLED_AT)
+            if self.settings.guarded
+            else None,
             schema_change_policy=glue.CfnCrawler.SchemaChangePolicyProperty(
                 update_behavior="LOG", delete_behavior="LOG"
             ),
         )
         crawler.add_resource_dependency(database)
         acknowledge_glue(crawler, "AwsSolutions-GL1")
-
-    def _analysts(self) -> iam.Role:
-        """Who asks Athena: every table of silver and gold, without what says who somebody is."""
-        role = iam.Role(
-            self,
-            "Analysts",
-            role_name=self.named("analysts"),
-            description="Queries by Athena; restricted columns stay hidden.",
-            assumed_by=iam.AccountRootPrincipal(),
-        )
-        workgroup = self.format_arn(
-            service="athena",
-            resource="workgroup",
-            resource_name=names.of(self.settings, "lakehouse"),
-        )
-        grant(
-            role,
-            [
-                "athena:GetQueryExecution",
-                "athena:GetQueryResults",
-                "athena:StartQueryExecution",
-                "athena:StopQueryExecution",
-            ],
-            [workgroup],
-        )
-        grant(
-            role,
-            ["lakeformation:GetDataAccess"],
-            ["*"],
-            "Lake Formation knows no resource for this action; its permissions name them.",
-        )
-        for name, table in queryable().items():
-            if table.layer in {"silver", "gold"}:
-                self._let_see(role, name, table)
-        return role
-
-    def _let_see(self, role: iam.Role, name: str, table: Table) -> None:
-        hidden = sorted(RESTRICTED & {column.name for column in table.columns})
-        database, entry = f"{self._prefix}{table.layer}", entry_name(name)
-        of = lakeformation.CfnPrincipalPermissions
-        permission = of(
-            self,
-            f"Sees-{name.replace('.', '-')}",
-            principal=of.DataLakePrincipalProperty(data_lake_principal_identifier=role.role_arn),
-            permissions=["SELECT"],
-            permissions_with_grant_option=[],
-            resource=of.ResourceProperty(
-                table_with_columns=of.TableWithColumnsResourceProperty(
-                    catalog_id=self.account,
-                    database_name=database,
-                    name=entry,
-                    column_wildcard=of.ColumnWildcardProperty(excluded_column_names=hidden),
-                )
-            ),
-        )
-        permission.add_resource_dependency(self.tables[name])
 
     def _arn(self, resource: str, name: str) -> str:
         return self.format_arn(service="glue", resource=resource, resource_name=name)

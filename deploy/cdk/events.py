@@ -110,4 +110,42 @@ class Events(Part):
                 protocol=sns.SubscriptionProtocol.EMAIL,
                 endpoint=address,
             )
+        self._let_publish(topic, kind)
         return topic
+
+    def _let_publish(self, topic: sns.Topic, kind: Topic) -> None:
+        """Let this environment's alarms publish, and the rule of security findings.
+
+        A topic's policy takes the place of SNS's own, by which the account's services may publish:
+        with the refusal of plain HTTP alone, nothing that has no role of ours reaches anyone.
+        https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+        """
+        alarms = self.format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name=self.named("*"),
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        may = {
+            "cloudwatch": {
+                "ArnLike": {"aws:SourceArn": alarms},
+                "StringEquals": {"aws:SourceAccount": self.account},
+            }
+        }
+        if kind is Topic.FAILURE and self.settings.account_guards:
+            rule = self.format_arn(
+                service="events",
+                resource="rule",
+                resource_name=names.findings_rule(self.settings),
+            )
+            may["events"] = {"ArnEquals": {"aws:SourceArn": rule}}
+        for service, conditions in may.items():
+            topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    actions=["sns:Publish"],
+                    resources=[topic.topic_arn],
+                    conditions=conditions,
+                )
+            )

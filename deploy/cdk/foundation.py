@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aws_cdk as cdk
@@ -15,7 +15,7 @@ from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
-from deploy.cdk.stack import Part, acknowledge, explain, grant
+from deploy.cdk.stack import KEPT, Part, acknowledge, explain, grant, of_alias
 
 # What a second region must hold, by zone; "" is all. Stages, answers of queries and what Pipes
 # says are of no use there.
@@ -25,7 +25,9 @@ REPLICATED: Final = {
         "aside/",
         "bronze/",
         "gold/",
+        "history/",
         "ledger/",
+        "mart/",
         "receipts/",
         "rejected/",
         "silver/",
@@ -48,7 +50,9 @@ class Foundation(Part):
         deployment: bucket of what jobs run, and of what they say.
         glue_security: name of how Glue encrypts.
         access_logs: where S3 and the load balancer write who came.
-        log_groups: by source: ``glue``, ``dagster``, ``network``, ``trail``.
+        records: bucket of the trail and of Config, where this environment has the account's guards.
+        log_groups: by source: ``dagster``, ``network``, and ``trail`` with the guards. Those of
+            Glue's jobs are made with the jobs, whose names are in theirs.
     """
 
     def __init__(self, scope: Construct, environment: Environment) -> None:
@@ -71,17 +75,26 @@ class Foundation(Part):
         self._announce_raw_files()
         self._replicate()
         self.glue_security = self._secure_glue()
-        self.log_groups = {
-            source: self._log_group(source, days)
-            for source, days in {
-                "glue": environment.log_days,
-                "dagster": environment.log_days,
-                "network": environment.log_days,
-                "trail": environment.audit_days,
-            }.items()
-        }
+        days = dict.fromkeys(("dagster", "network"), environment.log_days)
+        self.records = None
+        if environment.account_guards:
+            self.records = self._records()
+            days["trail"] = environment.audit_days
+        self.log_groups = {source: self._log_group(source, n) for source, n in days.items()}
 
     # -------------------------------------------------------------------------------- keys
+
+    @property
+    def settings_of_the_lake(self) -> Mapping[str, str]:
+        """The product's settings, by their fields' names, for whatever works on this lake."""
+        return {
+            "raw": f"s3://{self.raw.bucket_name}",
+            "processed": f"s3://{self.processed.bucket_name}",
+            "bucket_owner": self.account,
+            "kms_key": self.data_key.key_arn,
+            "first_date": self.settings.first_date,
+            "log_format": "json",
+        }
 
     def _key(self, purpose: str, about: str) -> kms.Key:
         return kms.Key(
@@ -90,16 +103,21 @@ class Foundation(Part):
             alias=f"alias/{self.named(purpose)}",
             description=about,
             enable_key_rotation=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
         )
 
     def _let_services_use_keys(self) -> None:
         """Let services encrypt that act for nobody in particular: roles have policies."""
         here = {"StringEquals": {"aws:SourceAccount": self.account}}
-        for service in ("events", "cloudwatch", "sns", "s3"):
-            self.messages_key.add_to_resource_policy(
-                _use(iam.ServicePrincipal(f"{service}.amazonaws.com"), here)
-            )
+        # EventBridge names no source in its requests to KMS: with a condition nothing would reach
+        # an encrypted queue or topic. Their own policies say whose rules may.
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+        self.messages_key.add_to_resource_policy(
+            _use(iam.ServicePrincipal("events.amazonaws.com"), {})
+        )
+        self.messages_key.add_to_resource_policy(
+            _use(iam.ServicePrincipal("cloudwatch.amazonaws.com"), here)
+        )
         self.logs_key.add_to_resource_policy(
             _use(
                 iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com"),
@@ -113,14 +131,19 @@ class Foundation(Part):
                         )
                     }
                 },
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                "kms:DescribeKey",
             )
         )
-        self.logs_key.add_to_resource_policy(
-            _use(iam.ServicePrincipal("cloudtrail.amazonaws.com"), here)
-        )
-        self.logs_key.add_to_resource_policy(
-            _use(iam.ServicePrincipal("config.amazonaws.com"), here)
-        )
+        if self.settings.account_guards:
+            # A trail is refused whose key CloudTrail cannot describe.
+            # https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html
+            self.logs_key.add_to_resource_policy(
+                _use(iam.ServicePrincipal("cloudtrail.amazonaws.com"), here, "kms:DescribeKey")
+            )
+            self.logs_key.add_to_resource_policy(
+                _use(iam.ServicePrincipal("config.amazonaws.com"), here)
+            )
 
     # ------------------------------------------------------------------------------ buckets
 
@@ -146,6 +169,48 @@ class Foundation(Part):
         acknowledge(
             bucket, "It holds the access logs; its own would fill itself.", "AwsSolutions-S1"
         )
+        return bucket
+
+    def _records(self) -> s3.Bucket:
+        """The bucket of the trail and of Config's snapshots.
+
+        Here and not with them: both write into it as they are made, and a bucket with something
+        in it cannot be taken back where their stack fails.
+        """
+        bucket = self.bucket(
+            "Records",
+            names.bucket(self.settings, "trail", self.account),
+            [
+                s3.LifecycleRule(
+                    id="expire",
+                    expiration=cdk.Duration.days(self.settings.audit_days),
+                    noncurrent_version_expiration=cdk.Duration.days(30),
+                )
+            ],
+            self.logs_key,
+        )
+        acknowledge(
+            bucket,
+            "The trail itself records who reads it, object by object.",
+            "AwsSolutions-S1",
+        )
+        here = {"StringEquals": {"aws:SourceAccount": self.account}}
+        for service in ("cloudtrail", "config"):
+            principal = iam.ServicePrincipal(f"{service}.amazonaws.com", conditions=here)
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[principal],
+                    actions=["s3:GetBucketAcl", "s3:ListBucket"],
+                    resources=[bucket.bucket_arn],
+                )
+            )
+            bucket.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[principal],
+                    actions=["s3:PutObject"],
+                    resources=[bucket.arn_for_objects(f"AWSLogs/{self.account}/*")],
+                )
+            )
         return bucket
 
     def _bucket(self, zone: str, lifecycle: Sequence[s3.LifecycleRule]) -> s3.Bucket:
@@ -214,8 +279,13 @@ class Foundation(Part):
         self, prefix: str, priority: int, bucket: str
     ) -> s3.CfnBucket.ReplicationRuleProperty:
         of = s3.CfnBucket
-        # 15 minutes, watched: what the targets for recovery are reckoned with.
+        # 15 minutes, watched: what the targets for recovery are reckoned with. Each rule's
+        # metrics are paid for like anybody's: not where that is most of what the lake costs.
         minutes = of.ReplicationTimeValueProperty(minutes=15)
+        watched = {
+            "replication_time": of.ReplicationTimeProperty(status="Enabled", time=minutes),
+            "metrics": of.MetricsProperty(status="Enabled", event_threshold=minutes),
+        }
         return of.ReplicationRuleProperty(
             id=prefix.rstrip("/") or "all",
             status="Enabled",
@@ -231,8 +301,7 @@ class Foundation(Part):
                 encryption_configuration=of.EncryptionConfigurationProperty(
                     replica_kms_key_id=self._key_there("alias/" + self.named("replica"))
                 ),
-                replication_time=of.ReplicationTimeProperty(status="Enabled", time=minutes),
-                metrics=of.MetricsProperty(status="Enabled", event_threshold=minutes),
+                **(watched if self.settings.guarded else {}),
             ),
         )
 
@@ -263,7 +332,7 @@ class Foundation(Part):
             ["kms:Encrypt", "kms:GenerateDataKey"],
             [self._key_there("key/*")],
             "The other region's key is made there, and known here by its alias: the condition.",
-            {"StringEquals": {"kms:ResourceAliases": "alias/" + self.named("replica")}},
+            of_alias(self.named("replica")),
         )
 
     def _secure_glue(self) -> str:
@@ -293,23 +362,16 @@ class Foundation(Part):
     # ---------------------------------------------------------------------------- log groups
 
     def _log_group(self, source: str, days: int) -> logs.LogGroup:
-        group = logs.LogGroup(
-            self,
-            f"Log-{source}",
-            log_group_name=names.log_group(self.settings, source),
-            encryption_key=self.logs_key,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-        )
-        found = group.node.default_child
-        assert isinstance(found, logs.CfnLogGroup)
-        found.retention_in_days = days
-        return group
+        name = names.log_group(self.settings, source)
+        return self.log_group(f"Log-{source}", name, days, self.logs_key)
 
 
-def _use(principal: iam.IPrincipal, conditions: dict[str, dict[str, str]]) -> iam.PolicyStatement:
+def _use(
+    principal: iam.IPrincipal, conditions: dict[str, dict[str, str]], *more: str
+) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         principals=[principal],
-        actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", *more],
         # In a key's own policy, this is the key.
         resources=["*"],
         conditions=conditions,

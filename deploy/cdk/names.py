@@ -12,8 +12,14 @@ WILDCARDS: Final = "lakehouse:wildcards"
 """Metadata of a resource whose policy has a ``*``: why."""
 METRICS: Final = "Lakehouse"
 """CloudWatch namespace of the figures of runs."""
+GUARDDUTY_ROLE: Final = "aws-service-role/guardduty.amazonaws.com/AWSServiceRoleForAmazonGuardDuty"
+"""Made by GuardDuty as it is turned on.
+https://docs.aws.amazon.com/guardduty/latest/ug/slr-permissions.html
+"""
+DAEMON_IS_STILL: Final = "sensor-is-still"
+"""The alarm that nobody takes the hints of new files; by it the standby may start."""
 ZONES: Final = ("raw", "processed", "deployment")
-"""The buckets that hold the lake; ``access-logs`` stands beside them."""
+"""The buckets that hold the lake; ``access-logs`` and ``trail`` stand beside them."""
 
 
 def of(environment: Environment, thing: str) -> str:
@@ -39,6 +45,11 @@ def topic_prefix(environment: Environment) -> str:
 def catalog_prefix(environment: Environment) -> str:
     """In front of each Glue database's name: LAKEHOUSE_CATALOG_PREFIX."""
     return f"{PRODUCT}_{environment.name}_"
+
+
+def findings_rule(environment: Environment) -> str:
+    """The rule that tells people of serious security findings."""
+    return of(environment, "findings")
 
 
 def log_group(environment: Environment, source: str) -> str:

@@ -1,9 +1,10 @@
-"""Where things run: private subnets, the ways out of them, and nothing public."""
+"""Where things run: subnets, the ways out of them, and none in."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -27,6 +28,7 @@ ENDPOINTS: Final = (
     "secretsmanager",
     "sns",
     "sqs",
+    "ssmmessages",  # how people come to the UI
     "sts",
 )
 _ACTIONS: Final = {"ecr.api": "ecr", "ecr.dkr": "ecr", "monitoring": "cloudwatch"}
@@ -38,41 +40,80 @@ _OWN_PRINCIPALS: Final = (
 )
 
 
+_KNOWN_ZONES: Final = 2
+"""How many CDK takes where it does not know the account."""
+
+
+def _zones(count: int) -> dict[str, object]:
+    """So many zones, in the words of a VPC."""
+    if count <= _KNOWN_ZONES:
+        return {"max_azs": count}
+    there = cdk.Fn.get_azs()
+    return {"availability_zones": [cdk.Fn.select(i, there) for i in range(count)]}
+
+
 class Network(Part):
-    """A VPC without a way to the internet.
+    """A VPC that nobody comes into, and nothing leaves but for AWS's services.
+
+    Guarded, it has no way to the internet, and a door for each service, in each zone. Frugal, the
+    tasks' subnets have one out, which costs an address for each task; their security group lets
+    nobody in. The database is in subnets without any, whichever it is.
 
     Attributes:
-        vpc: private subnets in two zones.
-        subnets: the selection of all of them.
+        vpc: two zones.
+        private: the subnets that nothing leads out of.
+        subnets: those of the tasks; the same, where the environment is guarded.
         jobs: security group of Glue jobs.
         clients: security group of whatever else talks to AWS's services, such as Dagster's tasks.
+        warehouse: security group of Redshift, which lets nobody in; None without a warehouse.
     """
 
     def __init__(self, scope: Construct, environment: Environment, foundation: Foundation) -> None:
-        super().__init__(scope, environment, "network", "VPC, private subnets and endpoints.")
+        super().__init__(scope, environment, "network", "VPC, subnets and endpoints.")
+        kinds = ec2.SubnetType
+        private = ec2.SubnetConfiguration(
+            name="private", subnet_type=kinds.PRIVATE_ISOLATED, cidr_mask=22
+        )
+        tasks = ec2.SubnetConfiguration(
+            name="tasks", subnet_type=kinds.PUBLIC, cidr_mask=22, map_public_ip_on_launch=False
+        )
+        guarded = environment.guarded
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
             vpc_name=self.named("vpc"),
             ip_addresses=ec2.IpAddresses.cidr(environment.cidr),
-            max_azs=environment.zones,
+            **_zones(environment.zones),
             nat_gateways=0,
             # What comes from CDK for this is a Lambda function; the default group is never used.
             restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="private", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=22
-                )
-            ],
+            subnet_configuration=[private] if guarded else [tasks, private],
         )
-        self.subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        self.private = ec2.SubnetSelection(subnet_type=kinds.PRIVATE_ISOLATED)
+        self.subnets = self.private if guarded else ec2.SubnetSelection(subnet_type=kinds.PUBLIC)
         self._log(foundation)
-        self.jobs = self._group("jobs", "Glue jobs")
-        # Spark's driver and executors talk to each other on ports that they choose.
-        self.jobs.add_ingress_rule(self.jobs, ec2.Port.all_tcp(), "Between workers of a job")
-        self.jobs.add_egress_rule(self.jobs, ec2.Port.all_tcp(), "Between workers of a job")
         self.clients = self._group("clients", "Whatever else talks to services of AWS")
-        self._endpoints()
+        # S3 by its own route, or what the route out leads to.
+        self.clients.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "Calls of AWS")
+        self._door_of_s3()
+        self.jobs = self._of_jobs() if guarded else None
+        self.warehouse = self._of_warehouse() if environment.warehouse else None
+        if self.jobs:
+            more = [self.warehouse] if self.warehouse else []
+            self._doors(self.jobs, self.clients, *more)
+
+    def _of_jobs(self) -> ec2.SecurityGroup:
+        jobs = self._group("jobs", "Glue jobs")
+        # Spark's driver and executors talk to each other on ports that they choose.
+        jobs.add_ingress_rule(jobs, ec2.Port.all_tcp(), "Between workers of a job")
+        jobs.add_egress_rule(jobs, ec2.Port.all_tcp(), "Between workers of a job")
+        jobs.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "Calls of S3")
+        return jobs
+
+    def _of_warehouse(self) -> ec2.SecurityGroup:
+        warehouse = self._group("warehouse", "Redshift")
+        warehouse.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "Reads of S3")
+        return warehouse
 
     def _log(self, foundation: Foundation) -> None:
         self.vpc.add_flow_log(
@@ -93,7 +134,7 @@ class Network(Part):
             allow_all_outbound=False,
         )
 
-    def _endpoints(self) -> None:
+    def _door_of_s3(self) -> None:
         s3 = self.vpc.add_gateway_endpoint(
             "S3", service=ec2.GatewayVpcEndpointAwsService.S3, subnets=[self.subnets]
         )
@@ -107,13 +148,15 @@ class Network(Part):
                 resources=[f"arn:{self.partition}:s3:::prod-{self.region}-starport-layer-bucket/*"],
             )
         )
+
+    def _doors(self, *callers: ec2.SecurityGroup) -> None:
+        """An endpoint for each service: beside S3's, the only ways out."""
         group = self._group("endpoints", "Endpoints of services")
-        for caller in (self.jobs, self.clients):
+        for caller in callers:
             group.add_ingress_rule(caller, ec2.Port.tcp(HTTPS), "Calls of AWS")
             caller.add_egress_rule(group, ec2.Port.tcp(HTTPS), "Calls of AWS")
-            # The only route that leaves the VPC is the one to S3.
-            caller.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "Calls of S3")
-        for service in ENDPOINTS:
+        more = ["redshift-data"] if self.settings.warehouse else []
+        for service in (*ENDPOINTS, *more):
             endpoint = self.vpc.add_interface_endpoint(
                 service.replace(".", "-").capitalize(),
                 service=ec2.InterfaceVpcEndpointAwsService(service),

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
-from deploy.cdk.stack import Part, acknowledge_glue, grant
+from deploy.cdk.stack import WRITE_OBJECTS, Part, acknowledge_glue, grant
+from deploy.cdk.standby import Standby
 from deploy.glue.definition import job_definition
 from lakehouse_assets.tables.contract import Layer, Table
 from lakehouse_assets.tables.jobs import jobs
+from resources.glue_jobs import glue_job
 
 SCRIPT, WHEELS = "job.py", "lakehouse.gluewheels.zip"
 """What jobs run and install; each release brings its own, ``etl_scripts/<release>/``."""
@@ -28,7 +31,7 @@ class Processing(Part):
     """The jobs.
 
     Attributes:
-        jobs: by the table whose work each does.
+        jobs: by the table whose work each does. The standby starts them all.
         roles: likewise.
     """
 
@@ -37,15 +40,21 @@ class Processing(Part):
     ) -> None:
         super().__init__(scope, environment, "processing", "Glue jobs, one for each table.")
         self._foundation = foundation
+        assert network.jobs is not None  # jobs are a guarded environment's
+        self._security_group = network.jobs.security_group_id
         self.release = cdk.CfnParameter(
             self, "Release", type="String", description="The release: the folder of what jobs run."
         )
         self._connections = self._connect(network)
+        # As it is: CDK would change its policy, in a stack that knows nothing of this one.
+        self._logs_key = kms.Key.from_key_arn(self, "LogsKey", foundation.logs_key.key_arn)
         self.roles: dict[str, iam.Role] = {}
         self.jobs: dict[str, glue.CfnJob] = {}
         for job in jobs().values():
             raw = job.table.name if job.table.layer == Layer.BRONZE else None
-            self._job(job.table, job.writes, (*job.reads, *job.advice_reads), raw)
+            self._job(job.table, job.writes, (*job.reads, *job.checks_read), raw)
+        standby = Standby(self, self.jobs, foundation.settings_of_the_lake)
+        self.output("Standby", standby.arn, "State machine: start it while Dagster is down.")
 
     def _connect(self, network: Network) -> list[str]:
         """A way into each zone's subnet: a job starts in another where one has no addresses."""
@@ -64,7 +73,7 @@ class Processing(Part):
                         glue.CfnConnection.PhysicalConnectionRequirementsProperty(
                             availability_zone=subnet.availability_zone,
                             subnet_id=subnet.subnet_id,
-                            security_group_id_list=[network.jobs.security_group_id],
+                            security_group_id_list=[self._security_group],
                         )
                     ),
                 ),
@@ -75,12 +84,13 @@ class Processing(Part):
     def _job(
         self, table: Table, written: Sequence[Table], read: Sequence[Table], raw: str | None = None
     ) -> None:
-        name = names.glue_job_prefix(self.settings) + table.id.replace(".", "-")
+        name = glue_job(names.glue_job_prefix(self.settings), table.id)
         role = self._role(table, written, read, raw)
+        self._log_groups(table)
         scripts = f"s3://{self._foundation.deployment.bucket_name}/etl_scripts"
         scripts += f"/{self.release.value_as_string}"
         told = job_definition(
-            name, table, role.role_arn, f"{scripts}/{SCRIPT}", f"{scripts}/{WHEELS}"
+            name, table, role.role_arn, self.region, f"{scripts}/{SCRIPT}", f"{scripts}/{WHEELS}"
         )
         self.roles[table.id] = role
         self.jobs[table.id] = glue.CfnJob(
@@ -102,7 +112,10 @@ class Processing(Part):
                 max_concurrent_runs=told["ExecutionProperty"]["MaxConcurrentRuns"]
             ),
             max_retries=told["MaxRetries"],
-            default_arguments=told["DefaultArguments"],
+            default_arguments={
+                **told["DefaultArguments"],
+                "--custom-logGroup-prefix": names.log_group(self.settings, "glue"),
+            },
             security_configuration=self._foundation.glue_security,
             connections=glue.CfnJob.ConnectionsListProperty(connections=self._connections),
         )
@@ -114,12 +127,9 @@ class Processing(Part):
         role = iam.Role(
             self,
             f"Role-{table.id.replace('.', '-')}",
-            role_name=self.named(f"job-{table.id.replace('.', '-')}"[:50]),
+            role_name=self._role_name(table),
             description=f"What the job of {table.id} may do.",
-            assumed_by=iam.ServicePrincipal(
-                "glue.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            ),
+            assumed_by=self.service("glue"),
         )
         zones = {zone: self._bucket(zone) for zone in names.ZONES}
         grant(role, ["s3:GetBucketLocation", "s3:ListBucket"], [*zones.values()])
@@ -135,8 +145,12 @@ class Processing(Part):
                 [f"{zones['raw']}/{raw}/*", f"{zones['raw']}/archive/{raw}/*"],
                 "Which files there will be is not known; of the dataset's own alone.",
             )
-        whole = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        whole = ["s3:GetObject", *WRITE_OBJECTS]
         grant(role, whole, [f"{zones['processed']}/{f}/*" for f in sorted(mine)], _OBJECTS)
+        # Spark asks for a new folder's own key, and for those above it, before it makes one. Nobody
+        # has them; but who may not read them is told 403 and not 404, and Spark ends there.
+        stage = f"{zones['processed']}/stage"
+        grant(role, ["s3:GetObject"], [stage, f"{stage}/{table.id}"])
         if theirs:
             grant(role, ["s3:GetObject"], [f"{zones['processed']}/{f}/*" for f in theirs], _OBJECTS)
         grant(
@@ -157,12 +171,37 @@ class Processing(Part):
             [self._foundation.data_key.key_arn],
         )
         self._let_log(role)
+        grant(
+            role,
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            "CloudWatch knows no resource for this action; the condition names Glue's namespace.",
+            {"StringEquals": {"cloudwatch:namespace": "Glue"}},
+        )
         self._let_connect(role)
         return role
 
+    def _role_name(self, table: Table) -> str:
+        return self.named(f"job-{table.id.replace('.', '-')}"[:50])
+
+    def _log_groups(self, table: Table) -> None:
+        """The job's two log groups, as Glue names them; made by Glue they would be kept for ever.
+
+        With a security configuration that encrypts logs, its name and the role's are in theirs.
+        https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html
+        """
+        prefix = names.log_group(self.settings, "glue")
+        for kind in ("error", "output"):
+            self.log_group(
+                f"Log-{table.id.replace('.', '-')}-{kind}",
+                f"{prefix}/{self._foundation.glue_security}-role/{self._role_name(table)}/{kind}",
+                self.settings.log_days,
+                self._logs_key,
+            )
+
     def _let_log(self, role: iam.Role) -> None:
-        # With a security configuration Glue puts its name and the role's into the group's.
-        logs = f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:/aws-glue/jobs"
+        logs = f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:"
+        logs += names.log_group(self.settings, "glue")
         grant(
             role,
             [
@@ -171,8 +210,8 @@ class Processing(Part):
                 "logs:CreateLogStream",
                 "logs:PutLogEvents",
             ],
-            [f"{logs}*"],
-            "Glue makes the group of a security configuration, and a stream for each run.",
+            [f"{logs}/*"],
+            "Glue asks whether the job's groups are there, and makes a stream for each run.",
         )
 
     def _let_connect(self, role: iam.Role) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
-from deploy.cdk.stack import Part
+from deploy.cdk.stack import KEPT, Part
 
 _KEPT_IMAGES = 50
 """Enough to go back a long way."""
@@ -32,6 +31,6 @@ class Registry(Part):
             image_scan_on_push=True,
             encryption=ecr.RepositoryEncryption.KMS,
             encryption_key=foundation.data_key,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
+            removal_policy=KEPT,
             lifecycle_rules=[ecr.LifecycleRule(max_image_count=_KEPT_IMAGES)],
         )

@@ -13,8 +13,10 @@ from aws_cdk import aws_logs as logs
 from deploy.cdk import names
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
-from deploy.cdk.stack import Part, grant
-from lakehouse_assets.tables.contract import Layer
+from deploy.cdk.stack import RUN_JOBS, WRITE_OBJECTS, Part, grant
+from deploy.cdk.warehouse import Warehouse, spectrum_databases
+from lakehouse_assets.queries.named import VIEWS, tables
+from lakehouse_assets.tables.glue_entries import database_inputs
 from lakehouse_assets.tables.registry import table_ids
 
 _OBJECTS = "Which objects there will be is not known; it is this prefix of this bucket alone."
@@ -37,21 +39,61 @@ class Rights:
         self._key, self._log, self._cluster, self._execution = key, log, cluster, execution
 
     def give(self, roles: Mapping[str, iam.Role]) -> None:
-        """Each task's role, by its part: webserver, daemon, code, run."""
+        """Each part's role: webserver, daemon, code, run. Those of one task are one role."""
         for part, role in roles.items():
-            self._let_use_key(role)
+            writes = part != "webserver"
+            keys = ["kms:Decrypt", "kms:GenerateDataKey"] if writes else ["kms:Decrypt"]
+            grant(role, keys, [self._key.key_arn])
             self._let_on_objects(
                 role,
-                ["s3:GetObject", "s3:PutObject"] if part != "webserver" else ["s3:GetObject"],
+                ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+                if writes
+                else ["s3:GetObject"],
                 self._objects("deployment", "dagster/logs/*"),
             )
         self._let_launch(roles)
+        self._let_in(roles["webserver"])
         self._let_look(roles["code"])
         self._let_run(roles["run"])
 
-    def _let_use_key(self, role: iam.Role) -> None:
-        keys = [self._key.key_arn]
-        grant(role, ["kms:Decrypt", "kms:GenerateDataKey"], keys)
+    def let_load(self, role: iam.Role, warehouse: Warehouse) -> None:
+        """A run loads marts into the warehouse, and lets it read the lake's other tables."""
+        # A policy of its own: CDK reckons that one would be too long for both, and what it makes
+        # then is a managed policy, which CloudFormation's role may not make.
+        run = iam.Policy(self._stack, "LoadsWarehouse", roles=[role])
+        grant(
+            run,
+            ["redshift-data:BatchExecuteStatement", "redshift-data:ExecuteStatement"],
+            [warehouse.arn],
+        )
+        grant(
+            run,
+            ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult"],
+            ["*"],
+            "The Data API knows no resource of a statement; the condition: one's own alone.",
+            {"StringEquals": {"redshift-data:statement-owner-iam-userid": "${aws:userid}"}},
+        )
+        grant(
+            run,
+            ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            [warehouse.secret_arn],
+            "Redshift makes the secret, and AWS adds letters to its name.",
+        )
+        grant(
+            run,
+            [
+                "glue:BatchCreatePartition",
+                "glue:BatchDeletePartition",
+                "glue:CreateDatabase",
+                "glue:CreateTable",
+                "glue:GetDatabase",
+                "glue:GetPartitions",
+                "glue:GetTable",
+                "glue:UpdateTable",
+            ],
+            spectrum_databases(self._stack),
+            "Of Spectrum's databases every table: which there are is for the contracts to say.",
+        )
 
     def _let_on_objects(self, role: iam.Role, actions: Sequence[str], objects: str) -> None:
         grant(role, actions, [objects], _OBJECTS)
@@ -118,10 +160,27 @@ class Rights:
             "The last lines of a run's task that died; its stream is not known before.",
         )
 
+    def _let_in(self, webserver: iam.Role) -> None:
+        """Session Manager's agent opens its channels from within: no port is open to anybody.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+        """
+        grant(
+            webserver,
+            [
+                "ssmmessages:CreateControlChannel",
+                "ssmmessages:CreateDataChannel",
+                "ssmmessages:OpenControlChannel",
+                "ssmmessages:OpenDataChannel",
+            ],
+            ["*"],
+            "Session Manager knows no resource for these actions.",
+        )
+
     def _let_look(self, code: iam.Role) -> None:
         """The code location's sensors look at the lake, and tell."""
         for zone in ("raw", "processed"):
-            grant(code, ["s3:GetBucketLocation", "s3:ListBucket"], [self._bucket(zone)])
+            grant(code, ["s3:ListBucket"], [self._bucket(zone)])
             self._let_on_objects(code, ["s3:GetObject"], self._objects(zone, "*"))
         grant(
             code,
@@ -140,29 +199,27 @@ class Rights:
         )
 
     def _let_run(self, run: iam.Role) -> None:
-        """A run starts its tables' Glue jobs, keeps the ledger, archives, registers tables."""
+        """A run does its tables' work or starts their jobs, archives, registers tables."""
         for zone in names.ZONES:
             grant(
                 run,
                 ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"],
                 [self._bucket(zone)],
             )
-        whole = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"]
-        self._let_on_objects(run, [*whole, "s3:DeleteObjectVersion"], self._objects("raw", "*"))
+        whole = ["s3:GetObject", *WRITE_OBJECTS]
+        # The archive copies a version, and then removes that one.
+        versions = ["s3:DeleteObjectVersion", "s3:GetObjectVersion"]
+        self._let_on_objects(run, [*whole, *versions], self._objects("raw", "*"))
         self._let_on_objects(run, whole, self._objects("processed", "*"))
+        if self._stack.settings.guarded:
+            self._let_start_jobs(run)
+        self._let_catalog(run)
+        self._let_query(run)
+
+    def _let_start_jobs(self, run: iam.Role) -> None:
+        whole = ["s3:GetObject", *WRITE_OBJECTS]
         self._let_on_objects(run, whole, self._objects("deployment", "pipes/*"))
-        prefix = names.glue_job_prefix(self._stack.settings)
-        jobs = [
-            self._stack.format_arn(
-                service="glue", resource="job", resource_name=prefix + table.replace(".", "-")
-            )
-            for table in table_ids()
-        ]
-        grant(
-            run,
-            ["glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:StartJobRun"],
-            jobs,
-        )
+        grant(run, RUN_JOBS, self._stack.glue_jobs(table_ids()))
         grant(
             run,
             ["logs:GetLogEvents"],
@@ -170,35 +227,53 @@ class Rights:
                 self._stack.format_arn(
                     service="logs",
                     resource="log-group",
-                    resource_name="/aws-glue/jobs/*",
+                    resource_name=names.log_group(self._stack.settings, "glue") + "/*",
                     arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
                 )
             ],
             "Each job run has streams of its own.",
         )
-        self._let_catalog(run)
-        self._let_query(run)
 
     def _let_catalog(self, run: iam.Role) -> None:
+        """The `catalog` asset registers every table that people can name, and makes the views."""
         arn, prefix = self._stack.format_arn, names.catalog_prefix(self._stack.settings)
-        found = [arn(service="glue", resource="catalog")]
-        for database in [prefix + name for name in [*map(str, Layer), "views"]]:
-            found.append(arn(service="glue", resource="database", resource_name=database))
-            found.append(arn(service="glue", resource="table", resource_name=f"{database}/*"))
+        catalog = arn(service="glue", resource="catalog")
+        databases = [*(it["Name"] for it in database_inputs(tables(), prefix).values())]
+        databases.append(f"{prefix}{VIEWS}")
+        found = [catalog]
+        for database in databases:
+            # Whoever deletes a database must be allowed to delete all that is in it.
+            # https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html
+            found += [
+                arn(service="glue", resource="database", resource_name=database),
+                arn(service="glue", resource="table", resource_name=f"{database}/*"),
+                arn(service="glue", resource="userDefinedFunction", resource_name=f"{database}/*"),
+            ]
         grant(
             run,
             [
                 "glue:CreateDatabase",
                 "glue:CreateTable",
+                "glue:DeleteDatabase",
                 "glue:DeleteTable",
                 "glue:GetDatabase",
-                "glue:GetDatabases",
+                "glue:GetPartitions",
                 "glue:GetTable",
                 "glue:GetTables",
+                "glue:UpdateDatabase",
                 "glue:UpdateTable",
             ],
             found,
             "Of these databases every table: which there are is for the contracts to say.",
+        )
+        # All are listed, to find ours among them; and Athena looks for `default` whatever is asked.
+        # https://docs.aws.amazon.com/athena/latest/ug/fine-grained-access-to-glue-resources.html
+        everyones = arn(service="glue", resource="database", resource_name="*")
+        grant(
+            run,
+            ["glue:GetDatabase", "glue:GetDatabases"],
+            [catalog, everyones],
+            "Which databases there are besides ours is not known; it reads their names.",
         )
 
     def _let_query(self, run: iam.Role) -> None:
@@ -213,7 +288,15 @@ class Rights:
             [
                 "athena:GetQueryExecution",
                 "athena:GetQueryResults",
+                "athena:GetQueryRuntimeStatistics",
                 "athena:StartQueryExecution",
+                "athena:StopQueryExecution",
             ],
             [workgroup],
+        )
+        grant(
+            run,
+            ["lakeformation:GetDataAccess"],
+            ["*"],
+            "Lake Formation knows no resource for this action; its permissions name them.",
         )

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
+from resources.glue_jobs import glue_job
+
+KEPT: Final = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+"""What outlives its stack, but for a first creation that failed: kept then, its name would be in
+the way of the next try. https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+"""
+
+WRITE_OBJECTS: Final = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:PutObject")
+"""Of what is large, parts are uploaded; an upload that fails is taken back, or paid for ever."""
+
+RUN_JOBS: Final = (
+    "glue:BatchStopJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:StartJobRun",
+)  # fmt: skip
+"""Start a Glue job, see how it goes, and stop it."""
 
 
 class Part(cdk.Stack):
@@ -43,13 +59,28 @@ class Part(cdk.Stack):
         """The name of a thing that is there once in the environment."""
         return names.of(self.settings, thing)
 
+    def glue_jobs(self, tables: Iterable[str]) -> list[str]:
+        """The ARNs of the Glue jobs that do these tables' work."""
+        prefix = names.glue_job_prefix(self.settings)
+        return [
+            self.format_arn(service="glue", resource="job", resource_name=glue_job(prefix, table))
+            for table in tables
+        ]
+
+    def service(self, name: str) -> iam.ServicePrincipal:
+        """An AWS service, as it works for this account and for no other."""
+        return iam.ServicePrincipal(
+            f"{name}.amazonaws.com",
+            conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+        )
+
     def bucket(
         self,
         logical: str,
         name: str,
         lifecycle: Sequence[s3.LifecycleRule],
         key: kms.IKey | None = None,
-        logs: s3.IBucket | None = None,
+        access_logs: s3.IBucket | None = None,
         logs_prefix: str | None = None,
     ) -> s3.Bucket:
         """A bucket as all of them are: private, versioned, by TLS only, and never deleted.
@@ -68,11 +99,21 @@ class Part(cdk.Stack):
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
-            removal_policy=cdk.RemovalPolicy.RETAIN,
-            server_access_logs_bucket=logs,
+            removal_policy=KEPT,
+            server_access_logs_bucket=access_logs,
             server_access_logs_prefix=logs_prefix,
             lifecycle_rules=[*lifecycle],
         )
+
+    def log_group(self, logical: str, name: str, days: int, key: kms.IKey) -> logs.LogGroup:
+        """A log group as all of them are: encrypted, and never kept longer than its days."""
+        group = logs.LogGroup(
+            self, logical, log_group_name=name, encryption_key=key, removal_policy=KEPT
+        )
+        found = group.node.default_child
+        assert isinstance(found, logs.CfnLogGroup)
+        found.retention_in_days = days
+        return group
 
     def output(self, name: str, value: str, about: str) -> None:
         """What people and workflows read from the deployed stack."""
@@ -103,16 +144,21 @@ def explain(of: Construct, reason: str) -> None:
 
 
 def grant(
-    role: iam.Role,
+    role: iam.Role | iam.Policy,
     actions: Sequence[str],
     resources: Sequence[str],
     why: str | None = None,
     conditions: Mapping[str, Mapping[str, object]] | None = None,
 ) -> None:
-    """Let a role do something; ``why`` is asked for where an action or a resource has a ``*``."""
-    role.add_to_policy(
-        iam.PolicyStatement(actions=[*actions], resources=[*resources], conditions=conditions)
-    )
+    """Let a role do something; ``why`` is asked for where an action or a resource has a ``*``.
+
+    By its default policy, or by one that is given in its place.
+    """
+    allowed = iam.PolicyStatement(actions=[*actions], resources=[*resources], conditions=conditions)
+    if isinstance(role, iam.Policy):
+        role.add_statements(allowed)
+    else:
+        role.add_to_policy(allowed)
     stack = cdk.Stack.of(role)
     wild = [f"Action::{a}" for a in actions if "*" in a]
     wild += [f"Resource::{text}" for r in resources if "*" in (text := _flat(stack.resolve(r)))]
@@ -121,11 +167,21 @@ def grant(
     acknowledge(role, why or "", *(f"AwsSolutions-IAM5[{finding}]" for finding in wild))
 
 
+def of_alias(alias: str) -> Mapping[str, Mapping[str, object]]:
+    """A condition: the key has this alias, whatever others it has.
+
+    A key has several aliases, so the condition's key has several values, and a comparison without
+    a set operator matches none of them.
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{alias}"}}
+
+
 def _flat(resolved: Any) -> str:
     """A resolved token as the policy check writes it: ``arn:<AWS::Partition>:s3:::x/*``."""
     match resolved:
         case str():
-            return resolved
+            return re.sub(r"\$\{(.*?)\}", r"<\1>", resolved)  # as it writes IAM's own variables
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(map(_flat, parts))
         case {"Fn::GetAtt": [name, attribute]}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as watch
 from aws_cdk import aws_cloudwatch_actions as actions
 from constructs import Construct
@@ -15,7 +16,7 @@ from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.stack import Part
 from lakehouse_assets.ports import Topic
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 
 _HOUR, _DAY = cdk.Duration.hours(1), cdk.Duration.days(1)
 
@@ -58,7 +59,7 @@ class Watch(Part):
                 else queue.metric_approximate_age_of_oldest_message(period=_HOUR)
             )
             self._alarm(
-                "hints-not-taken" if dead else "sensor-is-still",
+                "hints-not-taken" if dead else names.DAEMON_IS_STILL,
                 metric,
                 above=seconds,
                 why="Messages went unread."
@@ -66,7 +67,7 @@ class Watch(Part):
                 else "A message waits for an hour: the sensor, or Dagster's daemon, is still.",
                 topic=Topic.FAILURE,
             )
-        for zone in ("raw", "processed"):
+        for zone in ("raw", "processed") if environment.guarded else ():
             self._alarm(
                 f"replication-behind-{zone}",
                 watch.Metric(
@@ -88,6 +89,38 @@ class Watch(Part):
             )
         self._pipeline()
         self._operation(foundation)
+        if environment.budget_usd:
+            self._budget(environment.budget_usd)
+
+    def _budget(self, dollars: int) -> None:
+        """Tell people by mail where the account's month costs more, or will by its forecast."""
+        of = budgets.CfnBudget
+        mail = [
+            of.SubscriberProperty(subscription_type="EMAIL", address=address)
+            for address in self.settings.people
+        ]
+        of(
+            self,
+            "Budget",
+            budget=of.BudgetDataProperty(
+                budget_name=self.named("month"),
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=of.SpendProperty(amount=dollars, unit="USD"),
+            ),
+            notifications_with_subscribers=[
+                of.NotificationWithSubscribersProperty(
+                    notification=of.NotificationProperty(
+                        notification_type=kind,
+                        comparison_operator="GREATER_THAN",
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=mail,
+                )
+                for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
+            ],
+        )
 
     def _of_table(self, table: str, name: str, statistic: str) -> watch.Metric:
         dimensions = {"Table": table, "Environment": self.settings.name}
@@ -137,7 +170,7 @@ class Watch(Part):
             default_interval=cdk.Duration.days(7),
         )
         tables = [t.id for d in DATASETS.values() for t in (d.bronze, d.silver)]
-        tables += [g.table.id for g in GOLD.values()]
+        tables += [*DERIVED]
         for title, name, statistic, of in (
             ("Rows processed", "RecordsProcessed", "Sum", tables),
             ("Seconds of work", "ProcessingTime", "Maximum", tables),
@@ -145,9 +178,14 @@ class Watch(Part):
                 "Share of faulty rows",
                 "ErrorRate",
                 "Maximum",
-                [t for t in tables if "gold" not in t],
+                [t for t in tables if t not in DERIVED],
             ),
-            ("Data quality", "DataQualityScore", "Minimum", [t for t in tables if "silver" in t]),
+            (
+                "Data quality",
+                "DataQualityScore",
+                "Minimum",
+                [d.silver.id for d in DATASETS.values()],
+            ),
         ):
             board.add_widgets(
                 watch.GraphWidget(
@@ -177,36 +215,18 @@ class Watch(Part):
                 "ECS/ContainerInsights",
                 ["RunningTaskCount", "PendingTaskCount"],
                 {"ClusterName": names.of(self.settings, "dagster")},
-            ),
-            watch.LogQueryWidget(
-                title="Deployments: who changed stacks",
-                width=12,
-                log_group_names=[foundation.log_groups["trail"].log_group_name],
-                query_string=(
-                    "fields @timestamp, userIdentity.arn, eventName, requestParameters.stackName\n"
-                    "| filter eventSource = 'cloudformation.amazonaws.com' and readOnly = 0\n"
-                    "| sort @timestamp desc | limit 20"
-                ),
-            ),
+            )
+            if self.settings.guarded
+            else self._graph(
+                "Deployments: how busy Dagster's task is",
+                "AWS/ECS",
+                ["CPUUtilization", "MemoryUtilization"],
+                {"ClusterName": names.of(self.settings, "dagster"), "ServiceName": "dagster"},
+                "Maximum",
+            )
         )
-        board.add_widgets(
-            watch.LogQueryWidget(
-                title="Security: what was refused",
-                width=12,
-                log_group_names=[foundation.log_groups["trail"].log_group_name],
-                query_string=(
-                    "fields @timestamp, userIdentity.arn, eventSource, eventName, errorCode\n"
-                    "| filter errorCode like /AccessDenied|Unauthorized/\n"
-                    "| sort @timestamp desc | limit 20"
-                ),
-            ),
-            self._graph(
-                "Security: findings told",
-                "AWS/Events",
-                ["MatchedEvents", "FailedInvocations"],
-                {"RuleName": self.named("findings")},
-            ),
-        )
+        if trail := foundation.log_groups.get("trail"):
+            self._from_trail(board, trail.log_group_name)
         board.add_widgets(
             self._graph(
                 "Backups",
@@ -234,8 +254,45 @@ class Watch(Part):
             ),
         )
 
+    def _from_trail(self, board: watch.Dashboard, trail: str) -> None:
+        """What the account's trail and guards say, where this environment has them."""
+        for title, fields, which in (
+            (
+                "Deployments: who changed stacks",
+                "userIdentity.arn, eventName, requestParameters.stackName",
+                "eventSource = 'cloudformation.amazonaws.com' and readOnly = 0",
+            ),
+            (
+                "Security: what was refused",
+                "userIdentity.arn, eventSource, eventName, errorCode",
+                "errorCode like /AccessDenied|Unauthorized/",
+            ),
+        ):
+            board.add_widgets(
+                watch.LogQueryWidget(
+                    title=title,
+                    width=12,
+                    log_group_names=[trail],
+                    query_string=f"fields @timestamp, {fields}\n| filter {which}\n"
+                    "| sort @timestamp desc | limit 20",
+                )
+            )
+        board.add_widgets(
+            self._graph(
+                "Security: findings told",
+                "AWS/Events",
+                ["MatchedEvents", "FailedInvocations"],
+                {"RuleName": names.findings_rule(self.settings)},
+            )
+        )
+
     def _graph(
-        self, title: str, namespace: str, metrics: Sequence[str], dimensions: dict[str, str]
+        self,
+        title: str,
+        namespace: str,
+        metrics: Sequence[str],
+        dimensions: dict[str, str],
+        statistic: str = "Sum",
     ) -> watch.GraphWidget:
         return watch.GraphWidget(
             title=title,
@@ -245,7 +302,7 @@ class Watch(Part):
                     namespace=namespace,
                     metric_name=name,
                     dimensions_map=dimensions,
-                    statistic="Sum",
+                    statistic=statistic,
                     period=_DAY,
                 )
                 for name in metrics

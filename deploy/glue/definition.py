@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from lakehouse_assets.tables.contract import Table
+from resources.glue_jobs import REGION
 
 
-def job_definition(name: str, table: Table, role: str, script: str, wheels: str) -> dict[str, Any]:
+def job_definition(
+    name: str, table: Table, role: str, region: str, script: str, wheels: str
+) -> dict[str, Any]:
     """The job that does a table's work, as large as the table's contract allows.
 
-    ``script`` and ``wheels`` are the ``s3://`` places of ``job.py`` and of what ``build`` made.
+    ``region`` is where it runs, which AWS does not say that Glue would tell it. ``script`` and
+    ``wheels`` are the ``s3://`` places of ``job.py`` and of what ``build`` made.
     """
     delta = (
         "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension "
@@ -29,6 +33,7 @@ def job_definition(name: str, table: Table, role: str, script: str, wheels: str)
         "ExecutionProperty": {"MaxConcurrentRuns": 1},
         "MaxRetries": 0,
         "DefaultArguments": {
+            REGION: region,
             "--additional-python-modules": wheels,
             # In a private subnet there is no index to ask; what the wheels need is among them.
             "--python-modules-installer-option": "--no-index --no-deps",

@@ -1,9 +1,16 @@
 # For those who deploy by Terraform: the very templates that CDK writes (`make templates`), each as
 # one CloudFormation stack. Nothing of a resource is written here a second time.
 #
-#   make templates
-#   terraform -chdir=deploy/terraform init -backend-config=environments/dev.s3.tfbackend
-#   terraform -chdir=deploy/terraform apply -var-file=environments/dev.tfvars
+#   make templates glue-wheels
+#   cd deploy/terraform
+#   export TF_CLI_ARGS_apply="-var-file=environments/dev.tfvars" TF_VAR_release=$(git rev-parse HEAD)
+#   terraform init -backend-config=environments/dev.s3.tfbackend
+#   terraform apply -target='module.rank3.aws_cloudformation_stack.stack["lakehouse-dev-registry"]'
+#   docker build, tag and push $TF_VAR_release to the repository lakehouse-dev-dagster
+#   terraform apply
+#
+# The first `apply` makes what the image is pushed into; the second fails, and says so, where the
+# image is not there, and puts what Glue jobs run in its place before any job is made.
 
 terraform {
   required_version = ">= 1.10.0" # the first whose S3 backend locks by a file
@@ -23,6 +30,8 @@ provider "aws" {
   region = var.region
 }
 
+data "aws_caller_identity" "here" {}
+
 locals {
   templates = abspath("${path.module}/../../build/templates/${var.environment}")
   artifacts = {
@@ -34,14 +43,31 @@ locals {
       file   = "${local.templates}/${artifact.properties.templateFile}"
       region = reverse(split("/", artifact.environment))[0]
       tags   = try(artifact.properties.tags, {})
-      needs  = [for other in try(artifact.dependencies, []) : other if contains(keys(local.artifacts), other)]
-      # Of the release's values, those that this template asks for.
-      parameters = {
-        for parameter in keys(try(jsondecode(file("${local.templates}/${artifact.properties.templateFile}")).Parameters, {})) :
-        parameter => var.parameters[parameter] if contains(keys(var.parameters), parameter)
-      }
+      needs = concat(
+        [for other in try(artifact.dependencies, []) : other if contains(keys(local.artifacts), other)],
+        # Whose role makes all others.
+        name == local.access ? [] : [local.access],
+      )
+      asked = [
+        for parameter, about in try(jsondecode(file("${local.templates}/${artifact.properties.templateFile}")).Parameters, {}) :
+        parameter if !can(about.Default)
+      ]
+      # As with releases: CloudFormation works by the role that the stack `access` makes for it.
+      role = name == local.access ? null : local.execution
     }
   }
+  access    = "lakehouse-${var.environment}-access"
+  execution = "arn:aws:iam::${data.aws_caller_identity.here.account_id}:role/lakehouse-${var.environment}-cloudformation"
+
+  # What the templates ask for; each that lacks here is named before anything is made.
+  values = {
+    for parameter, value in merge({
+      Release        = var.release
+      CertificateArn = var.certificate_arn
+      Repository     = var.repository
+    }, var.parameters) : parameter => value if value != null
+  }
+  lacking = setsubtract(flatten([for stack in local.stacks : stack.asked]), keys(local.values))
 
   # Instances of one module have no order, so that stacks which need others are in a later one.
   rank0 = [for name, stack in local.stacks : name if length(stack.needs) == 0]
@@ -71,6 +97,14 @@ resource "aws_s3_object" "template" {
       condition     = length(local.upto5) == length(local.stacks)
       error_message = "A stack stands after more than 5 others: add a rank."
     }
+    precondition {
+      condition     = length(local.lacking) == 0
+      error_message = "No value for ${join(", ", local.lacking)}: say them in the environment's tfvars, or by -var."
+    }
+    precondition {
+      condition     = alltrue([for name in local.upto3 : !contains(local.stacks[name].asked, "Release")])
+      error_message = "A stack that runs a release stands before rank 4, where image and wheels are awaited."
+    }
   }
 }
 
@@ -79,10 +113,33 @@ locals {
     for name, stack in local.stacks : name => {
       region     = stack.region
       url        = "https://${var.template_bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template[name].key}"
-      parameters = stack.parameters
+      parameters = { for parameter in stack.asked : parameter => local.values[parameter] }
       tags       = stack.tags
+      role       = stack.role
     }
   }
+}
+
+# What Glue jobs run, before a job is made of it.
+resource "aws_s3_object" "glue" {
+  for_each = {
+    "job.py"                   = "${path.module}/../glue/job.py"
+    "lakehouse.gluewheels.zip" = "${path.module}/../../build/glue/lakehouse.gluewheels.zip"
+  }
+
+  bucket = "lakehouse-${var.environment}-deployment-${data.aws_caller_identity.here.account_id}"
+  key    = "etl_scripts/${var.release}/${each.key}"
+  source = each.value
+
+  depends_on = [module.rank2]
+}
+
+# The release's image, before a service is made of it: a service without one never gets steady.
+data "aws_ecr_image" "release" {
+  repository_name = "lakehouse-${var.environment}-dagster"
+  image_tag       = var.release
+
+  depends_on = [module.rank3]
 }
 
 module "rank0" {
@@ -115,7 +172,7 @@ module "rank4" {
   source = "./stacks"
   stacks = { for name in local.rank4 : name => local.ready[name] }
 
-  depends_on = [module.rank3]
+  depends_on = [module.rank3, aws_s3_object.glue, data.aws_ecr_image.release]
 }
 
 module "rank5" {

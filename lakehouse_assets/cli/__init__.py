@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
-
+from lakehouse_assets.cli.interrupt import as_exception, before_any_work
 from lakehouse_assets.errors import LakehouseError
 
 
 def main() -> None:
     """Run the command line. Whatever a user did ends in one clear line, never in a trace."""
+    before_any_work()
     sys.path.append("")  # LAKEHOUSE_TABLES may name a package in the folder that one is in
     try:
-        # Contracts are read at import, and what is wrong in one is a clear line too.
-        from lakehouse_assets.cli import files, inspect, prepare, runs  # noqa: F401, PLC0415
-        from lakehouse_assets.cli.console import app  # noqa: PLC0415
+        from lakehouse_assets.cli.commands import app  # noqa: PLC0415 - may raise, or take long
 
-        app()
+        as_exception()
+        app(prog_name="lakehouse")
     except LakehouseError as error:
+        from rich.console import Console  # noqa: PLC0415 - after the first moment
+
         line = Console(stderr=True)
         line.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None

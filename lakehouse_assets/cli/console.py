@@ -4,48 +4,84 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 
-from lakehouse_assets.operations.land import guess_dataset
-from lakehouse_assets.store.lake import iso_date
+from lakehouse_assets.cli.complete import batch_dates, dataset_names
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS, assert_any, example
-from resources import logs
-from resources.settings import LogLevel, Settings
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "An e-commerce lakehouse on this machine.\n\n"
         "**Drop files in, in any order, as often as you like, broken or not;** the tables are "
         "always what the files say, and every row is accounted for.\n\n"
         f"First steps: `lakehouse land {next(iter(DATASETS), 'sales')}.csv "
         "--date 2025-04-15`, then "
-        f'`lakehouse run`, then `lakehouse query "SELECT * FROM {example()}"`.'
+        f'`lakehouse run`, then `lakehouse query "SELECT * FROM {example()}"`.\n\n'
+        "Ends with 0 where all is well, 1 where something is wrong with what was asked for (one "
+        "line says what, and what to do), 2 where the command is not written as it must be, and "
+        "130 after Ctrl-C."
     ),
 )
+_WIDEST: Final = 1_000_000
+
 out = Console()
 err = Console(stderr=True)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        tell(f"lakehouse {version('ecommerce-lakehouse')}")
+        raise typer.Exit
+
+
 @app.callback()
-def start(context: typer.Context) -> None:
-    """What goes before every command: where its log goes."""
+def start(
+    context: typer.Context,
+    root: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="The lakehouse, as with each command."),
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What goes before every command: which lakehouse, where its log goes."""
+    from resources import logs  # noqa: PLC0415 - as the next
+    from resources.settings import LogLevel, Settings  # noqa: PLC0415 - imports pydantic's settings
+
+    if root is not None:
+        use_root(root)
     if context.invoked_subcommand != "new":
         assert_any()
     logs.configure(Settings.load(), LogLevel.WARNING)
+
+
+def use_root(root: str) -> None:
+    """Let this process, and those that it starts, mean that lakehouse."""
+    os.environ["LAKEHOUSE_ROOT"] = root if "://" in root else str(Path(root).absolute())
 
 
 class Format(StrEnum):
@@ -54,25 +90,33 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    JSON_LINES = "jsonl"
 
 
-def _batch_date(text: str) -> date:
+def _batch_date(given: str) -> date:
+    from lakehouse_assets.store.lake import iso_date  # noqa: PLC0415 - imports Delta tables
+
     try:
-        return iso_date(text)
+        return iso_date(given)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}; write YYYY-MM-DD") from None
+        raise typer.BadParameter(f"{given!r} {error}; write YYYY-MM-DD") from None
 
 
 def date_option(name: str, meaning: str) -> Any:
     """An option that takes a batch date as its folder is named."""
-    return typer.Option(name, parser=_batch_date, help=meaning, metavar="DATE")
+    return typer.Option(
+        name, parser=_batch_date, help=meaning, metavar="DATE", autocompletion=batch_dates
+    )
 
 
 DateOption = Annotated[date | None, date_option("--date", "A batch date, YYYY-MM-DD.")]
 FromOption = Annotated[date | None, date_option("--from", "First batch date.")]
 ToOption = Annotated[date | None, date_option("--to", "Last batch date.")]
 DatasetOption = Annotated[
-    str | None, typer.Option(help=f"One of {', '.join(DATASETS)}; guessed from the name.")
+    str | None,
+    typer.Option(
+        help=f"One of {', '.join(DATASETS)}; guessed from the name.", autocompletion=dataset_names
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
 
@@ -93,16 +137,49 @@ def tell(line: str) -> None:
     out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def gathered(lines: Iterable[str]) -> list[str]:
+    """Lines about files, each once; of more than two that begin to say the same, the first alone.
+
+    What a line says stands behind the file's name, ``<file>: <what>``.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for line in dict.fromkeys(lines):
+        what = re.sub("[0-9]+", "0", line.partition(": ")[2])
+        alike.setdefault(tuple(what.split()[:2]), []).append(line)
+    told: list[str] = []
+    for first, *more in alike.values():
+        told += [f"{first} (and {len(more)} more like it)"] if len(more) > 1 else [first, *more]
+    return told
+
+
 def dataset_named(name: str) -> Dataset:
     """The contract of a dataset that a person names."""
     if name not in DATASETS:
-        fail(f"no dataset is named {name!r}; use one of {', '.join(DATASETS)}")
+        near = get_close_matches(name.lower(), DATASETS, n=1)
+        meant = f"did you mean {near[0]}?" if near else f"use one of {', '.join(DATASETS)}"
+        fail(f"no dataset is named {name!r}; {meant}")
     return DATASETS[name]
 
 
 def dataset_of(file: Path) -> str | None:
-    """The dataset that a file's name tells, or that a person says; else None, and a clear line."""
+    """The dataset that a file tells, or that a person says; else None, and a clear line.
+
+    It tells by where its rows come from, if they were rejected and are mended, else by its name.
+    """
+    from lakehouse_assets.operations.land import guess_dataset  # noqa: PLC0415 - opens Delta tables
+    from lakehouse_assets.operations.mended import (  # noqa: PLC0415 - reads the file
+        datasets_of_origin,
+    )
+
     name = guess_dataset(file.name, DATASETS)
+    origins = datasets_of_origin(file, DATASETS.values(), sheets=name is None)
+    if len(origins) > 1:
+        say(
+            f"{file.name}: its rows come from {' and '.join(sorted(origins))}; land those of one "
+            "dataset at a time"
+        )
+        return None
+    name = next(iter(origins), name)
     if name is None and sys.stdin.isatty():
         answer = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
         name = answer if answer in DATASETS else None
@@ -112,28 +189,66 @@ def dataset_of(file: Path) -> str | None:
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], form: Format) -> None:
-    """Print rows as a table, CSV or JSON."""
+    """Print rows as a table, CSV or JSON. A table's numbers are for people: `1,234`."""
     if form is Format.CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_text(v) for v in row] for row in rows)
-    elif form is Format.JSON:
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        print(json.dumps(found, default=_text, ensure_ascii=False, indent=2))  # noqa: T201
+        writer.writerows([text(v) for v in row] for row in rows)
+    elif form is Format.TABLE:
+        _print_table(
+            names, [[f"{v:,}" if type(v) is int else text(v) for v in row] for row in rows]
+        )
     else:
-        table = RichTable(*(str(n) for n in names))
-        for row in rows:
-            table.add_row(*(escape(_text(v)) for v in row))
-        # A table wider than a pipe's 80 columns must not lose its values.
-        console = out if out.is_terminal else Console(width=max(out.width, 400))
-        console.print(table)
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        parts = found if form is Format.JSON_LINES else [found]
+        spaces = None if form is Format.JSON_LINES else 2
+        for part in parts:
+            print(json.dumps(part, default=text, ensure_ascii=False, indent=spaces))  # noqa: T201
 
 
-def _text(value: Any) -> str:
+def print_answer(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows of any number of columns: where a table is too wide for the terminal, as records.
+
+    Nothing of a value is left out.
+    """
+    texts = [[text(v) for v in row] for row in rows]
+    if not texts or not out.is_terminal or _width(_table(names, texts)) <= out.width:
+        _print_table(names, texts)
+        return
+    width = max(map(len, names))
+    for number, row in enumerate(texts, start=1):
+        tell(f"─── {number} ".ljust(min(out.width, 60), "─"))
+        for name, value in zip(names, row, strict=True):
+            tell(f"{name.rjust(width)} │ {value}")
+
+
+def _print_table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    table = _table(names, texts)
+    # What is read by a program must not lose its values.
+    console = out if out.is_terminal else Console(width=_width(table))
+    console.print(table)
+
+
+def _table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> RichTable:
+    table = RichTable()
+    for name in names:
+        table.add_column(escape(str(name)), overflow="fold")  # not "…": nothing is cut
+    for row in texts:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _width(table: RichTable) -> int:
+    """How many columns of a terminal a table takes, with nothing in it folded."""
+    return Measurement.get(out, out.options.update(max_width=_WIDEST), table).maximum
+
+
+def text(value: Any) -> str:
+    """A value as people read it."""
     if value is None:
         return ""
     if isinstance(value, list | tuple):
-        return ", ".join(_text(v) for v in value)
+        return ", ".join(text(v) for v in value)
     if isinstance(value, dict):
         return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)

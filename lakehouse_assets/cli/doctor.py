@@ -86,6 +86,9 @@ def _root(settings: Settings) -> Finding:
     ok = os.access(there, os.W_OK)
     name = "LAKEHOUSE_HOME" if settings.root.startswith("s3://") else "LAKEHOUSE_ROOT"
     advice = "" if ok else f"set {name} to a folder that you can write to"
+    if ok and not settings.is_placed:
+        advice = "lakehouse init makes one here; --root names another"
+        return Finding("lakehouse", ok=True, found="none here or above", advice=advice)
     return Finding(name, ok=ok, found=str(root), advice=advice)
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from lakehouse_assets.cli.answers import (
+    SHOWN_ROWS,
+    LimitOption,
+    OutputOption,
+    check_options,
+    hand_out,
+)
+from lakehouse_assets.cli.complete import (
+    Complete,
+    dataset_names,
+    files_to_accept,
+    files_to_reinstate,
+    files_to_withdraw,
+)
 from lakehouse_assets.cli.console import (
     DatasetOption,
     DateOption,
@@ -18,30 +33,42 @@ from lakehouse_assets.cli.console import (
     dataset_of,
     date_option,
     fail,
+    print_answer,
     print_rows,
     say,
     tell,
 )
 from lakehouse_assets.operations import decide, export_rejected
 from lakehouse_assets.operations.land import LandingError, land
+from lakehouse_assets.operations.mended import datasets_of_origin, repair
+from lakehouse_assets.parse.model import ENDINGS, NOT_A_KIND
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
-FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="`<dataset>/<date>/<file>`, as messages print it.")
-]
+
+def _file_argument(names: Complete) -> Any:
+    return typer.Argument(
+        metavar="FILE",
+        help="`<dataset>/<date>/<file>`, as messages print it.",
+        autocompletion=names,
+    )
 
 
 @app.command("land")
 def land_command(
     files: Annotated[list[Path], typer.Argument(help="Files to land: .csv, .csv.gz or .xlsx.")],
-    day: Annotated[date, date_option("--date", "The batch date, YYYY-MM-DD.")],
+    day: Annotated[
+        date | None, date_option("--date", "The batch date, YYYY-MM-DD; today (UTC) unless given.")
+    ] = None,
     dataset: DatasetOption = None,
 ) -> None:
     """Put files into the raw zone, in `raw/<dataset>/<date>/`.
+
+    Rejected rows that were exported and mended land like any file: they take the places that
+    they come from, whatever the file's name and date.
 
     A file takes the place of one of the same name there. Files that you copy into those
     folders by hand count just the same: they land when a run first reads them.
@@ -49,10 +76,12 @@ def land_command(
     Newer means a later batch date, then a later file name (numbers in it by their value): a
     correction landed under an older date or name than what it corrects loses.
     """
-    ledger = Ledger(Settings.load().lake())
+    settings = Settings.load()
+    ledger = Ledger(settings.lake())
     if dataset is not None:
         dataset_named(dataset)
-    failed = False
+    day = day or datetime.now(UTC).date()
+    failed, told = False, False
     for file in files:
         name = dataset or dataset_of(file)
         if name is None:
@@ -64,15 +93,32 @@ def land_command(
             say(str(error))
             failed = True
             continue
-        tell(f"{path}: landed" if news else f"{path}: the same bytes are there already")
+        if not told:
+            tell(f"lakehouse: {settings.place}")
+            told = True
+        if not news:
+            tell(f"{path}: the same bytes are there already")
+        elif path.file.lower().endswith(ENDINGS):
+            tell(f"{path}: landed")
+        else:
+            tell(f"{path}: landed, and counts as unreadable")
+            say(f"{path}: {NOT_A_KIND}")
         if older:
             say(older)
+        for line in _not_mended(file, DATASETS[name], ledger):
+            say(f"{path}: {line}")
     _say_if_restored(ledger)
     raise typer.Exit(int(failed))
 
 
+def _not_mended(file: Path, dataset: Dataset, ledger: Ledger) -> Iterator[str]:
+    """What there is to say of rows that were exported, and that nobody has mended."""
+    if datasets_of_origin(file, [dataset], sheets=False):
+        yield from repair(file, dataset, ledger).warnings()
+
+
 @app.command("withdraw")
-def withdraw_command(file: FileArgument) -> None:
+def withdraw_command(file: Annotated[str, _file_argument(files_to_withdraw)]) -> None:
     """Take a file's rows out of all tables, with the next run; older versions come back.
 
     Covers all that has landed at that place so far. `lakehouse reinstate` undoes it.
@@ -83,7 +129,7 @@ def withdraw_command(file: FileArgument) -> None:
 
 
 @app.command("reinstate")
-def reinstate_command(file: FileArgument) -> None:
+def reinstate_command(file: Annotated[str, _file_argument(files_to_reinstate)]) -> None:
     """Undo the last withdrawal of a file that stands."""
     ledger, path = _named(file)
     decide.reinstate(ledger, path)
@@ -92,7 +138,7 @@ def reinstate_command(file: FileArgument) -> None:
 
 @app.command("accept")
 def accept_command(
-    file: FileArgument,
+    file: Annotated[str, _file_argument(files_to_accept)],
     why: Annotated[str, typer.Option(help="The reason, for those who ask later.")],
     digest: Annotated[
         str | None,
@@ -127,10 +173,14 @@ def _say_if_restored(ledger: Ledger) -> None:
 
 @app.command("rejected")
 def rejected_command(
-    dataset: Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(help=f"One of {', '.join(DATASETS)}.", autocompletion=dataset_names),
+    ],
     day: DateOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most rows to print.")] = 20,
+    limit: LimitOption = None,
     form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
     export: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write all of them as CSV, to be mended and landed."),
@@ -145,29 +195,31 @@ def rejected_command(
     rejected ones. Leave their `_origin_*` columns as they are.
     """
     contract = dataset_named(dataset)
+    check_options(form, output)
     settings = Settings.load()
     lake = settings.lake()
     if held:
         if export is not None:
             fail("--held and --export together; mend a held file itself, and land it again")
-        _show_held(settings, contract, day, limit, form)
+        if output is not None:
+            fail("--held and --output together; --format csv prints them")
+        _show_held(settings, contract, day, SHOWN_ROWS if limit is None else limit, form)
         return
     if lake.version(contract.rejected) is None:
         fail(f"rejected.{dataset} has no rows yet; run `lakehouse run` first")
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
-    from resources.duckdb_engine import query  # noqa: PLC0415 - imports DuckDB
+    from resources.duckdb_engine import DuckDBQueries  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
     where = f"WHERE _batch_date = DATE '{day}'" if day else ""
-    names, rows = query(
-        lake,
+    sql = (
         f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
-        f"FROM rejected.{dataset} {where} "
-        f"ORDER BY _batch_date, _file, _sheet_no, _row LIMIT {limit}",
+        f"FROM rejected.{dataset} {where} ORDER BY _batch_date, _file, _sheet_no, _row"
     )
-    print_rows(names, rows, form)
+    with DuckDBQueries(lake).stream(sql) as stream:
+        hand_out(stream, form, limit, output)
 
 
 def _show_held(
@@ -177,7 +229,7 @@ def _show_held(
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
     ledger = Ledger(settings.lake())
-    names, rows = held_rows(
+    names, rows, gone = held_rows(
         engine(settings).session(),
         ledger.lake,
         ledger.followed(),
@@ -185,14 +237,21 @@ def _show_held(
         day,
         settings.limits,
     )
-    print_rows(names, rows[:limit], form)
-    if len(rows) > limit:
-        say(f"{limit} of {len(rows):,} rows; --limit shows more.")
+    shown = rows[: limit or None]
+    if form is Format.TABLE:
+        print_answer(names, shown)
+    else:
+        print_rows(names, shown, form)
+    for line in gone:
+        say(line)
+    if len(rows) > len(shown):
+        say(f"… {len(shown):,} of {len(rows):,} rows; --limit 0 shows all")
 
 
 def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
     try:
-        with file.open("w", encoding="utf-8", newline="") as stream:
+        encoding = DATASETS[dataset].dialect.encoding
+        with file.open("w", encoding=encoding, newline="") as stream:
             count = export_rejected.export(
                 ledger.lake, ledger.state(), DATASETS[dataset], stream, day
             )

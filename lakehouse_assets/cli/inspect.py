@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from typing import Annotated
 
 import typer
 
+from lakehouse_assets.cli.answers import LimitOption, OutputOption, check_options, hand_out
+from lakehouse_assets.cli.complete import query_names, runs
 from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
+from lakehouse_assets.cli.root import Anywhere, find_lakehouse
 from lakehouse_assets.operations import restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.queries.named import named, named_queries, views
+from lakehouse_assets.store.delta import row_count
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD, example
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, example
 from resources.settings import Settings
 
 
-@app.command("query")
+@app.command("query", cls=Anywhere)
 def query_command(
     sql: Annotated[
         str | None, typer.Argument(help=f"A SELECT, such as: SELECT * FROM {example()}")
     ] = None,
     form: FormatOption = Format.TABLE,
+    limit: LimitOption = None,
+    output: OutputOption = None,
     as_of: Annotated[
         str | None,
-        typer.Option(metavar="RUN|TIME", help="As that run, or the last by that time, left it."),
+        typer.Option(
+            metavar="RUN|TIME",
+            help="As that run, or the last by that time, left it.",
+            autocompletion=runs,
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Ask a named query instead.")
+        str | None,
+        typer.Option(metavar="NAME", help="Ask a named query instead.", autocompletion=query_names),
     ] = None,
     param: Annotated[
         list[str] | None,
@@ -40,6 +53,9 @@ def query_command(
 ) -> None:
     """Ask the tables: those of `gold`, `silver`, `bronze`, `rejected`, `superseded` and `ledger`.
 
+    A table shows the first 20 rows, unless --limit says; CSV and JSON have all, and --output
+    FILE writes all, in the form of its ending.
+
     By name: `lakehouse query --name NAME --param as_of=2025-04-30`. Queries that need no
     parameter are also tables of their own, in `views`.
     """
@@ -49,9 +65,10 @@ def query_command(
         rows = [(q.name, " ".join(q.parameters), q.purpose) for q in named_queries().values()]
         print_rows(["name", "parameters", "purpose"], rows, form)
         return
+    check_options(form, output)
     from resources.query_engine import query_engine  # noqa: PLC0415 - imports DuckDB or boto3
 
-    settings = Settings.load()
+    settings = find_lakehouse()
     run = restore.find(Ledger(settings.lake()).state(), as_of) if as_of is not None else None
     engine = query_engine(settings, run)
     if create_views:
@@ -60,10 +77,11 @@ def query_command(
         return
     if name is not None:
         query = named(name)
-        found = engine.answer_named(query, query.values(_given(param or [])))
+        answer = engine.stream_named(query, query.values(_given(param or [])))
     else:
-        found = engine.answer(sql or "")
-    print_rows(*found, form)
+        answer = engine.stream(sql or "")
+    with answer as stream:
+        hand_out(stream, form, limit, output)
 
 
 def _given(parameters: list[str]) -> dict[str, str]:
@@ -76,19 +94,20 @@ def _given(parameters: list[str]) -> dict[str, str]:
 @app.command("status")
 def status_command() -> None:
     """Show what is pending, which files wait for you, and what the tables hold."""
-    ledger = Ledger(Settings.load().lake())
+    settings = Settings.load()
+    ledger = Ledger(settings.lake())
     lake = ledger.lake
-    pending = pending_files.of(ledger, DATASETS, GOLD)
+    tell(f"lakehouse: {settings.place}")
+    pending = pending_files.of(ledger, DATASETS, DERIVED)
     rows = []
-    for table in [t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected)] + [
-        g.table for g in GOLD.values()
-    ]:
+    derived = [t.table for t in DERIVED.values()]
+    for table in [t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected)] + derived:
         version = lake.version(table)
         files = lake.files(table, version)
-        count = f"{sum(f['num_records'] or 0 for f in files):,}"
         size = sum(f["size_bytes"] for f in files) / 1024
         why = pending.tables.get(table.id, "")
-        rows.append((table.id, "-" if version is None else version, count, f"{size:,.0f}", why))
+        told = "-" if version is None else str(version)
+        rows.append((table.id, told, row_count(files), round(size), why))
     print_rows(["table", "version", "rows", "KiB", "pending"], rows, Format.TABLE)
     for misplaced in pending.misplaced:
         say(str(misplaced))
@@ -103,7 +122,7 @@ def status_command() -> None:
         tell("Nothing is pending.")
 
 
-@app.command("doctor")
+@app.command("doctor", cls=Anywhere)
 def doctor_command() -> None:
     """Show what is installed, which engines can run, and how to get what is missing."""
     from lakehouse_assets.cli.doctor import examine  # noqa: PLC0415 - looks at the whole machine
@@ -119,13 +138,38 @@ def doctor_command() -> None:
 
 @app.command("ui")
 def ui_command(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 3000,
+    port: Annotated[int, typer.Option(help="Port.")] = 3000,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen at; beyond 127.0.0.1 everyone there may do anything."),
+    ] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI on this lakehouse (webserver and daemon, until Ctrl-C)."""
+    if problem := _taken(host, port):
+        fail(problem)
     from resources.dagster_instance import bury_dead_runs, open_instance, serve  # noqa: PLC0415 - only here
 
     settings = Settings.load()
+    say(f"lakehouse: {settings.place}; the UI takes some seconds to start ...")
     instance = open_instance(settings)
     bury_dead_runs(instance, settings)
     instance.dispose()
-    serve(settings, port)
+    serve(settings, host, port)
+
+
+def _taken(host: str, port: int) -> str | None:
+    """Why nothing can listen there, as a clear line; None where it can."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            return (
+                f"port {port} of {host} is taken, perhaps by another lakehouse ui; "
+                "name a free one: --port, or make ui PORT=..."
+            )
+        said = getattr(error, "strerror", None) or str(error)
+        return f"{host}:{port}: {said}; name an address of this machine and a port of yours"
+    return None

@@ -21,9 +21,11 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
+from lakehouse_assets.cli.root import Anywhere
 from lakehouse_assets.operations.check_files import cannot_be_read
 from lakehouse_assets.store.facts import Kind
 from lakehouse_assets.store.file_state import clear_lines
+from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
@@ -41,7 +43,7 @@ _STATES: Final = {
 }
 
 
-@app.command("check")
+@app.command("check", cls=Anywhere)
 def check_command(
     files: Annotated[list[Path], typer.Argument(help="Files to check: .csv, .csv.gz or .xlsx.")],
     dataset: DatasetOption = None,
@@ -51,7 +53,8 @@ def check_command(
 
     Each file is read and judged as a run does it: whether it can be read, whether it would be
     held, and which of its rows would be rejected by which rule. Foreign keys are not judged:
-    they depend on what else has landed.
+    they depend on what else has landed. Of exported rows it is said whose they are and, where
+    there is a lakehouse, which nobody has mended.
 
     Ends with 0 where all of them would be in force, and with 1 where a file, or a sheet, is
     held or unreadable.
@@ -61,10 +64,11 @@ def check_command(
     from lakehouse_assets.operations.check_files import check  # noqa: PLC0415 - reads Arrow
     from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
 
-    of = _by_dataset(files, dataset)
+    of, settings = _by_dataset(files, dataset), Settings.load()
+    ledger = Ledger(settings.lake()) if settings.is_placed else None
     found: list[Checked] = []
     for name, mine in of.items():
-        found += check(sail_session(), DATASETS[name], mine, Settings.load().limits)
+        found += check(sail_session(), DATASETS[name], mine, settings.limits, ledger)
     for it in found:
         for line in clear_lines(it.file, it.judgement):
             say(line)
@@ -90,7 +94,7 @@ def _by_dataset(files: Sequence[Path], dataset: str | None) -> dict[str, list[Pa
     return of
 
 
-@new.command("dataset")
+@new.command("dataset", cls=Anywhere)
 def new_dataset_command(
     name: Annotated[str, typer.Argument(help="What the dataset is to be called: a-z, 0-9, _.")],
     files: Annotated[list[Path], typer.Argument(help="Samples: .csv, .csv.gz or .xlsx.")],
@@ -129,7 +133,7 @@ def new_dataset_command(
     spark = sail_session()
     parents = {other: dataset for other, dataset in DATASETS.items() if other != name}
     known = list(
-        new_dataset.parents(
+        new_dataset.find_parents(
             spark, settings.lake(), parents, _by_dataset(others or (), None), settings.limits
         )
     )
@@ -155,8 +159,8 @@ def _print_tables(found: Sequence[Checked]) -> None:
             str(it.file),
             it.dataset,
             _STATES[it.judgement.kind],
-            f"{it.judgement.read:,}",
-            f"{it.faulty:,}",
+            it.judgement.read,
+            it.faulty,
             it.judgement.unexpected,
         )
         for it in found
@@ -165,14 +169,14 @@ def _print_tables(found: Sequence[Checked]) -> None:
     if rows:
         print_rows(names, rows, Format.TABLE)
     broken = [
-        (str(it.file), rule.rule, f"{rule.rows:,}", rule.place, rule.value)
+        (str(it.file), rule.rule, rule.rows, rule.place, rule.value or "")
         for it in found
         for rule in it.broken
     ]
     if broken:
         print_rows(["file", "rule", "rows", "first in", "value there"], broken, Format.TABLE)
     for it in found:
-        for line in it.judgement.notes:
+        for line in _notes(it):
             tell(f"{it.file}: {line}")
     for name in dict.fromkeys(it.dataset for it in found):
         if note := _not_judged(DATASETS[name]):
@@ -201,8 +205,12 @@ def _as_row(it: Checked) -> dict[str, Any]:
         "error": judged.error,
         "unreadable_sheets": dict(judged.sheets),
         "warnings": list(judged.warnings),
-        "notes": [*judged.notes, *filter(None, [_not_judged(DATASETS[it.dataset])])],
+        "notes": [*_notes(it), *filter(None, [_not_judged(DATASETS[it.dataset])])],
     }
+
+
+def _notes(it: Checked) -> list[str]:
+    return [*it.judgement.notes, *(it.repair.lines() if it.repair else ())]
 
 
 def _not_judged(dataset: Dataset) -> str | None:

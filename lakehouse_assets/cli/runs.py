@@ -1,38 +1,53 @@
-"""Commands that move the tables: run, replay, history, restore, resume, maintain."""
+"""Commands that bring the tables up to date, and keep them in shape: run, replay, maintain."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
+from lakehouse_assets.cli.complete import job_tables
 from lakehouse_assets.cli.console import (
     DateOption,
     Format,
-    FormatOption,
     FromOption,
     ToOption,
     app,
     fail,
+    gathered,
     out,
     print_rows,
     say,
     tell,
 )
+from lakehouse_assets.cli.interrupt import interruptible, stopped_by_exception
+from lakehouse_assets.cli.progress import Progress, rows_of
 from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.run_requests import stretches
 from lakehouse_assets.store import receipts
-from lakehouse_assets.store.facts import Absorbed, Judgement, Kind, Published, Restored
+from lakehouse_assets.store.facts import Absorbed, Judgement
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import Counts
 from lakehouse_assets.tables.contract import Layer
-from lakehouse_assets.tables.registry import DATASETS, GOLD, example, table_ids
-from resources.settings import Settings
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, example, table_ids
+from resources.settings import RunnerName, Settings
+
+if TYPE_CHECKING:
+    from lakehouse_assets.cli.launch import Outcome
+    from lakehouse_assets.operations.dry_run import DryRun
+    from lakehouse_assets.pipeline.result import Result
+
+
+T = TypeVar("T")
+
+_SHOWN_GRAINS: Final = 2
+"""How many changed grains a dry run names of each table."""
 
 
 @app.command("run")
@@ -41,7 +56,11 @@ def run_command(
     since: FromOption = None,
     until: ToOption = None,
     tables: Annotated[
-        str | None, typer.Option(help=f"Only these, such as {example()}, separated by commas.")
+        str | None,
+        typer.Option(
+            help=f"Only these, such as {example()}, separated by commas.",
+            autocompletion=job_tables,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what a run would do, and do nothing.")
@@ -51,55 +70,79 @@ def run_command(
 
     The run shows in `lakehouse ui`. It ends non-zero where a file that it judged (or, given
     dates, any file of those dates) is held or cannot be read; everything else is published.
+    Ctrl-C ends it at once and harms nothing: the next one goes on from there.
     """
     settings = Settings.load()
-    ledger = Ledger(settings.lake())
-    if ledger.state().unfinished:
+    asked, selected = _asked_dates(settings, day, since, until), _selected(tables)
+    progress = Progress(out)
+
+    def interrupted() -> str:
+        progress.stop()
         if dry_run:
-            tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
-            return
-        _finish_restore(settings, ledger)
-    pending = pending_files.of(ledger, DATASETS, GOLD)
-    for line in (*map(str, pending.misplaced), *pending.notices):
-        say(line)
-    asked = _asked_dates(settings, day, since, until)
-    selected = _selected(tables)
-    dates = asked or pending.due
-    if not dates or pending.frozen:
-        tell("Nothing is pending.")
-        _say_waiting(pending.waiting)
-    elif dry_run:
-        _dry_run(settings, ledger, pending, dates)
+            return "Interrupted: nothing was changed."
+        told = progress.so_far(selected or table_ids())
+        return f"Interrupted: {told}; the next `lakehouse run` goes on from there."
+
+    if dry_run:
+        interruptible(lambda: _dry_run(settings, asked, progress), interrupted)
     else:
-        _run(settings, ledger, dates, selected, asked or pending.files.keys())
+        _how(settings)(lambda: _run(settings, asked, selected, progress), interrupted)
 
 
 def _run(
-    settings: Settings,
-    ledger: Ledger,
-    dates: Sequence[date],
-    tables: Sequence[str] | None,
-    concerning: Collection[date | FilePath],
-) -> NoReturn:
-    """Run, and end with what came of it; of files that wait, these are this run's concern."""
-    from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
-
-    outcome = materialize(settings, dates, tables, out)
+    settings: Settings, asked: Sequence[date], tables: Sequence[str] | None, progress: Progress
+) -> None:
+    """Run what is asked for or pending, and end with what came of it."""
+    ledger = Ledger(settings.lake())
+    if ledger.state().unfinished:
+        alone(settings, lambda: restore.finish(ledger, new_run()))
+    pending = _pending(ledger)
+    dates = _due(pending, asked)
+    if not dates:
+        return
+    outcomes = _materialize(settings, dates, tables, progress, _of_plan(pending))
     waiting = ledger.followed().waiting(ledger.lake.raw)
+    # Of the files that wait, these are this run's concern.
+    concerning = asked or pending.files.keys()
     mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
     bad = [line for path, judged in mine for line in clear_lines(path, judged)]
-    for line in outcome.notes:
-        if line not in bad:
-            tell(line)
-    for line in outcome.warnings:
+    notes = (line for outcome in outcomes for line in outcome.notes)
+    for line in gathered(line for line in notes if line not in bad):
+        tell(line)
+    for line in (line for outcome in outcomes for line in outcome.warnings):
         say(f"warning: {line}")
-    _print_books(ledger, dates)
+    _print_books(ledger, dates, outcomes, waiting)
+    # Last, so that they do not scroll away.
     for line in bad:
         say(line)
     _say_waiting(waiting)
-    if outcome.failure:
-        fail(outcome.failure)
+    _fail_with(outcomes)
     raise typer.Exit(int(bool(mine)))
+
+
+def _materialize(
+    settings: Settings,
+    dates: Sequence[date],
+    tables: Sequence[str] | None,
+    progress: Progress,
+    about: Callable[[Sequence[date]], str],
+    *,
+    replay: bool = False,
+) -> list[Outcome]:
+    """A run for each stretch of days, each shown as it goes, by what there is to say about it."""
+    outcomes = []
+    for days in stretches(dates):
+        with progress.of(f"Batch date {_span(days)}{about(days)}", tables or table_ids()):
+            from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
+
+            outcomes.append(materialize(settings, days, tables, progress, replay=replay))
+    return outcomes
+
+
+def _fail_with(outcomes: Sequence[Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.failure:
+            fail(outcome.failure)
 
 
 @app.command("replay")
@@ -115,97 +158,51 @@ def replay_command(
     The tables come out the same: for those who doubt it, or have touched a table by hand.
     """
     settings = Settings.load()
-    ledger = Ledger(settings.lake())
     if everything == bool(since or until):
         fail("give --from and --to, or --all")
     asked = _asked_dates(settings, None, since, until)
+    derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
+    progress = Progress(out)
+
+    def interrupted() -> str:
+        progress.stop()
+        told = progress.so_far(derived)
+        return f"Interrupted: {told}; give the same `lakehouse replay` again to derive all."
+
+    _how(settings)(lambda: _replay(settings, asked, derived, progress), interrupted)
+
+
+def _how(settings: Settings) -> Callable[[Callable[[], None], Callable[[], str]], None]:
+    """How a run is interrupted: what Glue has begun is stopped there before all else."""
+    return interruptible if settings.runner is RunnerName.LOCAL else stopped_by_exception
+
+
+def _replay(
+    settings: Settings, asked: Sequence[date], derived: Sequence[str], progress: Progress
+) -> None:
+    """Derive tables again for those dates, or all, on which anything has landed."""
+    ledger = Ledger(settings.lake())
     lake = ledger.lake
     landed = {path.batch_date for path in ledger.state().paths}
     if early := [day for day in landed if lake.outside(day)]:
         say(f"{len(early)} date(s) before {lake.first_date} (LAKEHOUSE_FIRST_DATE) are left alone.")
-    dates = sorted(landed - set(early) if everything else landed & set(asked))
+    dates = sorted(landed & set(asked) if asked else landed - set(early))
     if not dates:
         tell("Nothing has landed on those dates.")
-        raise typer.Exit(0)
-
-    from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
-
-    derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
-    outcome = materialize(settings, dates, derived, out, replay=True)
-    _print_books(ledger, dates)
-    if outcome.failure:
-        fail(outcome.failure)
-
-
-@app.command("history")
-def history_command(form: FormatOption = Format.TABLE) -> None:
-    """List the runs that published something, restores, and maintenance; newest first.
-
-    Each run is a point that `restore --to` and `query --as-of` can name.
-    """
-    facts = Ledger(Settings.load().lake()).facts()
-    told = {Kind.PUBLISHED, Kind.RESTORED, Kind.RESUMED, Kind.MAINTAINED}
-    rows = []
-    newest = {(f.run_id, f.kind): f for f in facts if f.kind in told}  # maintenance has many
-    for fact in sorted(newest.values(), key=lambda f: -f.seq):
-        mine = [f for f in facts if f.run_id == fact.run_id and f.seq <= fact.seq]
-        absorbed = [f.detail for f in mine if isinstance(f.detail, Absorbed)]
-        silver = [d for d in absorbed if d.table.startswith("silver.")]
-        gold = [d for d in absorbed if d.table.startswith("gold.")]
-        days = fact.detail.dates if isinstance(fact.detail, Published) else ()
-        about = fact.detail.run_id if isinstance(fact.detail, Restored) else ""
-        rows.append(
-            (
-                (fact.run_id or "")[:8],
-                fact.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if fact.recorded_at else "",
-                f"{fact.kind} to {about[:8]}" if about else str(fact.kind),
-                f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
-                sum(isinstance(f.detail, Judgement) for f in mine),
-                *(
-                    sum(rows or 0 for rows in moved)
-                    for layer in (silver, gold)
-                    for moved in ([d.rows_come for d in layer], [d.rows_gone for d in layer])
-                ),
-            )
-        )
-    names = ["run", "ended (UTC)", "what", "batch dates", "files read"]
-    names += ["silver +", "silver -", "gold +", "gold -"]
-    print_rows(names, rows, form)
-
-
-@app.command("restore")
-def restore_command(
-    to: Annotated[
-        str, typer.Option(metavar="RUN|TIME", help="A run of `history`, or a time (UTC).")
-    ],
-) -> None:
-    """Take all tables back, together, to what a run had published (for 30 days).
-
-    What lands, or is decided, later waits until `lakehouse resume`. Files and ledger are kept.
-    """
-    settings = Settings.load()
-    ledger = Ledger(settings.lake())
-    with settings.locks.all_tables():
-        run = restore.restore(ledger, to, _new_run())
-    when = f" of {run.recorded_at:%Y-%m-%d %H:%M:%S} UTC" if run.recorded_at else ""
-    tell(f"All tables are as run {run.run_id}{when} left them; lakehouse resume undoes it.")
-
-
-@app.command("resume")
-def resume_command() -> None:
-    """End a restore: tables as they were before it; what has waited is pending again."""
-    settings = Settings.load()
-    ledger = Ledger(settings.lake())
-    with settings.locks.all_tables():
-        restore.resume(ledger, _new_run())
-    tell("All tables are as before the restore; lakehouse run takes in what has waited.")
+        return
+    outcomes = _materialize(settings, dates, derived, progress, lambda _: "", replay=True)
+    _print_books(ledger, dates, outcomes, ledger.followed().waiting(lake.raw))
+    _fail_with(outcomes)
 
 
 @app.command("maintain")
 def maintain_command() -> None:
     """Compact and order files, remove what no restore needs, shorten logs; rows stay the same."""
     settings = Settings.load()
-    done = maintenance.maintain(settings.lake(), _new_run(), settings.locks.one_writer)
+    done = interruptible(
+        lambda: maintenance.maintain(settings.lake(), new_run(), settings.locks.one_writer),
+        lambda: "Interrupted: what is done stays; `lakehouse maintain` goes on from there.",
+    )
     print_rows(
         ["table", "files before", "files after", "rewritten", "removed"],
         [(d.table, d.before, d.after, d.rewritten, d.removed) for d in done],
@@ -213,25 +210,50 @@ def maintain_command() -> None:
     )
 
 
-def _new_run() -> str:
+def new_run() -> str:
+    """An id for what is done outside Dagster."""
     return str(uuid.uuid4())
 
 
-def _finish_restore(settings: Settings, ledger: Ledger) -> None:
+def alone(settings: Settings, work: Callable[[], T]) -> T:
+    """Do it while nobody else writes a table. Raises BusyError."""
     with settings.locks.all_tables():
-        restore.finish(ledger, _new_run())
+        return work()
 
 
-def _dry_run(
-    settings: Settings, ledger: Ledger, pending: pending_files.Plan, dates: Sequence[date]
-) -> None:
+def _pending(ledger: Ledger) -> pending_files.Plan:
+    """What is pending; what is out of place, and what else there is to know, is said."""
+    pending = pending_files.of(ledger, DATASETS, DERIVED)
+    for line in (*map(str, pending.misplaced), *pending.notices):
+        say(line)
+    return pending
+
+
+def _due(pending: pending_files.Plan, asked: Sequence[date]) -> Sequence[date]:
+    """The dates to work on: those asked for, or all that is pending; says so where there are none.
+
+    While a restore stands there are none.
+    """
+    dates = [] if pending.frozen else asked or pending.due
+    if not dates:
+        tell("Nothing is pending.")
+        _say_waiting(pending.waiting)
+    return dates
+
+
+def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> None:
     """Print the plan, and what a run by it would do to the tables."""
-    tell(f"A run would work on {len(dates)} batch date(s): {', '.join(map(str, dates))}")
-
-    from lakehouse_assets.operations.dry_run import dry_run  # noqa: PLC0415
-    from resources.engines import engine  # noqa: PLC0415 - imports Dagster
-
-    done = dry_run(engine(settings).session(), ledger.lake, dates, settings.limits)
+    ledger = Ledger(settings.lake())
+    if ledger.state().unfinished:
+        tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
+        return
+    pending = _pending(ledger)
+    dates = _due(pending, asked)
+    if not dates:
+        return
+    title = f"Dry run of batch date {_span(dates)}{_of_plan(pending)(dates)}"
+    with progress.of(title, table_ids()):
+        done = _rehearse(settings, ledger, dates, progress)
     rows = [
         (path.batch_date, str(path), found.reason, done.rows.get(path, ""))
         for path, found in sorted(pending.files.items())
@@ -242,18 +264,59 @@ def _dry_run(
         (
             r.table,
             r.metadata.get("reason", ""),
-            r.metadata.get("rows_come", 0),
-            r.metadata.get("rows_gone", 0),
+            r.metadata.get("rows_added", 0),
+            r.metadata.get("rows_removed", 0),
             r.metadata.get("changed_grains", ""),
-            r.metadata.get("changed", ""),
+            _few(r.metadata.get("changed", "")),
         )
         for r in done.results
         if "reason" in r.metadata
     ]
-    names = ["table", "why", "rows in", "rows out", "grains", "such as"]
+    names = ["table", "why", "rows added", "rows removed", "grains", "such as"]
     print_rows(names, changes, Format.TABLE)
     for line in dict.fromkeys(line for r in done.results for line in r.lines):
         say(line)
+
+
+def _few(grains: str) -> str:
+    """The first of the grains that a result names: enough for a line of a table."""
+    named = grains.split("; ")
+    more = " …" if len(named) > _SHOWN_GRAINS else ""
+    return "; ".join(named[:_SHOWN_GRAINS]) + more
+
+
+def _rehearse(
+    settings: Settings, ledger: Ledger, dates: Sequence[date], progress: Progress
+) -> DryRun:
+    from lakehouse_assets.operations.dry_run import dry_run  # noqa: PLC0415 - all of a run
+    from resources.session import session_of  # noqa: PLC0415 - imports the engine
+
+    def told(table: str, result: Result | None) -> None:
+        if result is None:
+            progress.begin(table)
+        else:
+            progress.end(table, rows=rows_of(result.metadata))
+
+    return dry_run(session_of(settings), ledger.lake, dates, settings.limits, told)
+
+
+def _of_plan(pending: pending_files.Plan) -> Callable[[Sequence[date]], str]:
+    """What makes a run of dates: files, or else tables that are behind."""
+
+    def about(days: Sequence[date]) -> str:
+        files = sum(path.batch_date in days for path in pending.files)
+        if files:
+            return f": {files} file(s) pending"
+        return f": {len(pending.tables)} table(s) behind" if pending.tables else ""
+
+    return about
+
+
+def _span(days: Sequence[date]) -> str:
+    if len(days) == 1:
+        return f"{days[0]}"
+    gaps = "" if len(days) == (days[-1] - days[0]).days + 1 else f" ({len(days)} dates)"
+    return f"{days[0]} to {days[-1]}{gaps}"
 
 
 def _asked_dates(
@@ -290,12 +353,42 @@ def _say_waiting(waiting: Sequence[tuple[FilePath, Judgement]]) -> None:
         say(f"{len(waiting)} file(s) wait for you: lakehouse status names them.")
 
 
-def _print_books(ledger: Ledger, dates: Sequence[date]) -> None:
-    """Per dataset, what became of the rows of the files of these dates."""
+def _print_books(
+    ledger: Ledger,
+    dates: Sequence[date],
+    outcomes: Sequence[Outcome],
+    waiting: Sequence[tuple[FilePath, Judgement]],
+) -> None:
+    """What became of the rows of these dates' files, by dataset; what the runs did, by table.
+
+    Rejected rows are named here alone: each breaks rules of its own, and has a place to look.
+    """
     found = receipts.current(ledger.lake, dates=dates)
-    rows = []
+    waits = [path.dataset for path, _ in waiting if path.batch_date in dates]
+    runs = {outcome.run_id for outcome in outcomes}
+    rows: list[tuple[object, ...]] = []
+    rejected: dict[str, int] = {}
     for name in DATASETS:
         mine = [r for r in found if r.path.dataset == name]
         total = sum((r.counts for r in mine), Counts())
-        rows.append((f"silver.{name}", len(mine), *(f"{n:,}" for n in total.__dict__.values())))
-    print_rows(["table", "files", *Counts().__dict__], rows, Format.TABLE)
+        rejected |= {name: total.rejected} if total.rejected else {}
+        rows.append((name, len(mine), waits.count(name), *total.__dict__.values()))
+    print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
+    moved: dict[str, tuple[int, int]] = {}
+    for fact in ledger.facts():
+        if fact.run_id in runs and isinstance(done := fact.detail, Absorbed):
+            added, removed = moved.get(done.table, (0, 0))
+            moved[done.table] = (
+                added + (done.rows_added or 0),
+                removed + (done.rows_removed or 0),
+            )
+    rows = [
+        (table, *moved[table])
+        for table in table_ids()
+        if table in moved and not table.startswith(f"{Layer.BRONZE}.")
+    ]
+    if rows:
+        print_rows(["table", "rows added", "rows removed"], rows, Format.TABLE)
+    if rejected:
+        shown = ", ".join(f"lakehouse rejected {name}" for name in rejected)
+        say(f"{sum(rejected.values()):,} rows are rejected; to see them, and why: {shown}")

@@ -8,7 +8,14 @@ from typing import Any
 import dagster as dg
 
 from lakehouse_assets.defs import checks, metadata
-from lakehouse_assets.defs.keys import ARCHIVE_KEY, CATALOG_KEY, OWNERS, RECEIPTS_KEY, asset_key
+from lakehouse_assets.defs.keys import (
+    ARCHIVE_KEY,
+    CATALOG_KEY,
+    LINES,
+    OWNERS,
+    RECEIPTS_KEY,
+    asset_key,
+)
 from lakehouse_assets.operations import restore
 from lakehouse_assets.ports import Archiver
 from lakehouse_assets.store import receipts
@@ -16,7 +23,7 @@ from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.lakehouse import Lakehouse
 
 
@@ -29,7 +36,7 @@ def closing_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.As
 def _archive(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         key=ARCHIVE_KEY,
-        deps=[*_queryable(), CATALOG_KEY],
+        deps=[CATALOG_KEY],
         description=(
             "Files whose rows are in the tables, moved from the raw zone into its archive. What "
             "came meanwhile stays, and so do held and unreadable files."
@@ -55,7 +62,8 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
         deps=[*_queryable(), ARCHIVE_KEY],
         description=(
             "What became of every file: rows read, published, superseded, rejected and held. "
-            "Fails the run where a file is held or unreadable, when all else is done."
+            "Fails the run where a file is held or unreadable, when all else is done; the dates of "
+            "such files are then not materialized, but observed."
         ),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -70,22 +78,40 @@ def _receipts(lake: Lake, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
         lake = lakehouse.lake()
         dates = [date.fromisoformat(k) for k in context.partition_keys]
         found = receipts.current(lake, dates=dates)
-        for day in dates:
-            # Each date's own table: one of all dates would stand at every date of a long range.
-            of_day = [r for r in found if r.path.batch_date == day]
-            context.add_asset_metadata(metadata.of_receipts(of_day), partition_key=day.isoformat())
+        # Each date's own table: one of all dates would stand at every date of a long range.
+        by_day = {
+            day: metadata.of_receipts([r for r in found if r.path.batch_date == day])
+            for day in dates
+        }
         restore.close(lake, context.run_id, context.partition_keys)
-        yield dg.MaterializeResult()
         bad = Ledger(lake).followed().waiting(lake.raw, dates)
+        if not bad:
+            for day, told in by_day.items():
+                context.add_asset_metadata(told, partition_key=day.isoformat())
+            yield dg.MaterializeResult()
+            return
+        # A backfill has failed where a date is not materialized, whatever its runs end with.
+        waiting = {path.batch_date for path, _ in bad}
+        for day, told in by_day.items():
+            event = dg.AssetObservation if day in waiting else dg.AssetMaterialization
+            context.log_event(event(RECEIPTS_KEY, partition=day.isoformat(), metadata=told))
         # Only here does a run fail, when all that is good has been published.
-        lines = [line for path, judged in bad for line in clear_lines(path, judged)]
-        if lines:
-            raise dg.Failure("\n".join(lines), allow_retries=False)
+        raise _files_wait([line for path, judged in bad for line in clear_lines(path, judged)])
 
     return receipts_of_batch
 
 
+def _files_wait(lines: list[str]) -> dg.Failure:
+    """What fails the run: that nothing else went wrong is what a person wants to know first."""
+    first = "Everything that can be read is published. Held or unreadable, until someone acts:"
+    told = {"files": dg.MetadataValue.int(len(lines)), LINES: dg.MetadataValue.json(lines)}
+    return dg.Failure("\n".join([first, *lines]), told, allow_retries=False)
+
+
 def _queryable() -> list[dg.AssetKey]:
-    """The tables that people query: a run is through when all of them are."""
-    tables = [*(d.silver for d in DATASETS.values()), *(g.table for g in GOLD.values())]
-    return [asset_key(table.id) for table in tables]
+    """The tables that people query: a run is through when all of them are.
+
+    Each is an edge of its own: of two steps Dagster does not see which comes first by way of a
+    third that a run leaves out.
+    """
+    return [asset_key(name) for name in [*(d.silver.id for d in DATASETS.values()), *DERIVED]]

@@ -1,17 +1,22 @@
 """What starts runs: asks the plan, and has Dagster start exactly the runs that follow from it.
 
-The thin shell around ``starts.decide``: the clock, the queue, the lake, and what Dagster knows
-of earlier runs. The sensor looks all the time; once a day a look waits for nothing.
+The thin shell around ``run_requests.decide``: the clock, the queue, the lake, and what Dagster
+knows of earlier runs. The sensor looks all the time; once a day a look waits for nothing, and
+trusts nothing that an earlier one has seen.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of sensors.
+import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lakehouse_assets.defs.keys import ATTEMPT_TAG, JOB, PLAN_TAG
+from lakehouse_assets.defs.keys import ASSET_JOB, ATTEMPT_TAG, JOB, PLAN_TAG
 from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.pending_files import Plan
+from lakehouse_assets.planning.repeated_look import RepeatedLook
 from lakehouse_assets.planning.run_requests import (
     AT_ONCE,
     Attempt,
@@ -23,13 +28,23 @@ from lakehouse_assets.planning.run_requests import (
     seconds_to_look,
 )
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables import registry
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.dagster_instance import bury_dead_runs
 from resources.s3_events import Queue
 from resources.settings import Settings
 
 _POLL_SECONDS = 10
 """How often a queue is asked."""
+
+_RELOAD = (
+    "a contract has changed since the code location was loaded; reload it "
+    "(Deployment, Reload): until then nothing is started"
+)
+"""Runs load the contracts anew and the sensor does not: each would find the other's work undone."""
+
+_EVERY_TICK = "the next look is in"
+_log = logging.getLogger("lakehouse.sensor")
 
 # What is created and not yet submitted is not among them: that is what a daemon leaves behind
 # that dies in between, and asking for it again makes Dagster submit it.
@@ -44,8 +59,6 @@ _ENDED = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-_ASSET_JOB = "__ASSET_JOB"
-"""What backfills and the UI's materialize button start; Dagster does not export the name."""
 
 
 def raw_files(settings: Settings) -> dg.SensorDefinition:
@@ -56,6 +69,8 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
     when it is through.
     """
     queue = Queue(settings.queue_url)
+    reasons = _Reasons()
+    looks = RepeatedLook(DATASETS, DERIVED)
     interval = settings.sensor_interval_seconds
 
     @dg.sensor(
@@ -70,20 +85,24 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         bury_dead_runs(context.instance, settings)
+        if registry.changed_on_disk():
+            return reasons.skip(_RELOAD, AT_ONCE)
         if busy := _under_way(context.instance):
-            return _nothing(
+            looks.forget()
+            return reasons.skip(
                 f"run {busy} is queued or under way; the next look is after it", AT_ONCE
             )
         now = datetime.now(UTC)
         hints = queue.receive()
         wait = seconds_to_look(context.cursor, now, interval)
         if wait and not hints:
-            return _nothing(f"the next look is in {wait:.0f} s", context.cursor or AT_ONCE)
+            return reasons.skip(f"{_EVERY_TICK} {wait:.0f} s", context.cursor or AT_ONCE)
         wait_times = WaitTimes(
             settle=timedelta(seconds=settings.settle_seconds),
             patience=timedelta(minutes=settings.patience_minutes),
         )
-        decision = _look(settings, context.instance, now, wait_times)
+        plan = looks.plan(settings.lake(), now)
+        decision = _decide(plan, context.instance, now, wait_times)
         queue.delete(hints)
         cursor = decision.cursor(now, interval)
         if decision.starts:
@@ -91,7 +110,7 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
                 context.log.info(line)
             requests = [_request(start) for start in decision.starts]
             return dg.SensorResult(run_requests=requests, cursor=cursor)
-        return _nothing("; ".join(decision.waits) or "nothing is pending", cursor)
+        return reasons.skip("; ".join(decision.waits) or "nothing is pending", cursor)
 
     return sensor
 
@@ -108,10 +127,13 @@ def daily(settings: Settings) -> dg.ScheduleDefinition:
         description="Starts what the plan says and the sensor still waits with.",
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        if registry.changed_on_disk():
+            return dg.SkipReason(_RELOAD)
         if busy := _under_way(context.instance):
             return dg.SkipReason(f"run {busy} is queued or under way; the sensor looks after it")
         at_once = WaitTimes(settle=timedelta(), patience=timedelta())
-        decision = _look(settings, context.instance, datetime.now(UTC), at_once)
+        plan = pending_files.of(Ledger(settings.lake()), DATASETS, DERIVED)
+        decision = _decide(plan, context.instance, datetime.now(UTC), at_once)
         if decision.starts:
             return [_request(start) for start in decision.starts]
         return dg.SkipReason("; ".join(decision.waits) or "nothing is pending")
@@ -119,11 +141,24 @@ def daily(settings: Settings) -> dg.ScheduleDefinition:
     return schedule
 
 
-def _look(
-    settings: Settings, instance: dg.DagsterInstance, now: datetime, wait_times: WaitTimes
+class _Reasons:
+    """Why nothing is started, logged when it is news: Dagster's own lines about ticks are quiet."""
+
+    def __init__(self) -> None:
+        self._logged = ""
+
+    def skip(self, why: str, cursor: str) -> dg.SensorResult:
+        """A tick that starts nothing."""
+        what = re.sub(r"[0-9]+ (s|min)\b", "", why)  # that time passes is nothing new
+        if what != self._logged and not why.startswith(_EVERY_TICK):
+            self._logged = what
+            (_log.warning if why == _RELOAD else _log.info)("raw_files: %s", why)
+        return dg.SensorResult(skip_reason=why, cursor=cursor)
+
+
+def _decide(
+    plan: Plan, instance: dg.DagsterInstance, now: datetime, wait_times: WaitTimes
 ) -> Decision:
-    ledger = Ledger(settings.lake())
-    plan = pending_files.of(ledger, DATASETS, GOLD)
     return decide(plan, DATASETS, lambda digest: list(_tried(instance, digest)), now, wait_times)
 
 
@@ -136,11 +171,7 @@ def _tried(instance: dg.DagsterInstance, digest: str) -> Iterator[Attempt]:
 
 def _under_way(instance: dg.DagsterInstance) -> str | None:
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
-    return next((run.run_id for run in runs if run.job_name in {JOB, _ASSET_JOB}), None)
-
-
-def _nothing(why: str, cursor: str) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=why, cursor=cursor)
+    return next((run.run_id for run in runs if run.job_name in {JOB, ASSET_JOB}), None)
 
 
 def _request(start: Start) -> dg.RunRequest:

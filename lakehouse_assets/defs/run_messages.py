@@ -70,6 +70,9 @@ def _where(report: RunReport) -> str:
 
 def _rows(report: RunReport) -> str:
     silver = _silver(report).values()
+    if not silver:
+        count = len(report.tables)
+        return f"{count} table{'' if count == 1 else 's'} up to date"
     read = sum(table.total("read") for table in silver)
     return f"{read:,} rows read, {sum(t.total('published') for t in silver):,} published"
 

@@ -1,11 +1,13 @@
-"""The figures of a run, per table; docs/definitions.md says what each of them is."""
+"""The figures of a run, per table; docs/data_quality.md says what each of them is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.defs.keys import WAREHOUSE
 from lakehouse_assets.ports import Measure
+from lakehouse_assets.tables.contract import Layer
 
 if TYPE_CHECKING:
     from lakehouse_assets.defs.run_report import RunReport, TableReport
@@ -23,8 +25,8 @@ def of_run(report: RunReport) -> list[Measure]:
 def _of_table(layer: str, table: TableReport) -> Iterator[tuple[str, float, str]]:
     yield "ProcessingTime", table.seconds, "Seconds"
     read, held, rejected = (table.total(n) for n in ("read", "held", "rejected"))
-    if layer == "gold":
-        yield "RecordsProcessed", table.rows_come or 0, "Count"
+    if layer in (Layer.GOLD, Layer.MART, WAREHOUSE):
+        yield "RecordsProcessed", table.rows_added or 0, "Count"
     elif layer == "bronze":  # where `read` is what is in force
         yield "RecordsProcessed", read + held, "Count"
         if read + held:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from lakehouse_assets.defs.keys import LINES, RECEIPTS_KEY
+from lakehouse_assets.defs.checks import out_of_ui
+from lakehouse_assets.defs.keys import ASSET_JOB, FAILING_DATES, JOB, LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +29,12 @@ _EVENTS = {
 class TableReport:
     """One table's part of a run.
 
-    ``days`` has, per batch date, counts in rows by name; ``rows_come`` is what was written anew,
+    ``days`` has, per batch date, counts in rows by name; ``rows_added`` is what was written anew,
     None where nothing was; ``seconds`` is how long its job took.
     """
 
     days: dict[str, dict[str, int]] = field(default_factory=dict)
-    rows_come: int | None = None
+    rows_added: int | None = None
     seconds: float = 0.0
 
     def total(self, name: str) -> int:
@@ -82,12 +83,12 @@ def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
         if e.dagster_event and e.dagster_event.is_step_failure and e.step_key
     ]
     ends = [e.message for e in entries if e.dagster_event_type is dg.DagsterEventType.RUN_FAILURE]
-    receipts = RECEIPTS_KEY.to_user_string()
-    errors = [cause(event) for event in failed if event.step_key != receipts]
-    files = [line for e in failed if e.step_key == receipts for line in _description(e).split("\n")]
+    errors = [cause(event) for event in failed if not waiting_files(event)]
+    files = [line for event in failed for line in waiting_files(event)]
     return RunReport(
         run_id=run.run_id,
-        job=run.job_name,
+        # Dagster's own name for a run of assets that somebody picked tells people nothing.
+        job=JOB if run.job_name == ASSET_JOB else run.job_name,
         outcome=run.status.value.lower(),
         ended=datetime.fromtimestamp(entries[-1].timestamp if entries else 0, tz=UTC),
         dates=tuple(sorted({m.partition for m in made if m.partition})),
@@ -96,13 +97,19 @@ def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
         # A run whose process died has no step that failed.
         errors=tuple(errors if failed else ends),
         files=tuple(files),
-        lines=tuple(dict.fromkeys(line for m in made for line in _lines(m))),
+        lines=tuple(dict.fromkeys(line for m in made for line in _lines_of(m.metadata))),
     )
 
 
 def cause(event: dg.DagsterEvent) -> str:
     """Why a step failed, in one line: ``<step>: <what is wrong>``."""
     return f"{event.step_key}: {' '.join(_description(event).split())}"
+
+
+def waiting_files(event: dg.DagsterEvent) -> list[str]:
+    """The clear lines of files, where it is for them that a step failed: all else is published."""
+    told = event.step_failure_data.user_failure_data
+    return _lines_of(told.metadata if told else {})
 
 
 def _description(event: dg.DagsterEvent) -> str:
@@ -124,7 +131,7 @@ def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:
             continue
         values = {key: value.value for key, value in materialization.metadata.items()}
         report = found.setdefault(f"{layer}.{name[0]}", TableReport())
-        report.rows_come = _number(values.get("rows_come"))
+        report.rows_added = _number(values.get("rows_added"))
         # Of the whole run, and so the same at each of its dates.
         report.seconds = float(str(values.get("seconds", 0.0)))
         counts = {n: c for n in _COUNTS if (c := _number(values.get(n))) is not None}
@@ -135,8 +142,8 @@ def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:
 _COUNTS = ("files", "read", "published", "superseded", "duplicates", "rejected", "held")
 
 
-def _lines(made: dg.AssetMaterialization) -> list[str]:
-    found = made.metadata.get(LINES)
+def _lines_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[str]:
+    found = metadata.get(LINES)
     value = found.value if isinstance(found, dg.JsonMetadataValue) else None
     return [str(line) for line in value or ()]
 
@@ -146,16 +153,19 @@ def _number(value: object) -> int | None:
 
 
 def _failed_checks(outcomes: Iterable[dg.AssetCheckEvaluation]) -> tuple[FailedCheck, ...]:
-    """Each check that failed once a date; a summary of many dates only where it stands alone."""
+    """Each check that failed once a date; an outcome of the whole run only where it stands alone.
+
+    What all dates of a check come to is no outcome of this run.
+    """
     by_check: dict[tuple[str, str], list[FailedCheck]] = {}
     for found in outcomes:
-        if not found.passed:
+        if not found.passed and FAILING_DATES not in found.metadata:
             check = FailedCheck(
                 table=".".join(found.asset_key.path),
                 name=found.check_name,
                 day=found.partition,
                 severe=found.severity is dg.AssetCheckSeverity.ERROR,
-                description=found.description or "",
+                description=out_of_ui(found.description),
             )
             by_check.setdefault((check.table, check.name), []).append(check)
     return tuple(

@@ -12,10 +12,9 @@ import dagster as dg
 from lakehouse_assets.defs import run_messages, run_metrics, run_report
 from lakehouse_assets.defs.keys import REPORTED_TAG
 from lakehouse_assets.errors import LakehouseError
-from lakehouse_assets.planning import pending_files
+from lakehouse_assets.planning.repeated_look import RepeatedLook
 from lakehouse_assets.ports import Alerts, Message, Metrics
-from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.settings import Settings
 
 _DELAY_SECONDS: Final = 600
@@ -52,6 +51,7 @@ def report(
 
 def delay_sensor(settings: Settings) -> dg.SensorDefinition:
     """The sensor on files that stay pending: people get one message about each."""
+    looks = RepeatedLook(DATASETS, DERIVED)
 
     @dg.sensor(
         name="report_delay",
@@ -62,13 +62,11 @@ def delay_sensor(settings: Settings) -> dg.SensorDefinition:
     def sensor(
         context: dg.SensorEvaluationContext, alerts: dg.ResourceParam[Alerts]
     ) -> dg.SkipReason:
-        ledger = Ledger(settings.lake())
-        plan = pending_files.of(ledger, DATASETS, GOLD)
+        now = datetime.now(UTC)
+        plan = looks.plan(settings.lake(), now)
         late = {
             f"{path} ({why})": waited
-            for path, why, waited in plan.overdue(
-                datetime.now(UTC), timedelta(minutes=settings.delay_minutes)
-            )
+            for path, why, waited in plan.overdue(now, timedelta(minutes=settings.delay_minutes))
         }
         misplaced = [str(found) for found in plan.misplaced]
         reported = set(json.loads(context.cursor or "[]"))
@@ -83,7 +81,7 @@ def delay_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinition:
-    # Runs of the command line belong to no code location: only who looks at all sees them.
+    # Whatever code location a run belongs to: those that people start elsewhere count as well.
     @dg.run_status_sensor(
         run_status=status,
         name=f"report_{status.value.lower()}",

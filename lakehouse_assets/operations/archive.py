@@ -7,12 +7,12 @@ whoever mends them. A file in the archive is as much in force as before.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning.pending_files import missing
 from lakehouse_assets.planning.settled_files import contents
+from lakehouse_assets.store.content import copy, digest_of
 from lakehouse_assets.store.facts import Archived, Fact
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, RawFile
@@ -43,14 +43,14 @@ def archive(ledger: Ledger, datasets: Mapping[str, Dataset], run_id: str) -> lis
             assert past.last  # it has been read
             assert past.last.digest
             try:
-                versions = _read_so_far(lake, past.path, past.last.digest)
-                for version in versions:
-                    place = _copy(lake, past.path, version)
+                digests = _read_so_far(lake, past.path, past.last.digest)
+                for version, digest in digests.items():
+                    place = _copy(lake, past.path, version, digest)
             except FileNotFoundError:
                 continue  # somebody has taken it away since the listing
-            if versions and place != past.archived.get(past.last.digest):
+            if digests and place != past.archived.get(past.last.digest):
                 facts.append(Fact(Archived(place), past.path, past.last.digest, run_id))
-            leaving[past.path] = versions
+            leaving[past.path] = list(digests)
     ledger.append(facts)
     for path, versions in leaving.items():
         # The oldest first: were the newest to go first, the one below would come to light.
@@ -69,26 +69,25 @@ def _is_processed(past: PathState) -> bool:
     return True  # withdrawn; its bytes must be there if it is reinstated
 
 
-def _read_so_far(lake: Lake, path: FilePath, digest: str) -> list[str]:
-    """The versions at a path up to the newest with that content, oldest first; none without it."""
+def _read_so_far(lake: Lake, path: FilePath, digest: str) -> dict[str, str]:
+    """The versions at a path up to the newest with that content, oldest first, and their digests.
+
+    None without it.
+    """
     versions = list(lake.raw.versions(str(path)))
-    while versions and _digest(lake.raw.read(str(path), versions[-1])) != digest:
+    while versions and digest_of(lake.raw, str(path), versions[-1]) != digest:
         versions.pop()
-    return versions
+    older = {version: digest_of(lake.raw, str(path), version) for version in versions[:-1]}
+    return older | dict.fromkeys(versions[-1:], digest)
 
 
-def _copy(lake: Lake, path: FilePath, version: str) -> str:
+def _copy(lake: Lake, path: FilePath, version: str, digest: str) -> str:
     """Copy a version's bytes to where their content belongs, and read them back."""
-    data = lake.raw.read(str(path), version)
-    place = lake.archived(path, _digest(data))
+    place = lake.archived(path, digest)
     if lake.raw.find(place) is None:
-        lake.raw.write(place, data)
-    if _digest(lake.raw.read(place)) != _digest(data):
+        copy((lake.raw, str(path)), (lake.raw, place), digest, version)
+    if digest_of(lake.raw, place) != digest:
         raise ArchiveError(
             f"{path}: its copy {place} is not what was written; remove the copy, then run again"
         )
     return place
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -1,12 +1,10 @@
 """What would become of files if they landed: read and judged as a run does, without a lake.
 
-The tables are those of a lake in a temporary folder, which is thrown away; the files are read
-where they are.
+What is read goes into a temporary folder, which is thrown away; the files stay where they are.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,22 +12,28 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lakehouse_assets.pipeline.bronze_judging import BrokenRule, broken_rules, faulty_rows, judge
-from lakehouse_assets.pipeline.bronze_reading import Staged, stage_files
-from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.operations.mended import Repair, repair
+from lakehouse_assets.pipeline.bronze_judging import (
+    NO_FAULTS,
+    BrokenRule,
+    broken_rules,
+    faults,
+    judge,
+)
+from lakehouse_assets.pipeline.bronze_reading import Staged
+from lakehouse_assets.pipeline.scratch import staged_in_scratch
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.facts import Judgement
 from lakehouse_assets.store.lake import (
     PASSED_OVER,
     FilePath,
-    Lake,
     Source,
     Zone,
     content_id,
     is_passed_over,
 )
-from lakehouse_assets.store.ledger import State
-from lakehouse_assets.store.storage import LocalStorage
+from lakehouse_assets.store.ledger import Ledger, State
+from lakehouse_assets.store.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,7 +49,8 @@ class Checked:
     """What would become of a file as one of a dataset.
 
     ``faulty`` counts the rows that would be rejected, if the file were in force; ``broken`` are
-    the rules that they break, the commonest first. Foreign keys are not judged.
+    the rules that they break, the commonest first. Foreign keys are not judged. ``repair`` is there
+    where rows of it mend others.
     """
 
     file: Path
@@ -53,6 +58,7 @@ class Checked:
     judgement: Judgement
     faulty: int
     broken: tuple[BrokenRule, ...]
+    repair: Repair | None
 
 
 def cannot_be_read(file: Path) -> str | None:
@@ -67,11 +73,16 @@ def cannot_be_read(file: Path) -> str | None:
 
 
 def check(
-    spark: SparkSession, dataset: Dataset, files: Sequence[Path], limits: Limits | None = None
+    spark: SparkSession,
+    dataset: Dataset,
+    files: Sequence[Path],
+    limits: Limits | None = None,
+    ledger: Ledger | None = None,
 ) -> list[Checked]:
     """Judge files, which can be opened, by a dataset's contract; in the order that they are given.
 
-    Each is judged by itself: they may have the same name, and do not supersede one another.
+    Each is judged by itself: they may have the same name, and do not supersede one another. What
+    mends rows is compared with those that the lake of a ``ledger`` rejects, where there is one.
     """
     with staged_files(spark, dataset, files, limits) as staged:
         judgements = {
@@ -80,11 +91,16 @@ def check(
             if fact.path and isinstance(fact.detail, Judgement)
         }
         contents = [content for content, _ in judgements.values()]
-        faulty = faulty_rows(dataset, staged, contents)
-        broken = broken_rules(dataset, staged, contents)
+        found = faults(dataset, staged, contents)
+        broken = broken_rules(dataset, staged, found)
     return [
         Checked(
-            file, dataset.name, judgement, faulty.get(content, 0), tuple(broken.get(content, ()))
+            file,
+            dataset.name,
+            judgement,
+            found.get(content, NO_FAULTS).rows,
+            tuple(broken.get(content, ())),
+            repair(file, dataset, ledger) if judgement.repairs else None,
         )
         for file, path in zip(files, _paths(dataset, files), strict=True)
         if path in judgements  # a file that has just gone has no judgement
@@ -101,16 +117,9 @@ def staged_files(
         ToRead(path, Source(Zone.RAW, str(file.absolute())), None, "check")
         for file, path in zip(files, _paths(dataset, files), strict=True)
     ]
-    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
-        lake = Lake(
-            raw=LocalStorage("/"),
-            storage=LocalStorage(folder),
-            first_date=_DAY,
-            last_date=_DAY + timedelta(days=len(files)),
-            datasets=frozenset({dataset.name}),
-        )
-        with Workspace(spark, lake, "check", dataset.bronze.id) as work:
-            yield stage_files(work, dataset, State(), items, limits)
+    zones: dict[str, Storage] = {Zone.RAW: LocalStorage("/")}
+    with staged_in_scratch(spark, dataset, items, zones, limits=limits) as staged:
+        yield staged
 
 
 def _paths(dataset: Dataset, files: Iterable[Path]) -> list[FilePath]:

@@ -41,20 +41,20 @@ def named(lake: Lake, text: str) -> FilePath:
 def withdraw(ledger: Ledger, path: FilePath) -> None:
     """Take what landed at a path so far out of force. Raises DecisionError."""
 
-    def decide(state: State) -> list[Fact]:
+    def facts(state: State) -> list[Fact]:
         past = state.at(path)
         if not past.open:
             found = "all that landed is withdrawn already" if past.landings else "nothing landed"
             raise DecisionError(f"{path}: {found}; nothing is there to be withdrawn")
         return [Fact(Withdrawn(_who()), path)]
 
-    ledger.decide(decide)
+    ledger.transact(facts)
 
 
 def reinstate(ledger: Ledger, path: FilePath) -> None:
     """Undo the last withdrawal that stands. Raises DecisionError."""
 
-    def decide(state: State) -> list[Fact]:
+    def facts(state: State) -> list[Fact]:
         past = state.at(path)
         if not past.withdrawals:
             raise DecisionError(f"{path}: nothing is withdrawn; there is nothing to bring back")
@@ -62,7 +62,7 @@ def reinstate(ledger: Ledger, path: FilePath) -> None:
         _keep_what_comes(ledger, past, fact)
         return [fact]
 
-    ledger.decide(decide)
+    ledger.transact(facts)
 
 
 def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) -> str:
@@ -75,7 +75,7 @@ def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) 
     """
     accepted = ""
 
-    def decide(state: State) -> list[Fact]:
+    def facts(state: State) -> list[Fact]:
         nonlocal accepted
         past = state.at(path)
         accepted = _acceptable(past, digest)
@@ -83,7 +83,7 @@ def accept(ledger: Ledger, path: FilePath, why: str, digest: str | None = None) 
         _keep_what_comes(ledger, past, fact)
         return [fact]
 
-    ledger.decide(decide)
+    ledger.transact(facts)
     return accepted
 
 
@@ -94,9 +94,8 @@ def _acceptable(past: PathState, digest: str | None) -> str:
     last = past.open[-1].digest if past.open else None
     if not found or (digest is None and found != [last]):
         elsewhere = f"; held are {', '.join(d[:12] for d in known)}" if known else ""
-        what = (
-            f"no held content has the digest {digest}" if digest else "what landed last is not held"
-        )
+        last_one = "what landed last is not held" if past.landings else "nothing landed"
+        what = f"no held content has the digest {digest}" if digest else last_one
         raise DecisionError(
             f"{past.path}: {what}{elsewhere}; lakehouse status names the files that wait"
         )

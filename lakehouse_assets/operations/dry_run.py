@@ -7,7 +7,7 @@ costs, and says exactly what the run would say.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.store.facts import FACTS
-from lakehouse_assets.store.lake import ASIDE, FilePath, Lake
+from lakehouse_assets.store.lake import ASIDE, DRY_RUNS, FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.registry import queryable, table_ids
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse_assets.parse import Limits
-
-
-FOLDER = "dry_run"
-"""Where the copies are; one that a dead process has left goes with the next maintenance."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +35,27 @@ class DryRun:
 
 
 def dry_run(
-    spark: SparkSession, lake: Lake, dates: Sequence[date], limits: Limits | None = None
+    spark: SparkSession,
+    lake: Lake,
+    dates: Sequence[date],
+    limits: Limits | None = None,
+    tell: Callable[[str, Result | None], object] = lambda _table, _result: None,
 ) -> DryRun:
-    """Do a run of these dates on a copy of the lake; nothing of it stays."""
-    folder = f"{FOLDER}/{uuid.uuid4().hex}"
+    """Do a run of these dates on a copy of the lake; nothing of it stays.
+
+    ``tell`` hears of each table as its work begins, without a result, and as it ends.
+    """
+    folder = f"{DRY_RUNS}/{uuid.uuid4().hex}"
     try:
         for part in (*map(lake.path, (*queryable().values(), RECEIPTS, FACTS)), ASIDE):
             lake.storage.link(part, f"{folder}/{part}")
         copy = replace(lake, storage=lake.storage.within(folder))
         before = Ledger(copy).state()
-        results = [run_table(spark, copy, table, dates, "dry run", limits) for table in table_ids()]
+        results = []
+        for table in table_ids():
+            tell(table, None)
+            results.append(run_table(spark, copy, table, dates, "dry run", limits))
+            tell(table, results[-1])
         after = Ledger(copy).state()
     finally:
         lake.storage.delete(folder)

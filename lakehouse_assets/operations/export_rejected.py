@@ -26,13 +26,16 @@ def export(
 ) -> int:
     """Write the rows that are rejected now (of a batch date) as CSV; returns how many.
 
+    It is written as the dataset's files are, so that it can land as one of them.
+
     Its columns: the four of the origin, the source's, ``_raw`` (the text of a line that has no
     columns, to be filled into them) and ``_rules`` (what each row breaks).
     """
-    writer = csv.writer(file, lineterminator="\r\n")
+    file.write("\r\n" * dataset.dialect.skip_rows)
+    writer = csv.writer(file, delimiter=dataset.dialect.delimiter, lineterminator="\r\n")
     writer.writerow([*ORIGIN, *dataset.headers, "_raw", "_rules"])
     count = 0
-    for row in _rows(lake, state, dataset, day):
+    for row in exported(lake, state, dataset, day):
         writer.writerow([escaped(value) for value in row])
         count += 1
     return count
@@ -45,9 +48,10 @@ def escaped(value: str | None) -> str:
     return f"'{text}" if risky else text
 
 
-def _rows(
-    lake: Lake, state: State, dataset: Dataset, day: date | None
+def exported(
+    lake: Lake, state: State, dataset: Dataset, day: date | None = None
 ) -> Iterator[list[str | None]]:
+    """The rows that are rejected now (of a batch date), as the columns of an export have them."""
     named: dict[str, tuple[FilePath, str]] = {
         content_id(past.path, fact.digest): (past.path, fact.digest)
         for past in state.of(dataset.name)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse_assets.pipeline.bronze_reading import stage_files
 from lakehouse_assets.pipeline.resolve import judged
-from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.pipeline.scratch import staged_in_scratch
+from lakehouse_assets.pipeline.workspace import among
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.facts import Kind
-from lakehouse_assets.store.lake import Lake, Source, Zone
+from lakehouse_assets.store.lake import Lake, Source, Zone, content_id
 from lakehouse_assets.store.ledger import State
-from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.contract import Dataset
 
 if TYPE_CHECKING:
@@ -26,6 +23,14 @@ if TYPE_CHECKING:
 _PLACE = ("_batch_date", "_file", "_sheet_no", "_row")
 
 
+class HeldRows(NamedTuple):
+    """Rows under their names, and a clear line for each file whose held bytes are gone."""
+
+    names: list[str]
+    rows: list[tuple[Any, ...]]
+    gone: list[str]
+
+
 def held_rows(
     spark: SparkSession,
     lake: Lake,
@@ -33,24 +38,33 @@ def held_rows(
     dataset: Dataset,
     day: date | None = None,
     limits: Limits | None = None,
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Names and rows: of the held files (of a batch date) each row that breaks a rule of its own.
+) -> HeldRows:
+    """Of the held files (of a batch date) each row that breaks a rule of its own.
 
     Nothing is written to the lake.
     """
     names = ["_batch_date", "_file", "_sheet", "_row", "_rules", *dataset.headers, "_raw"]
     items = list(_held(lake, state, dataset, day))
     if not items:
-        return names, []
-    with tempfile.TemporaryDirectory(prefix="lakehouse-") as folder:
-        scratch = replace(lake, storage=LocalStorage(folder))
-        with Workspace(spark, scratch, "held", dataset.bronze.id) as work:
-            bronze = stage_files(work, dataset, state, items, limits).rows
+        return HeldRows(names, [], [])
+    with staged_in_scratch(spark, dataset, items, lake.zones, state, limits) as staged:
+        read = {(summary.path, summary.digest) for summary in staged.summaries}
+        # What was held is a content: another may have taken its place without having landed yet.
+        there = [item for item in items if (item.path, item.digest) in read]
+        contents = {content_id(item.path, item.digest or "") for item in there}
+        found = []
+        if contents:
+            bronze = staged.rows.where(among("_content", contents))
             rules = judged(bronze, dataset).where("size(_own) > 0")
             rules = rules.selectExpr(*_PLACE, "_own AS _rules")
             rows = bronze.join(rules, list(_PLACE)).orderBy(*_PLACE)
             found = rows.selectExpr(*(f"`{name}`" for name in names)).collect()
-    return names, [tuple(row) for row in found]
+    gone = [
+        f"{item.path}: the held bytes {(item.digest or '')[:12]} are gone; land the file again"
+        for item in items
+        if item not in there
+    ]
+    return HeldRows(names, [tuple(row) for row in found], gone)
 
 
 def _held(lake: Lake, state: State, dataset: Dataset, day: date | None) -> Iterator[ToRead]:

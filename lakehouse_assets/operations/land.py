@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable
 from datetime import date
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.planning.file_order import counting_as_older
+from lakehouse_assets.store.content import Digested, copy, digest_of
 from lakehouse_assets.store.facts import Fact, Landed
 from lakehouse_assets.store.lake import PASSED_OVER, FilePath, Lake, Misplaced
 from lakehouse_assets.store.ledger import Ledger, State
@@ -54,8 +54,8 @@ class Landing(NamedTuple):
 def land(ledger: Ledger, file: Path, dataset: str, day: date) -> Landing:
     """Put a file into the raw zone, in the place of one of the same name.
 
-    Raises LandingError for a name that is passed over or not UTF-8, a date outside the lake's,
-    or a file that cannot be opened.
+    The file may be larger than memory. Raises LandingError for a name that is passed over or not
+    UTF-8, a date outside the lake's, or a file that cannot be opened, read or written.
     """
     lake = ledger.lake
     path = lake.placed(f"{dataset}/{day}/{file.name}")
@@ -64,23 +64,30 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> Landing:
     if isinstance(path, Misplaced):
         raise LandingError(str(path))
     try:
-        data = file.read_bytes()
+        opened = file.open("rb")
     except OSError as error:
         raise LandingError(f"{file}: {error.strerror}; name a file that can be read") from None
-    digest = hashlib.sha256(data).hexdigest()
-    past = ledger.state().at(path)
-    if past.unjudged:  # landed, and no run has read it yet: it is not to be lost
-        keep_bytes(lake, path, past.unjudged)
-    lake.raw.write(str(path), data)
+    with opened as stream:
+        past = ledger.state().at(path)
+        if past.unjudged:  # landed, and no run has read it yet: it is not to be lost
+            keep_bytes(lake, path, past.unjudged)
+        landing = Digested(stream)
+        try:
+            lake.raw.write(str(path), landing)
+        except OSError as error:
+            raise LandingError(
+                f"{path}: not landed: {error.strerror}; mend that, then land it again"
+            ) from None
+    digest = landing.digest
     stored = lake.raw.find(str(path))
-    detail = Landed("land", stored.stamp if stored else "", len(data))
+    detail = Landed("land", stored.stamp if stored else "", landing.size)
 
     def landed(state: State) -> list[Fact]:
         now = state.at(path)
         same = now.last is not None and now.last.digest == digest and bool(now.open)
         return [] if same else [Fact(detail, path, digest)]
 
-    news = bool(ledger.decide(landed))
+    news = bool(ledger.transact(landed))
     older = counting_as_older(ledger.state(), [path]) if news else ()
     return Landing(path, news, next(iter(older), None))
 
@@ -88,10 +95,9 @@ def land(ledger: Ledger, file: Path, dataset: str, day: date) -> Landing:
 def keep_bytes(lake: Lake, path: FilePath, digests: Collection[str]) -> bool:
     """Keep the bytes at a path beside it, if they are one of these; returns whether they are."""
     try:
-        data = lake.raw.read(str(path))
-    except FileNotFoundError:
+        digest = digest_of(lake.raw, str(path))
+        if digest in digests:
+            copy((lake.raw, str(path)), (lake.storage, lake.aside(path, digest)), digest)
+    except FileNotFoundError:  # gone, or changed since the first look
         return False
-    digest = hashlib.sha256(data).hexdigest()
-    if digest in digests:
-        lake.storage.write(lake.aside(path, digest), data)
     return digest in digests

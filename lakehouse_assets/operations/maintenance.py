@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deltalake.exceptions import DeltaError
 
-from lakehouse_assets.operations.dry_run import FOLDER as DRY_RUNS
 from lakehouse_assets.operations.restore import KEPT
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import FACTS, Fact, Maintained
-from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.store.lake import DRY_RUNS, Lake
 from lakehouse_assets.store.ledger import Ledger, State, moved
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.contract import Table
@@ -84,6 +83,16 @@ def written_by(lake: Lake, job: str) -> list[Table]:
     return [t for t in jobs()[job].writes if lake.version(t) is not None]
 
 
+def has_files_to_rewrite(lake: Lake, job: str) -> bool:
+    """Whether maintenance of a job's tables would rewrite files: work for an engine."""
+    maintained = Ledger(lake).state().maintained
+    for table in written_by(lake, job):
+        files = lake.files(table, lake.version(table))
+        if _worth_it(lake, table, files, maintained.get(table.id), TARGET_BYTES):
+            return True
+    return False
+
+
 def maintain_tables_of(
     lake: Lake, job: str, run_id: str, rewrite: Rewrite = by_delta_rs
 ) -> list[Maintenance]:
@@ -133,7 +142,7 @@ def _record(
         if state.maintained.get(table.id) != after.version:
             yield Fact(Maintained(table.id, after.version), run_id=run_id)
 
-    ledger.decide(lambda state: list(facts(state)))
+    ledger.transact(lambda state: list(facts(state)))
 
 
 @dataclass(frozen=True)

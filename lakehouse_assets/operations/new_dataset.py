@@ -308,7 +308,7 @@ def _partitioned(dataset: Dataset) -> Dataset:
     return replace(dataset, columns=(*dataset.columns, derived), partition_by=(day,))
 
 
-def parents(
+def find_parents(
     spark: SparkSession,
     lake: Lake,
     datasets: Mapping[str, Dataset],

@@ -50,7 +50,7 @@ def close(lake: Lake, run_id: str, dates: Iterable[str]) -> None:
             return []  # another run is between two tables: what it leaves will belong together
         return [Fact(Published(tuple(dates)), run_id=run_id)]
 
-    ledger.decide(published)
+    ledger.transact(published)
 
 
 def find(state: State, text: str) -> Fact:
@@ -95,7 +95,7 @@ def restore(ledger: Ledger, to: str, run_id: str) -> Fact:
         before = state.restored.before_seq if state.restored else state.seq
         return [Fact(Restored(run.run_id or "", run.seq, before), run_id=run_id)]
 
-    ledger.decide(restored)
+    ledger.transact(restored)
     finish(ledger, run_id)
     return run
 
@@ -114,7 +114,7 @@ def resume(ledger: Ledger, run_id: str) -> None:
 
     state = ledger.state()
     if state.restored or state.unfinished is None:  # else its end was announced already
-        ledger.decide(resumed)
+        ledger.transact(resumed)
     finish(ledger, run_id)
 
 

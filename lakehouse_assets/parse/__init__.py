@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from lakehouse_assets.parse.model import (
     EMPTY,
+    ENDINGS,
+    NOT_A_KIND,
     Dialect,
     Expected,
     Limits,
@@ -101,10 +103,8 @@ def parse(
 def _read(
     name: str, source: ByteStream, expected: Expected, limits: Limits
 ) -> Generator[pa.RecordBatch, None, Summary]:
-    if not name.endswith((".csv", ".csv.gz", ".xlsx")):
-        raise Unreadable(
-            "not a .csv, .csv.gz or .xlsx file; save it as one of these, or take it away"
-        )
+    if not name.endswith(ENDINGS):
+        raise Unreadable(NOT_A_KIND)
     stream = io.BufferedReader(_Bounded(source, limits.max_bytes), _BUFFER)
     start = stream.peek(len(_ZIP_MAGIC))
     if not start:

@@ -6,15 +6,18 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.parse.model import BLANKS, Expected, Limits, Unreadable
+from lakehouse_assets.parse.model import BLANKS, Expected, Limits, Unreadable, shown
 from lakehouse_assets.parse.rows import Header, header_names, lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lakehouse_assets.parse.csv_records import Split
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_OTHER_KINDS = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
+"""What a text without a header is likely to be, by its first character."""
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\Z')
 _SEEN_BYTES = 2**20
 _SEEN_LINES = 50
 
@@ -63,12 +66,12 @@ class Fields:
 
 
 def find(
-    split: Split, fields: Fields, expected: Expected, limits: Limits
+    split: Split, fields: Fields, expected: Expected, limits: Limits, above: bytes = b""
 ) -> tuple[int, Header] | None:
     """Number of the first record that has a value, and the header that it is; None without any.
 
-    Raises `Unreadable` where that is not the header that the contract expects, and for a line
-    before it that cannot be split.
+    `above` are the lines that were passed by. Raises `Unreadable` where that is not the header that
+    the contract expects, and for a line before it that cannot be split.
     """
     bad = next((line for line, raw in split.unsplittable() if fields.not_blank(raw)), None)
     for at, line in enumerate(split.lines):
@@ -78,53 +81,108 @@ def find(
             # No more fields than show that there are too many.
             found = fields.of(raw, limits.max_columns + 1)
             if lacking(header_names(found), expected) and (
-                likelier := explained(split.data, split.line, line, expected)
+                likelier := _as_one(found, line, expected)
+                or explained(split.data, split.line, line, expected, above)
             ):
                 raise likelier
             return at, Header(found, expected, limits)
     if bad is None:
         return None
-    raise explained(split.data, split.line, bad, expected) or Unreadable(
+    raise explained(split.data, split.line, bad, expected, above) or Unreadable(
         f"the header in line {bad:,} cannot be split: a stray quote or carriage return is in it; "
-        "quote its names as CSV asks for, or remove the quotes"
+        "remove it, or quote the name that it belongs to as CSV asks for"
     )
 
 
-def explained(data: bytes, first: int, header: int, expected: Expected) -> Unreadable | None:
+def _as_one(fields: Sequence[str], line: int, expected: Expected) -> Unreadable | None:
+    """Whether the header's record is in quotes as a whole."""
+    if len(fields) == 1 and _is_header(fields[0].split(expected.dialect.delimiter), expected):
+        return Unreadable(
+            f"line {line:,} is in quotes as a whole, and so one single name; save it without those "
+            "quotes"
+        )
+    return None
+
+
+def explained(
+    data: bytes, first: int, header: int, expected: Expected, above: bytes = b""
+) -> Unreadable | None:
     """A likelier reason than a bad header in that line, looking at what begins with line `first`.
 
-    Line ends of another kind, another delimiter, or lines above the header.
+    Line ends of another kind, another delimiter, another kind of text, a header further down, or
+    one `above`, among the lines that were passed by.
     """
-    declared = expected.dialect.delimiter
-    names = {
-        alias: name
-        for name in expected.columns
-        for alias in (name, *expected.aliases.get(name, ()))
-    }
-
-    def is_header(fields: Sequence[str]) -> bool:
-        plain = [field.strip(BLANKS + '"') for field in fields]
-        found = {names[name] for name in header_names(plain) if name in names}
-        return 2 * len(found) > len(names.keys() & expected.columns)
-
     top = data[:_SEEN_BYTES].decode("utf-8", "ignore")
     if top.count("\r") - top.count("\r\n") > top.count("\n"):
         return Unreadable(
             "its lines end in CR alone, as old Mac programs write them; "
             "save it with LF or CRLF line ends"
         )
-    for number, line in enumerate(top.split("\n")[:_SEEN_LINES], first):
-        for delimiter, name in _DELIMITERS.items():
+    if 2 * top.count("\r\r\n") > top.count("\n"):
+        return Unreadable(
+            "its lines end in CR CR LF, as programs write them that convert line ends twice; "
+            "save it with LF or CRLF line ends"
+        )
+    passed = above.decode("utf-8", "ignore").split("\n")[:-1]
+    lines = [*passed, *top.split("\n")[:_SEEN_LINES]]
+    return (
+        _other_delimiter(lines, expected)
+        or _elsewhere(dict(enumerate(lines, first - len(passed))), header, expected)
+        or _other_kind(top)
+    )
+
+
+def _other_delimiter(lines: Sequence[str], expected: Expected) -> Unreadable | None:
+    declared = expected.dialect.delimiter
+    name = _DELIMITERS.get(declared, repr(declared))
+    for line in lines:
+        for delimiter, other in _DELIMITERS.items():
             fields = line.split(delimiter)
-            if delimiter != declared and len(fields) > 1 and is_header(fields):
+            if delimiter != declared and len(fields) > 1 and _is_header(fields, expected):
                 return Unreadable(
-                    f"looks like {name}-separated; save it "
-                    f"{_DELIMITERS.get(declared, repr(declared))}-separated, or declare its "
+                    f"looks like {other}-separated; save it {name}-separated, or declare its "
                     "delimiter in the contract's dialect"
                 )
-        if number > header and is_header(line.split(declared)):
+    said = _SEPARATOR_LINE.match(lines[0])
+    if said and said[1] != declared:
+        return Unreadable(
+            f"its first line says sep={shown(said[1], 1)}, where {name}-separated is declared; "
+            "correct or remove that line"
+        )
+    return None
+
+
+def _elsewhere(lines: Mapping[int, str], header: int, expected: Expected) -> Unreadable | None:
+    """Where the header is among these lines by number, if not in line `header`."""
+    dialect = expected.dialect
+    for number, line in lines.items():
+        if number == header or not _is_header(line.split(dialect.delimiter), expected):
+            continue
+        if number < header:
             return Unreadable(
-                f"the header is in line {number:,}, not in line {header:,}; "
-                "remove the lines above it, or declare them in the contract's dialect (skip_rows)"
+                f"the header is in line {number:,}, not behind the skip_rows "
+                f"({dialect.skip_rows:,}) of the contract; put it there or change skip_rows"
             )
+        return Unreadable(
+            f"the header is in line {number:,}, not in line {header:,}; "
+            "remove the lines above it, or declare them in the contract's dialect (skip_rows)"
+        )
+    return None
+
+
+def _is_header(fields: Sequence[str], expected: Expected) -> bool:
+    """Whether most of the contract's columns are among them."""
+    names = {
+        alias: name
+        for name in expected.columns
+        for alias in (name, *expected.aliases.get(name, ()))
+    }
+    plain = [field.strip(BLANKS + '"') for field in fields]
+    found = {names[name] for name in header_names(plain) if name in names}
+    return 2 * len(found) > len(names.keys() & expected.columns)
+
+
+def _other_kind(top: str) -> Unreadable | None:
+    if kind := _OTHER_KINDS.get(top.lstrip()[:1]):
+        return Unreadable(f"looks like {kind}, not like CSV; export the table itself as CSV")
     return None

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _BOM = b"\xef\xbb\xbf"
 _CTRL_Z = b"\x1a"
 _FAULTY_BATCH = 65_536
+_SEEN_BYTES = 2**16
+"""Of the lines before the header, so many are kept for a message."""
 
 
 def read(
@@ -43,13 +45,14 @@ def read(
     for split in windows:
         first = 0
         if rows is None:
-            found = csv_header.find(split, fields, expected, limits)
+            found = csv_header.find(split, fields, expected, limits, windows.passed)
             if not found:
                 continue
             first, rows = found[0] + 1, _Rows(found[1], fields, expected, limits)
         yield from rows.of(split, first)
     if rows is None:
-        raise Unreadable(EMPTY)
+        likelier = csv_header.explained(b"", windows.line, windows.line, expected, windows.passed)
+        raise likelier or Unreadable(EMPTY)
     header = rows.header
     return Summary(
         header.read,
@@ -70,6 +73,10 @@ class _Windows:
         separator = re.escape(expected.dialect.delimiter.encode())
         self._separator_line = re.compile(rb"sep=%b\r?\n" % separator)
         self._skip = expected.dialect.skip_rows
+        self.passed = b""
+        """The lines before the header that the dialect declares, or the first of them."""
+        self.line = 1
+        """The line behind them."""
         self.warnings: list[str] = []
 
     def __iter__(self) -> Iterator[Split]:
@@ -106,7 +113,10 @@ class _Windows:
     def _behind_first_lines(self, data: bytes, line: int) -> tuple[bytes, int]:
         """The data, and its first line, behind what stands before the header."""
         while self._skip and (end := data.find(b"\n") + 1):
+            if len(self.passed) + end <= _SEEN_BYTES:
+                self.passed += data[:end]
             data, line, self._skip = data[end:], line + 1, self._skip - 1
+            self.line = line
         if self._skip:
             return b"", line
         if line == 1 and (separator := self._separator_line.match(data)):

@@ -21,6 +21,15 @@ CHUNK = 4 * 2**20
 _LF = ord("\n")
 _BOM = codecs.BOM_UTF8
 _UTF16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_OTHER_KINDS = {
+    b"\x1f\x8b": "compressed with gzip twice",
+    b"PK\x03\x04": "a zip or a workbook",
+    b"\xd0\xcf\x11\xe0": "an old .xls workbook or another old Office file",
+    b"%PDF-": "a PDF document",
+    b"PAR1": "a Parquet file",
+}
+"""What begins so and is no text."""
+_SEEN = 8
 
 
 class Unpacked:
@@ -57,8 +66,8 @@ def chunks(stream: ByteStream, encoding: str) -> Iterator[bytes]:
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     name = codecs.lookup(encoding).name
-    place = _Place(name)
     data = stream.read(CHUNK)
+    place = _Place(name, data[:_SEEN])
     _check_marks(data, name)
     start: bytes | None = b""
     while True:
@@ -67,7 +76,7 @@ def chunks(stream: ByteStream, encoding: str) -> Iterator[bytes]:
                 place.decode(decoder, data)
             text = data
         else:
-            text = place.decode(decoder, data).encode()
+            text = place.decode(decoder, data)
         place.check_no_nul(text)
         place.pass_by(data, text)
         if start is not None:
@@ -102,25 +111,30 @@ def _check_marks(start: bytes, encoding: str) -> None:
 class _Place:
     """How far a text has been read, to say where something is."""
 
-    def __init__(self, encoding: str) -> None:
-        self._encoding, self._bytes, self._line = encoding, 0, 1
+    def __init__(self, encoding: str, start: bytes) -> None:
+        self._encoding, self._start, self._bytes, self._line = encoding, start, 0, 1
 
     def pass_by(self, data: bytes, text: bytes) -> None:
         """Go on behind these bytes of the file, and the text that they are."""
         self._bytes += len(data)
         self._line += int(np.count_nonzero(np.frombuffer(text, np.uint8) == _LF))
 
-    def decode(self, decoder: codecs.IncrementalDecoder, data: bytes) -> str:
-        """The next bytes as text; none are the end."""
+    def decode(self, decoder: codecs.IncrementalDecoder, data: bytes) -> bytes:
+        """The next bytes as text in UTF-8; none are the end."""
+        encoding = self._encoding.upper()
         try:
-            return decoder.decode(data, final=not data)
+            return decoder.decode(data, final=not data).encode()
         except UnicodeDecodeError as error:
             # Its object begins with what the bytes before left over.
             at = self._bytes + len(data) - len(error.object) + error.start
             good = error.object[: error.start].decode(self._encoding, "ignore")
             byte = error.object[error.start]
-        encoding = self._encoding.upper()
-        raise Unreadable(
+        except UnicodeError:  # UTF-16 or UTF-32 that does not say its order of bytes, for one
+            raise self._likelier() or Unreadable(
+                f"not {encoding} from line {self._line:,} on, or without the byte order mark that "
+                f"it begins with; save it as {encoding}, or change the contract's dialect"
+            ) from None
+        raise self._likelier() or Unreadable(
             f"not {encoding}: byte 0x{byte:02x} in line {self._line + good.count(chr(10)):,} "
             f"(byte {at + 1:,} of the file); save it as {encoding}"
         )
@@ -128,6 +142,17 @@ class _Place:
     def check_no_nul(self, text: bytes) -> None:
         if (at := text.find(b"\0")) >= 0:
             line = self._line + text.count(b"\n", 0, at)
-            raise Unreadable(
-                f"a NUL byte in line {line:,}; save it as plain UTF-8 text (CSV UTF-8)"
+            raise self._likelier() or Unreadable(
+                f"a NUL byte in line {line:,}: it was damaged on its way, or is no plain text; "
+                "land it again, saved as CSV UTF-8"
             )
+
+    def _likelier(self) -> Unreadable | None:
+        """A likelier reason than one bad byte: the file is of another kind."""
+        for start, kind in _OTHER_KINDS.items():
+            if self._start.startswith(start):
+                return Unreadable(f"{kind}, not the text of a CSV file; save the table as CSV")
+        wide = self._encoding.startswith(("utf-16", "utf-32"))
+        if not wide and self._start.count(0) in range(_SEEN // 3, _SEEN):
+            return Unreadable(f"encoded in UTF-16 or UTF-32; save it as {self._encoding.upper()}")
+        return None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+ENDINGS = (".csv", ".csv.gz", ".xlsx")
+"""What files' names end in, in any case."""
+NOT_A_KIND = "not a .csv, .csv.gz or .xlsx file; save it as one of these, or take it away"
 EMPTY = "empty, not even a header; land the whole file again"
 BLANKS = " \t\r\n\u00a0"
 """Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
@@ -35,6 +39,14 @@ def unreadable_cells(columns: Sequence[str]) -> str:
     return f"{UNREADABLE_CELL}{json.dumps(list(columns), ensure_ascii=False)}"
 
 
+def columns_unread(fault: str | None) -> list[str]:
+    """The columns that such a fault names; none where it is another."""
+    if fault is None or not fault.startswith(UNREADABLE_CELL):
+        return []
+    named: list[str] = json.loads(fault.removeprefix(UNREADABLE_CELL))
+    return named
+
+
 class Unreadable(Exception):  # noqa: N818 - it is a verdict on a file, not an error of the program
     """A file (or, inside this package, a sheet) that reads no row.
 
@@ -50,6 +62,9 @@ class SheetProblem:
     problem: str
 
 
+_DECIDES_ROWS = ("delimiter", "encoding", "decimal", "skip_rows", "short_records", "sheets")
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How a dataset's files are written, where that is not the default; nothing is ever sniffed.
@@ -60,6 +75,8 @@ class Dialect:
     short sheet rows always have. `sheets` names those to read of a workbook; None is all.
 
     The others say how values are written, and are for the rules: parsed rows are text as it stands.
+    Only a sheet's numbers have no text: they get the `decimal` mark, as in the CSV that is saved of
+    the sheet. Its dates are ISO whatever the formats.
     """
 
     delimiter: str = ","
@@ -71,6 +88,14 @@ class Dialect:
     skip_rows: int = 0
     short_records: bool = False
     sheets: tuple[str, ...] | None = None
+
+    @property
+    def reading(self) -> str:
+        """Identity of what decides which rows a file gives; empty for the default."""
+        own, default = ([getattr(it, name) for name in _DECIDES_ROWS] for it in (self, Dialect()))
+        if own == default:
+            return ""
+        return hashlib.sha256(json.dumps(own).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,14 @@ class CellTexts:
     moments: Mapping[str, Moment]
     """The styles by which a number is a moment, as cells name them."""
     strings: Sequence[str]
+    decimal: str = "."
+    """The decimal mark that numbers get: the one that the same sheet saved as CSV would have."""
 
     def text(self, kind: str, style: str, value: str) -> str:
         """A cell's value, which is not empty, as text. Raises ValueError for what is none."""
         if kind == "n":
             moment = self.moments.get(style)
-            return number_text(value) if moment is None else self.moment(value, moment)
+            return self._number(value) if moment is None else self.moment(value, moment)
         if kind == "s":
             if not (value.isascii() and value.isdecimal()):
                 raise ValueError("is no number of a shared text")
@@ -95,6 +97,11 @@ class CellTexts:
         if kind == "d":
             return _iso_text(value.strip())
         raise ValueError("is of a type that is not known")
+
+    def _number(self, raw: str) -> str:
+        text = number_text(raw)
+        own = self.decimal == "." or type(text) is NoValue
+        return text if own else text.replace(".", self.decimal)
 
     def moment(self, raw: str, moment: Moment) -> str:
         """A number that is shown as a moment.

@@ -121,7 +121,7 @@ def _no_readable(sheets: list[_Sheet], others: list[str]) -> str:
     first = " | ".join((reasons or others)[:_SHOWN_SHEETS])
     more = len(reasons or others) - _SHOWN_SHEETS
     rest = f" | and {more:,} more sheets" if more > 0 else ""
-    remedy = "" if reasons else "; save the table as a worksheet of its own"
+    remedy = "" if ";" in first else "; save the table as a worksheet of its own"
     return f"no readable sheet: {first}{rest}{remedy}"
 
 
@@ -164,7 +164,7 @@ class _Sheet:
         if not self._hidden or self.header is None or not self.header.read:
             return None
         return (
-            f"[{quoted([self.name])}] is hidden, and its {self.header.read:,} rows are read; "
+            f"[{quoted([self.name])}] is hidden, and its rows ({self.header.read:,}) are read; "
             "delete the sheet if they should not be"
         )
 
@@ -282,7 +282,8 @@ def _check_kind(file: IO[bytes]) -> None:
 def _reading(file: IO[bytes], expected: Expected, limits: Limits) -> Iterator[Iterator[Message]]:
     """What the reading process says about the workbook; it ends with the block."""
     path = [str(entry) for entry in sys.path]
-    order = {"limits": asdict(limits), "sheets": expected.dialect.sheets}
+    dialect = expected.dialect
+    order = {"limits": asdict(limits), "sheets": dialect.sheets, "decimal": dialect.decimal}
     # The process moves the offset that both share; nothing may be read ahead here, as closing the
     # file takes that back from wherever the process has left off.
     file.seek(0, os.SEEK_END)

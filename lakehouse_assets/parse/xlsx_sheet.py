@@ -47,8 +47,9 @@ class Reader:
     Raises `Unreadable`, or one of `DAMAGED`, where styles or shared texts cannot be read.
     """
 
-    def __init__(self, package: Package, max_row_size: int) -> None:
-        self._texts = CellTexts(package.from_1904, _moments(package), _strings(package))
+    def __init__(self, package: Package, max_row_size: int, decimal: str = ".") -> None:
+        moments, strings = _moments(package), _strings(package)
+        self._texts = CellTexts(package.from_1904, moments, strings, decimal)
         self._max_row_size = max_row_size
 
     def rows(self, stream: IO[bytes]) -> Iterator[Row]:

@@ -41,7 +41,7 @@ def main() -> None:
         sys.stdout.buffer.flush()
 
     try:
-        for message in _messages(sys.stdin.buffer, limits, order["sheets"]):
+        for message in _messages(sys.stdin.buffer, limits, order["sheets"], order["decimal"]):
             send(message)
     except Unreadable as problem:
         send({"unreadable": str(problem)})
@@ -67,14 +67,16 @@ def _limit_process(memory: int, seconds: int) -> None:
             resource.setrlimit(kind, (limit, limit))
 
 
-def _messages(file: IO[bytes], limits: Limits, wanted: Collection[str] | None) -> Iterator[Message]:
+def _messages(
+    file: IO[bytes], limits: Limits, wanted: Collection[str] | None, decimal: str
+) -> Iterator[Message]:
     package = opened(file, limits.max_expanded_bytes)
     sheets = [sheet for sheet in package.sheets if wanted is None or sheet.name in wanted]
     absent = [] if wanted is None else sorted({*wanted} - {sheet.name for sheet in sheets})
     if absent:
         yield {"absent": absent, "has": [sheet.name for sheet in package.sheets]}
     try:
-        reader = Reader(package, limits.max_record_bytes)
+        reader = Reader(package, limits.max_record_bytes, decimal)
     except DAMAGED as error:
         raise Unreadable(f"damaged ({brief(error)}); save the workbook again") from None
     room = _Room(limits.max_cells, limits.max_expanded_bytes)

@@ -44,7 +44,7 @@ def run(
     state = ledger.followed()
     if not state.frozen:
         files = _files(lake, dataset, dates)
-        pending = bronze_work(lake, state, dataset, files, contents(lake, dataset, dates), dates)
+        pending = _pending(lake, state, dataset, dates, files)
         result.lines += pending.notices
         result.metadata["files_read"] = len(pending.read)
         if pending:
@@ -57,6 +57,17 @@ def run(
     report(result, lake.raw, state, dataset, dates)
     result.metadata["rows_read"] = sum(d.get("read", 0) for d in result.days.values())
     return result
+
+
+def has_news(lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]) -> bool:
+    """Whether there is a file to read, or rows that must leave, of these batch dates."""
+    return bool(_pending(lake, state, dataset, dates, _files(lake, dataset, dates)))
+
+
+def _pending(
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date], files: Sequence[RawFile]
+) -> BronzeWork:
+    return bronze_work(lake, state, dataset, files, contents(lake, dataset, dates), dates)
 
 
 def _take_in(
@@ -123,7 +134,9 @@ def _change(
     }
     present = set(contents(lake, dataset, dates))
     readable = [summary for summary in staged.summaries if summary.error is None]
-    again = {s.content for s in readable if is_outdated(before.at(s.path), s.digest)} & in_force
+    again = in_force & {
+        s.content for s in readable if is_outdated(dataset, before.at(s.path), s.digest)
+    }
     with_rows = {summary.content for summary in readable if summary.read}
     return _Change(
         added=((in_force - present) | again) & with_rows,
@@ -169,7 +182,7 @@ def _record_facts(work: Workspace, ledger: Ledger, dataset: Dataset, facts: list
         Absorbed(table.id, work.lake.versions([table]), {}, dataset.rules_digest),
         run_id=work.run_id,
     )
-    ledger.decide(
+    ledger.transact(
         lambda now: [f for f in (*facts, taken_in) if not _landed_meanwhile(now, f)],
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lakehouse_assets.parse.model import READING, shown
+from lakehouse_assets.parse.model import READING, columns_unread, shown
 from lakehouse_assets.pipeline.bronze_reading import Staged, Summary
 from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.workspace import among
@@ -16,6 +16,9 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.rules import own_rules
+
+if TYPE_CHECKING:
+    from pyspark.sql import Row
 
 _MOST_RULES: Final = 20
 _LONGEST_VALUE: Final = 40
@@ -31,7 +34,8 @@ class BrokenRule:
     rows: int
     sheet: str | None
     row: int
-    value: str
+    value: str | None
+    """None where the rule is about no single value."""
 
     @property
     def place(self) -> str:
@@ -39,7 +43,8 @@ class BrokenRule:
         return f"line {self.row}" if self.sheet is None else f"[{self.sheet}] row {self.row}"
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.rows:,} ({self.place}: {self.value})"
+        first = self.place if self.value is None else f"{self.place}: {self.value}"
+        return f"{self.rule} {self.rows:,} ({first})"
 
 
 def judge(
@@ -49,10 +54,11 @@ def judge(
 
     ``stamps`` are those of the files at their paths.
     """
-    large = [s.content for s in staged.summaries if s.read >= dataset.hold.least_rows]
-    faulty = faulty_rows(dataset, staged, large)
+    read = [s.content for s in staged.summaries if s.read]  # of small ones the share is told too
+    found = faults(dataset, staged, read)
+    faulty = {content: its.rows for content, its in found.items()}
     held = [s for s in staged.summaries if _is_held(dataset, s, faulty.get(s.content, 0))]
-    reasons = broken_rules(dataset, staged, [summary.content for summary in held])
+    reasons = broken_rules(dataset, staged, {s.content: found[s.content] for s in held})
     landed: list[Fact] = []
     verdicts: list[Fact] = []
     for summary in staged.summaries:
@@ -68,55 +74,79 @@ def judge(
     return landed + verdicts
 
 
-def broken_rules(
-    dataset: Dataset, staged: Staged, contents: Collection[str]
-) -> dict[str, list[BrokenRule]]:
-    """The rules that rows of these contents break on their own, by content; the commonest first."""
+@dataclass(frozen=True)
+class Faults:
+    """How many rows of a content break a rule of their own; each rule's rows and first place."""
+
+    rows: int
+    rules: Mapping[str, tuple[int, int]]
+
+
+NO_FAULTS: Final = Faults(0, {})
+
+
+def faults(dataset: Dataset, staged: Staged, contents: Collection[str]) -> dict[str, Faults]:
+    """What rows of these contents break on their own, by content; those without are not there."""
     if not contents:
         return {}
-    bronze = staged.rows.where(among("_content", contents))
-    each = judged(bronze, dataset).selectExpr(
-        "_content", f"{_PLACE} AS _place", "explode(_own) AS _rule"
+    rows = judged(staged.rows.where(among("_content", contents)), dataset)
+    # Each faulty row counts for its rules, and once for itself: under no rule's name.
+    each = rows.where("size(_own) > 0").selectExpr(
+        "_content", f"{_PLACE} AS _place", "explode(concat(array(''), _own)) AS _rule"
     )
-    found = each.groupBy("_content", "_rule").agg({"*": "count", "_place": "min"}).collect()
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in each.groupBy("_content", "_rule").agg({"*": "count", "_place": "min"}).collect():
+        of_content = found.setdefault(row["_content"], {})
+        of_content[row["_rule"]] = row["count(1)"], row["min(_place)"]
+    return {content: Faults(rules.pop("")[0], rules) for content, rules in found.items()}
+
+
+def broken_rules(
+    dataset: Dataset, staged: Staged, found: Mapping[str, Faults]
+) -> dict[str, list[BrokenRule]]:
+    """The rules that rows of these contents break on their own, by content; the commonest first."""
+    places = sorted({place for its in found.values() for _, place in its.rules.values()})
+    if not places:
+        return {}
     headers = {rule.name: _header(dataset, rule.column) for rule in own_rules(dataset)}
-    texts = sorted({header for header in headers.values() if header})
-    columns = [f"`{name}`" for name in ("_content", "_sheet", "_row", "_raw", *texts)]
-    places = sorted({row["min(_place)"] for row in found})
-    rows = bronze.selectExpr(f"{_PLACE} AS _place", *columns)
+    # All of them: an unreadable cell may be of a column that has no rule.
+    columns = [
+        f"`{name}`" for name in ("_content", "_sheet", "_row", "_raw", "_fault", *dataset.headers)
+    ]
+    rows = staged.rows.where(among("_content", found)).selectExpr(f"{_PLACE} AS _place", *columns)
     # A place is of one content or of several: the rows are few, whichever.
     first = {
         (row["_content"], row["_place"]): row
-        for row in (rows.where(among("_place", places)).collect() if places else ())
+        for row in rows.where(among("_place", places)).collect()
     }
     reasons: dict[str, list[BrokenRule]] = {}
-    for count in sorted(found, key=lambda row: (-row["count(1)"], row["_rule"])):
-        row, rule = first[count["_content"], count["min(_place)"]], count["_rule"]
-        value = row[headers[rule] or "_raw"]
-        reasons.setdefault(count["_content"], []).append(
-            BrokenRule(
-                rule,
-                count["count(1)"],
-                None if row["_sheet"] is None else shown(row["_sheet"]),
-                row["_row"],
-                shown(value or "", _LONGEST_VALUE) or "no value",
+    for content, its in found.items():
+        for rule, (count, place) in sorted(its.rules.items(), key=lambda it: (-it[1][0], it[0])):
+            row = first[content, place]
+            reasons.setdefault(content, []).append(
+                BrokenRule(
+                    rule,
+                    count,
+                    None if row["_sheet"] is None else shown(row["_sheet"]),
+                    row["_row"],
+                    _value(row, headers[rule]),
+                )
             )
-        )
     return reasons
+
+
+def _value(row: Row, header: str | None) -> str | None:
+    """What breaks a rule in a bronze row: a cell's text, or the row's where it is not split."""
+    if header is not None:
+        return shown(row[header] or "", _LONGEST_VALUE) or "no value"
+    unread = columns_unread(row["_fault"])
+    text = row[unread[0]] if unread else row["_raw"]
+    return None if text is None else shown(text, _LONGEST_VALUE)
 
 
 def _header(dataset: Dataset, column: str) -> str | None:
     """The raw file's header of a rule's column; None where the rule is of the row."""
     return dataset.silver.column(column).header if column else None
-
-
-def faulty_rows(dataset: Dataset, staged: Staged, contents: Collection[str]) -> dict[str, int]:
-    """How many rows of these contents break a rule of their own, by content; none where none do."""
-    if not contents:
-        return {}
-    rows = judged(staged.rows.where(among("_content", contents)), dataset)
-    counted = rows.where("size(_own) > 0").groupBy("_content").count().collect()
-    return {row["_content"]: row["count"] for row in counted}
 
 
 def _is_held(dataset: Dataset, summary: Summary, faulty: int) -> bool:
@@ -157,13 +187,14 @@ def _verdict(
         warnings=summary.warnings,
         notes=summary.notes,
         reading=READING,
+        dialect=dataset.dialect.reading,
     )
 
 
 def _still_admitted(before: Judgement | None, now: Judgement) -> Judgement:
     """An admission is a recorded decision: what is new is that it has been read, and how."""
-    if before is None or before.reading == READING:
+    if before is None or before.is_read_like(now):
         return before or now
     if isinstance(now, Unreadable):  # its rows stay, as they were read before
-        return replace(before, reading=READING)
+        return replace(before, reading=now.reading, dialect=now.dialect)
     return Admitted(**{**vars(now), "error": None})

@@ -6,16 +6,16 @@ of a file travels as one further row, as JSON in ``_summary``, and is taken out 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from lakehouse_assets.parse import ByteStream, Expected, Limits, Unreadable, parse
+from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.pending_files import ToRead
+from lakehouse_assets.store.content import Digested
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Source, Zone, content_id
 from lakehouse_assets.store.ledger import State
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from lakehouse_assets.store.storage import Storage
 
 _BATCH_ROWS = 65_536
-_REST = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,19 @@ def stage_files(
     state: State,
     items: Sequence[ToRead],
     limits: Limits | None,
+    zones: Mapping[str, Storage] | None = None,
 ) -> Staged:
-    """Read these files once. One that has gone since it was listed has no summary."""
+    """Read these files once, out of the lake's zones or others.
+
+    One that has gone since it was listed has no summary.
+    """
     if not items:
         return Staged(work.now(dataset.bronze).where("false"))
-    parsed = _parsed(work, dataset, state, items, limits or Limits())
+    asked, names = expectation(dataset), dataset.bronze.names
+    reader = _reader(zones or work.lake.zones, asked, names, limits or Limits())
+    columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
+    listed = _listed(work, dataset, state, items)
+    parsed = listed.mapInArrow(reader, f"{columns}, `_summary` STRING")
     staged = work.stage(parsed, with_maps=True)
     told = staged.where("_summary IS NOT NULL").select("_summary").collect()
     summaries = sorted(
@@ -118,10 +125,15 @@ def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) 
     return marked.join(contents, "_reading").drop("_reading")
 
 
-def _parsed(
-    work: Workspace, dataset: Dataset, state: State, items: Sequence[ToRead], limits: Limits
-) -> DataFrame:
-    listed = work.spark.createDataFrame(
+def expectation(dataset: Dataset) -> Expected:
+    """What its contract says about a dataset's files."""
+    aliases = {header: c.aliases for c in dataset.sources if (header := c.header) and c.aliases}
+    return Expected(dataset.headers, aliases=aliases, dialect=dataset.dialect)
+
+
+def _listed(work: Workspace, dataset: Dataset, state: State, items: Sequence[ToRead]) -> DataFrame:
+    """The files to read, for the engine's workers to share."""
+    return work.spark.createDataFrame(
         [
             (
                 item.path.dataset,
@@ -134,11 +146,6 @@ def _parsed(
         ],
         "dataset string, batch_date date, file string, zone string, source string, lacking string",
     ).repartition(min(len(items), 64))
-    columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
-    aliases = {header: c.aliases for c in dataset.sources if (header := c.header) and c.aliases}
-    expected = Expected(dataset.headers, aliases=aliases, dialect=dataset.dialect)
-    reader = _reader(work.lake.zones, expected, dataset.bronze.names, limits)
-    return listed.mapInArrow(reader, f"{columns}, `_summary` STRING")
 
 
 def _may_lack(dataset: Dataset, past: PathState, digest: str | None) -> list[str]:
@@ -184,7 +191,7 @@ def _read_file(
     mark = "/".join(source)
     try:
         with storage.open(source.path) as stream:
-            digested = _Digested(stream)
+            digested = Digested(stream)
             reading = parse(path.file, digested, expected, limits)
             found: dict[str, Any] = {}
             try:
@@ -204,25 +211,6 @@ def _read_file(
     summary = Summary(path, digest, at_path, mark, **found)
     last: dict[str, Any] = {**dict.fromkeys(schema.names), "_summary": summary.to_json()}
     yield pa.RecordBatch.from_pylist([last], schema=schema)
-
-
-class _Digested:
-    """A stream whose bytes are digested as they are read."""
-
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream, self._hash = stream, hashlib.sha256()
-
-    def read(self, size: int, /) -> bytes:
-        """The next bytes, `size` at most; none at the end."""
-        data = self._stream.read(size)
-        self._hash.update(data)
-        return data
-
-    def to_the_end(self) -> str:
-        """The digest of all bytes, those that nobody has read included."""
-        while self.read(_REST):
-            pass
-        return self._hash.hexdigest()
 
 
 def _as_bronze(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.pipeline.difference import difference
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.tables.contract import Table
 
@@ -23,7 +24,7 @@ class AuditError(Exception):
 
 
 @dataclass(frozen=True)
-class Published:
+class Replaced:
     """What a publication did: the table's version now, and how many rows are new and gone in it.
 
     A row that changed counts in both. ``rows`` are all of these, without maps and with arrays as
@@ -31,8 +32,8 @@ class Published:
     """
 
     version: int
-    gone: int = 0
-    come: int = 0
+    removed: int = 0
+    added: int = 0
     rows: DataFrame | None = None
 
 
@@ -45,7 +46,7 @@ def replace_rows(
     rows: DataFrame,
     grain: Sequence[str],
     required: Sequence[str] = (),
-) -> Published:
+) -> Replaced:
     """Put ``rows`` in the place of ``owned``; what is in ``others`` stays.
 
     Only partitions in which a row differs are written, all in one commit.
@@ -65,36 +66,32 @@ def replace_rows(
     rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
     version = work.lake.create(table)
     count = _audit(table, rows, grain, required)
-    if not owned.count():
-        if not count:
-            return Published(version)
-        differing = _comparable(table, rows).selectExpr("*", "0 AS _gone", "1 AS _come")
+    comparable = _comparable(table)
+    if work.lake.files(table, version):
+        columns = [*comparable.values()]
+        old, new = owned.selectExpr(*columns), rows.selectExpr(*columns)
+        differing = difference(work, old, new, [*comparable])
+    elif count:
+        differing = rows.selectExpr(*comparable.values(), "0 AS _removed", "1 AS _added")
     else:
-        differing = _difference(work, _comparable(table, owned), _comparable(table, rows))
+        return Replaced(version)
     partitions = (
         differing.groupBy(*table.partition_by)
-        .agg({"_gone": "sum", "_come": "sum"})
-        .where("`sum(_gone)` + `sum(_come)` > 0")
+        .agg({"_removed": "sum", "_added": "sum"})
+        .where("`sum(_removed)` + `sum(_added)` > 0")
         .collect()
     )
     if not partitions:
-        return Published(version)
+        return Replaced(version)
     where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
     content = others.where(where or "true").unionByName(rows.where(where or "true"))
     commit(work, table, content, where)
-    return Published(
+    return Replaced(
         version=work.lake.create(table),
-        gone=sum(row["sum(_gone)"] for row in partitions),
-        come=sum(row["sum(_come)"] for row in partitions),
+        removed=sum(row["sum(_removed)"] for row in partitions),
+        added=sum(row["sum(_added)"] for row in partitions),
         rows=differing,
     )
-
-
-def _difference(work: Workspace, old: DataFrame, new: DataFrame) -> DataFrame:
-    """The rows that only one of two sets has, each marked ``_gone`` or ``_come``."""
-    gone, come = work.stage(old.exceptAll(new)), work.stage(new.exceptAll(old))
-    marked = gone.selectExpr("*", "1 AS _gone", "0 AS _come")
-    return marked.unionByName(come.selectExpr("*", "0 AS _gone", "1 AS _come"))
 
 
 def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
@@ -145,11 +142,15 @@ def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequen
     return count
 
 
-def _comparable(table: Table, rows: DataFrame) -> DataFrame:
-    """The rows without maps, which no engine compares, and arrays as text."""
-    expressions = [
-        f"array_join(`{c.name}`, ',') AS `{c.name}`" if c.type == "ARRAY<STRING>" else f"`{c.name}`"
+def _comparable(table: Table) -> dict[str, str]:
+    """The columns by which rows are compared, with SQL for each.
+
+    Arrays are compared as text; maps, which no engine compares, are left out.
+    """
+    return {
+        c.name: f"array_join(`{c.name}`, ',') AS `{c.name}`"
+        if c.type == "ARRAY<STRING>"
+        else f"`{c.name}`"
         for c in table.columns
         if not c.type.startswith("MAP")
-    ]
-    return rows.selectExpr(*expressions)
+    }

@@ -69,11 +69,11 @@ def subject(key: Sequence[str]) -> str:
 def key_of_subject(dataset: Dataset) -> list[str]:
     """SQL for the columns of the key (by their names) of a ``_subject`` that has one."""
     columns = [dataset.silver.column(name) for name in dataset.key_columns]
-    text = "substring(_subject, 2)"
+    told = "substring(_subject, 2)"
     if len(columns) == 1:
-        parts = [text]
+        parts = [told]
     else:
-        split = [f"split({text}, '[|]')[{i}]" for i in range(len(columns))]
+        split = [f"split({told}, '[|]')[{i}]" for i in range(len(columns))]
         parts = [f"replace(replace({part}, '%7C', '|'), '%25', '%')" for part in split]
     return [
         f"CAST({part} AS {column.type}) AS `{column.name}`"
@@ -126,7 +126,8 @@ def resolve(
     that mends another (which only ``repairs`` lets be) that one's whole family. ``parents``
     holds the published rows of each dataset that the foreign keys refer to. The result has
     the contract's columns (typed; null where the text cannot be), the lineage, ``_subject``,
-    ``_rules`` (every rule broken) and ``_fate``; it can be read again without computing anew.
+    ``_rules`` (every rule broken), ``_retired`` (a good repair comes after it), the columns of
+    `PLACE_IN_FAMILY` and ``_fate``; it can be read again without computing anew.
     """
     staged = work.stage(judged(rows, dataset))
     ruled = _with_foreign_keys(work, dataset, staged, parents)
@@ -137,6 +138,7 @@ def resolve(
         ELSE '{Fate.REJECTED}'
     END AS _fate"""
     result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
+    result += ["_retired", *_ROOT, "_repair"]
     key = dataset.key_columns
     repeated = work.stage(
         staged.where(" AND ".join(f"`{part}` IS NOT NULL" for part in key))
@@ -179,7 +181,7 @@ def _with_foreign_keys(
 
 _ROOT = tuple(f"_root{c}" for c in VERSION_ORDER)
 _PLACES = tuple(zip(VERSION_ORDER, _ROOT, strict=True))
-_FAMILY_ORDER = (*_ROOT, "_repair", *VERSION_ORDER)
+PLACE_IN_FAMILY = (*_ROOT, "_repair", *VERSION_ORDER)
 """A repair's place is right after its origin's; repairs of one origin stand by their own."""
 
 _ALONE = (
@@ -192,7 +194,7 @@ _ALONE = (
 def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
     """Put each repair to its first origin, and retire what a good repair comes after.
 
-    Adds the columns of ``_FAMILY_ORDER`` and ``_retired``; a repair whose first origin is not
+    Adds the columns of ``PLACE_IN_FAMILY`` and ``_retired``; a repair whose first origin is not
     in force breaks a rule.
     """
     rows = work.stage(rows.selectExpr("*", f"{PLACE} AS _place"))
@@ -213,7 +215,7 @@ def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
             " ELSE _rules END AS _rules",
         )
     )
-    order = newest_first(_FAMILY_ORDER)
+    order = newest_first(PLACE_IN_FAMILY)
     family = rows.join(roots.select("_root").distinct(), "_root", "left_semi").selectExpr(
         "_place",
         "_root",
@@ -246,7 +248,7 @@ def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
 
 def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
     """Fates of rows whose key has several versions."""
-    order = newest_first(_FAMILY_ORDER)
+    order = newest_first(PLACE_IN_FAMILY)
     key = ", ".join(f"`{part}`" for part in dataset.key_columns)
     ranked = rows.selectExpr(
         "*", f"row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS _nth"

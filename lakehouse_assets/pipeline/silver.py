@@ -15,7 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.publish import Published, replace_rows
+from lakehouse_assets.pipeline import history
+from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.silver_affected import Affected, keys_of, touched
@@ -28,8 +29,8 @@ from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import Absorbed, Fact
 from lakehouse_assets.store.ledger import Ledger, State
-from lakehouse_assets.tables.contract import Dataset, Table
-from lakehouse_assets.tables.jobs import Job, silver_job
+from lakehouse_assets.tables.contract import VALIDITY, Dataset, Table
+from lakehouse_assets.tables.jobs import TableJob, silver_job
 from lakehouse_assets.tables.registry import DATASETS
 from lakehouse_assets.tables.rules import category
 
@@ -48,15 +49,16 @@ def run(
     now = lake.versions(job.tables)
     result = Result(dataset.silver.id)
     reason = table_reason(job, state, now)
+    moved: set[date] = set()
     if replay:
         reason = reason or "replayed"
     if reason and not state.frozen:
         result.metadata["reason"] = reason
         again = frozenset(dates if replay else ())
-        published = _absorb(work, ledger, state, dataset, now, again)
-        result.metadata |= {"rows_come": published.come, "rows_gone": published.gone}
+        published, moved = _absorb(work, ledger, state, dataset, now, again)
+        result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
     result.version = lake.version(dataset.silver)
-    report(work, result, dataset, dates)
+    report(work, result, dataset, dates, moved)
     return result
 
 
@@ -67,8 +69,11 @@ def _absorb(
     dataset: Dataset,
     now: Mapping[str, TableVersion],
     again: Collection[date],
-) -> Published:
-    """Resolve what is affected, publish it, record the receipts, then the fact: in this order."""
+) -> tuple[Replaced, set[date]]:
+    """Resolve what is affected, publish it, record the receipts, then the fact: in this order.
+
+    Returns with it the batch dates of which a row has another fate now.
+    """
     job = silver_job(dataset, DATASETS)
     inputs = to_absorb(job, state, now)
     affected = _affected(work, state, job, dataset, now, again)
@@ -77,16 +82,16 @@ def _absorb(
     published = _publish(work, dataset, affected, resolved)
     written = work.lake.versions(job.writes)
     due = in_tables(work, state, dataset, sorted(affected.dates), {**inputs, **written})
-    receipts.record(ledger, due, work.run_id)
-    done = Absorbed(job.id, written, inputs, job.rules, published.come, published.gone)
+    new = receipts.record(ledger, due, work.run_id)
+    done = Absorbed(job.id, written, inputs, job.rules, published.added, published.removed)
     ledger.append([Fact(done, run_id=work.run_id)])
-    return published
+    return published, {receipt.path.batch_date for receipt in new}
 
 
 def _affected(
     work: Workspace,
     state: State,
-    job: Job,
+    job: TableJob,
     dataset: Dataset,
     now: Mapping[str, TableVersion],
     again: Collection[date],
@@ -123,13 +128,17 @@ def _parents(
 
 def _publish(
     work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
-) -> Published:
+) -> Replaced:
     """Write the fates down; silver last: who sees its new version finds the others complete."""
+    if dataset.keep_history:
+        versions = history.versions(work, dataset, resolved)
+        grain = (*dataset.key_columns, VALIDITY[0].name)
+        _replace_by_key(work, dataset, dataset.history, affected, versions, grain)
     _replace_by_subject(work, dataset.superseded, affected, _superseded(resolved))
     rejected = _rejected(work, dataset, affected, resolved)
     _replace_by_subject(work, dataset.rejected, affected, rejected)
     published = resolved.where(f"_fate = '{Fate.PUBLISHED}'")
-    return _replace_by_key(work, dataset, affected, published)
+    return _replace_by_key(work, dataset, dataset.silver, affected, published, dataset.key_columns)
 
 
 def _replace_by_subject(work: Workspace, table: Table, affected: Affected, rows: DataFrame) -> None:
@@ -142,9 +151,14 @@ def _replace_by_subject(work: Workspace, table: Table, affected: Affected, rows:
 
 
 def _replace_by_key(
-    work: Workspace, dataset: Dataset, affected: Affected, rows: DataFrame
-) -> Published:
-    present = work.now(dataset.silver)
+    work: Workspace,
+    dataset: Dataset,
+    table: Table,
+    affected: Affected,
+    rows: DataFrame,
+    grain: Sequence[str],
+) -> Replaced:
+    present = work.now(table)
     owned, others = present, present.where("false")
     if affected.subjects is not None:
         keys = work.stage(keys_of(dataset, affected.subjects))
@@ -152,12 +166,12 @@ def _replace_by_key(
         others = without(present, dataset.key_columns, keys)
     return replace_rows(
         work,
-        dataset.silver,
+        table,
         owned=owned,
         others=others,
         rows=rows,
-        grain=dataset.key_columns,
-        required=[*(c.name for c in dataset.columns if c.required), *dataset.partition_by],
+        grain=grain,
+        required=[*(c.name for c in dataset.columns if c.required), *table.partition_by],
     )
 
 

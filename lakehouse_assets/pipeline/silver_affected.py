@@ -57,33 +57,33 @@ def touched(
     days_here = work.lake.contents(bronze, new)
     here = set(days_here)
     there = set(work.lake.contents(bronze, old))
-    come, gone = (here - there) & uploads, (there - here) & uploads
-    come |= {content for content in here if days_here[content] in again}
+    added, removed = (here - there) & uploads, (there - here) & uploads
+    added |= {content for content in here if days_here[content] in again}
     name = f"{subject_in_bronze(dataset)} AS _subject"
     found: list[DataFrame] = []
-    if come:
-        rows = work.read(bronze, new).where(among("_content", come))
+    if added:
+        rows = work.read(bronze, new).where(among("_content", added))
         found.append(rows.selectExpr(name))
-    if gone:
-        rows = work.read(bronze, old).where(among("_content", gone))
+    if removed:
+        rows = work.read(bronze, old).where(among("_content", removed))
         found.append(rows.selectExpr(name))
     found += _of_changed_parents(work, dataset, before, after)
     if not found:
         nothing = work.read(bronze, new).where("false")
         return Affected(nothing.selectExpr(name), nothing, set(), repairs=False)
     subjects = work.stage(union(found).distinct())
-    repairing = state.repairing(dataset.name, here | gone)
+    repairing = state.repairing(dataset.name, here | removed)
     if repairing:
         both = [
             work.read(bronze, new).where(among("_content", here)),
-            work.read(bronze, old).where(among("_content", gone)),
+            work.read(bronze, old).where(among("_content", removed)),
         ]
         subjects = _with_families(work, dataset, subjects, both, repairing)
     elsewhere = _uploads_of(work, dataset, subjects)
     days |= set(elsewhere.values())
     # Every row of an upload that came is touched; of the others only those of the subjects.
-    frames = [work.read(bronze, new).where(among("_content", come))]
-    others = {c for c in elsewhere if c in here and c not in come}
+    frames = [work.read(bronze, new).where(among("_content", added))]
+    others = {c for c in elsewhere if c in here and c not in added}
     if others:
         where = among("_batch_date", {elsewhere[c] for c in others})
         where += f" AND {among('_content', others)}"
@@ -143,8 +143,8 @@ def _of_changed_parents(
         if changes is None:
             continue
         key = parent.key_columns
-        came = work.stage(without(changes.come.select(*key), key, changes.gone))
-        left = work.stage(without(changes.gone.select(*key), key, changes.come))
+        came = work.stage(without(changes.added.select(*key), key, changes.removed))
+        left = work.stage(without(changes.removed.select(*key), key, changes.added))
         moved = came.unionByName(left)
         if not moved.limit(1).collect():
             continue

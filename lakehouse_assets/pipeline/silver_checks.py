@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.pipeline.workspace import Workspace, among
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _SAMPLES = 5
+
+AUDITS: Final = ("keys_unique",)
+"""The checks without which `publish` commits nothing."""
 
 
 def checks(dataset: Dataset) -> dict[str, str]:
@@ -31,6 +34,11 @@ def checks(dataset: Dataset) -> dict[str, str]:
     return found | {a.name: a.description for a in dataset.advice}
 
 
+def rule_checks(dataset: Dataset) -> Collection[str]:
+    """The checks, by name, that fail where rows are rejected."""
+    return _rule_groups(dataset).keys()
+
+
 def _rule_groups(dataset: Dataset) -> dict[str, list[Rule]]:
     groups: dict[str, list[Rule]] = {}
     for rule in own_rules(dataset):
@@ -40,9 +48,19 @@ def _rule_groups(dataset: Dataset) -> dict[str, list[Rule]]:
     return groups | {"origin": [LOST_ORIGIN]}
 
 
-def report(work: Workspace, result: Result, dataset: Dataset, dates: Sequence[date]) -> None:
-    """Add to a result, for each of these dates, the counts and every check's outcome."""
-    lake = work.lake
+def report(
+    work: Workspace,
+    result: Result,
+    dataset: Dataset,
+    asked: Sequence[date],
+    moved: Collection[date] = (),
+) -> None:
+    """Add to a result, for each date, the counts and every check's outcome.
+
+    Of dates that were not asked for and have ``moved``, the checks' outcomes alone: a parent that
+    came on another day has let rows in, and what was said of their date is no longer true.
+    """
+    lake, dates = work.lake, sorted({*asked, *moved})
     days = among("_batch_date", dates)
     found = receipts.current(lake, dataset.name, dates)
     totals = {day: receipts.Counts() for day in dates}
@@ -54,7 +72,8 @@ def report(work: Workspace, result: Result, dataset: Dataset, dates: Sequence[da
     uneven = [r for r in found if not r.counts.adds_up]
     for day in dates:
         total = totals[day]
-        result.days[day] = {**total.__dict__}
+        if day in asked:
+            result.days[day] = {**total.__dict__}
         wrong = [str(r.path) for r in uneven if r.path.batch_date == day]
         result.checks.append(
             Check(
@@ -175,7 +194,9 @@ def _check_advice(
                     number == 0,
                     day,
                     Severity.WARN,
-                    advice.description if number == 0 else f"{number:,} rows, such as {sample}",
+                    advice.description
+                    if number == 0
+                    else f"{advice.description} Not so: {number:,} rows, such as {sample}",
                     {"rows": number, "sample": sample},
                 )
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake.exceptions import DeltaError
 
+from lakehouse_assets.pipeline.difference import difference
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.tables.contract import Table
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows that only the older version has (``gone``), and only the newer one (``come``).
+    """Rows that only the older version has (``removed``), and only the newer one (``added``).
 
     They have the contract's columns; a row that changed stands in both.
     """
 
-    gone: DataFrame
-    come: DataFrame
+    removed: DataFrame
+    added: DataFrame
 
     @property
     def all(self) -> DataFrame:
         """The rows of both."""
-        return self.gone.unionByName(self.come)
+        return self.removed.unionByName(self.added)
 
 
 def between(
@@ -59,12 +60,12 @@ def between(
     both = old & new
     if len(table.partition_by) > 1:
         both = old | new
-    gone, come = rows(before, old - both), rows(after, new - both)
+    removed, added = rows(before, old - both), rows(after, new - both)
     if both:
-        before_rows, after_rows = rows(before, both), rows(after, both)
-        gone = gone.unionByName(work.stage(before_rows.exceptAll(after_rows)))
-        come = come.unionByName(work.stage(after_rows.exceptAll(before_rows)))
-    return Changes(gone, come)
+        differing = difference(work, rows(before, both), rows(after, both), columns)
+        removed = removed.unionByName(differing.where("_removed > 0").select(*columns))
+        added = added.unionByName(differing.where("_added > 0").select(*columns))
+    return Changes(removed, added)
 
 
 def touched_partitions(

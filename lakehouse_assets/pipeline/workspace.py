@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from lakehouse_assets.store.lake import Lake
+    from lakehouse_assets.store.storage import StoredObject
 
 
 @dataclass
@@ -86,13 +87,27 @@ class Workspace:
         Plans are not cached by every engine: what several steps need is written down once.
         As Parquet, a tenth of a Delta write's cost on Spark; only rows ``with_maps`` as Delta.
         """
-        self._stages += 1
-        uri = plain_uri(self.lake.storage, f"{self._folder}/{self._name}/{self._stages}")
+        uri = plain_uri(self.lake.storage, self._next_stage())
         if with_maps:
             return stage_with_maps(self.spark, rows, uri)
         rows.write.parquet(uri)
         # The schema is told, because no rows may leave no file to read it from.
         return self.spark.read.schema(rows.schema).parquet(uri)
+
+    def stage_files(self, rows: DataFrame) -> tuple[DataFrame, str, list[StoredObject]]:
+        """The same, for who reads Parquet without the engine, too: with the folder and its files.
+
+        The files are those with rows; nothing else in the folder has any.
+        """
+        folder = self._next_stage()
+        uri = plain_uri(self.lake.storage, folder)
+        rows.write.parquet(uri)
+        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
+        return self.spark.read.schema(rows.schema).parquet(uri), folder, written
+
+    def _next_stage(self) -> str:
+        self._stages += 1
+        return f"{self._folder}/{self._name}/{self._stages}"
 
 
 def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:

@@ -7,7 +7,6 @@ answer) shows as a difference and is pending again. Imports neither dagster nor 
 from __future__ import annotations
 
 import gc
-import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,16 +14,18 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from lakehouse_assets.parse.model import READING
-from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look
+from lakehouse_assets.planning.settled_files import SETTLED_SECONDS, Look, look, whole
 from lakehouse_assets.planning.staleness import table_reasons
+from lakehouse_assets.store.content import digest_of
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import Fact, Judgement, Kind, Landed
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, Misplaced, RawFile, Source, Zone, content_id
 from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.store.receipts import behind
-from lakehouse_assets.tables.contract import Dataset, Gold
-from lakehouse_assets.tables.jobs import Job, jobs
+from lakehouse_assets.store.storage import StoredObject
+from lakehouse_assets.tables.contract import Dataset, Derived
+from lakehouse_assets.tables.jobs import TableJob, jobs
 
 _NEW, _CHANGED = "new", "changed"
 
@@ -114,9 +115,17 @@ class Plan:
         return bool(self.files or self.tables)
 
 
-def of(ledger: Ledger, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
-    """Compare what is in a lake with what should be there."""
-    return make(ledger.lake, look(ledger, datasets), datasets, gold)
+def of(
+    ledger: Ledger,
+    datasets: Mapping[str, Dataset],
+    derived: Mapping[str, Derived],
+    stored: Sequence[StoredObject] | None = None,
+) -> Plan:
+    """Compare what is in a lake with what should be there.
+
+    ``stored`` is what lies in the raw zone, where that has been listed already.
+    """
+    return make(ledger.lake, look(ledger, datasets, stored), datasets, derived)
 
 
 @contextmanager
@@ -135,7 +144,9 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[str, Gold]) -> Plan:
+def make(
+    lake: Lake, seen: Look, datasets: Mapping[str, Dataset], derived: Mapping[str, Derived]
+) -> Plan:
     """The plan that follows from a look at the lake."""
     state = seen.state
     here = (day for day in seen.there if lake.outside(day) is None)
@@ -158,19 +169,41 @@ def make(lake: Lake, seen: Look, datasets: Mapping[str, Dataset], gold: Mapping[
         )
         return plan
     for dataset in datasets.values():
-        raw = files[dataset.name]
-        work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
-        for path, reason in _reasons(lake, state, dataset, work):
-            if problem := lake.outside(path.batch_date):
-                plan.notices.append(f"{path}: {problem}")
-            elif path not in plan.files:
-                plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
-        plan.notices += work.notices
-    all_jobs = jobs(datasets, gold)
+        _add_files(plan, lake, seen, dataset, files[dataset.name])
+    all_jobs = jobs(datasets, derived)
     versions = lake.versions({t.id: t for job in all_jobs.values() for t in job.tables}.values())
     plan.tables = table_reasons(all_jobs.values(), state, versions)
     plan.grounds = _grounds(all_jobs, state, versions)
     return plan
+
+
+def dates_of(ledger: Ledger, dataset: Dataset) -> list[date]:
+    """The batch dates on which files of a dataset are pending, in order.
+
+    Reads bronze's log and no other table's; none while a restore stands.
+    """
+    lake = ledger.lake
+    seen = whole(lake, ledger.followed(), {dataset.name: dataset})
+    plan = Plan(newest=lake.first_date)
+    if not seen.state.frozen:
+        files = [found for found in seen.files if isinstance(found, RawFile)]
+        mine = {found.path: found for found in files if found.path.dataset == dataset.name}
+        _add_files(plan, lake, seen, dataset, mine)
+    return plan.dates
+
+
+def _add_files(
+    plan: Plan, lake: Lake, seen: Look, dataset: Dataset, raw: Mapping[FilePath, RawFile]
+) -> None:
+    """Add a dataset's pending files, and what is to be said of others."""
+    state = seen.state
+    work = bronze_work(lake, state, dataset, raw.values(), seen.present[dataset.name])
+    for path, reason in _reasons(lake, state, dataset, work):
+        if problem := lake.outside(path.batch_date):
+            plan.notices.append(f"{path}: {problem}")
+        elif path not in plan.files:
+            plan.files[path] = _pending(reason, state.paths.get(path), raw.get(path))
+    plan.notices += work.notices
 
 
 def _reasons(
@@ -196,7 +229,7 @@ def _pending(reason: str, past: PathState | None, raw: RawFile | None) -> Pendin
 
 
 def _grounds(
-    all_jobs: Mapping[str, Job], state: State, versions: Mapping[str, TableVersion]
+    all_jobs: Mapping[str, TableJob], state: State, versions: Mapping[str, TableVersion]
 ) -> dict[str, str]:
     rules = {name: job.rules for name, job in all_jobs.items()}
     # What is derived is seen by its inputs.
@@ -284,14 +317,15 @@ def _to_judge(
     coming = missing(past, present)
     if coming and coming not in past.unjudged:  # else it is read already
         yield coming, "accepted" if coming in past.accepted else "in force again"
-    elif past.in_force and is_outdated(past, past.in_force):
+    elif past.in_force and is_outdated(dataset, past, past.in_force):
         yield past.in_force, "files are read otherwise now"
 
 
-def is_outdated(past: PathState, digest: str) -> bool:
-    """Whether a content was read as this release reads it no longer."""
+def is_outdated(dataset: Dataset, past: PathState, digest: str) -> bool:
+    """Whether a content was read as this release, or its dataset's dialect, has it no longer."""
     judged = past.judgements.get(digest)
-    return judged is not None and judged.reading != READING
+    now = READING, dataset.dialect.reading
+    return judged is not None and (judged.reading, judged.dialect) != now
 
 
 def missing(past: PathState, present: Container[str]) -> str | None:
@@ -310,8 +344,7 @@ def _raw_digest(lake: Lake, raw: RawFile, last: Fact) -> str:
         recorded = last.recorded_at.timestamp() if last.recorded_at else 0.0
         if recorded - raw.stored.modified > SETTLED_SECONDS or landed.by == "land":
             return last.digest
-    with lake.raw.open(raw.stored.path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest_of(lake.raw, raw.stored.path)
 
 
 def _bytes_of(lake: Lake, path: FilePath, digest: str, at_path: str | None) -> Source | None:

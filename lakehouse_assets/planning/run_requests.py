@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from lakehouse_assets.planning.pending_files import Pending, Plan
 from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.tables.contract import Dataset
 
 FEW = 3
 """Up to so many batch dates get a run each; more share one for each stretch of days."""
@@ -59,8 +60,8 @@ class Start:
 class WaitTimes:
     """How long arrivals are waited for.
 
-    An object younger than ``settle`` may still be replaced. A date of which a dataset has
-    nothing yet waits for it, but no longer than ``patience``.
+    An object younger than ``settle`` may still be replaced. A date of which an expected dataset
+    has nothing yet waits for it, but no longer than ``patience``.
     """
 
     settle: timedelta = timedelta(seconds=30)
@@ -97,7 +98,7 @@ def seconds_to_look(cursor: str | None, now: datetime, interval: float) -> float
 
 def decide(
     plan: Plan,
-    datasets: Iterable[str],
+    datasets: Mapping[str, Dataset],
     tried: Callable[[str], Sequence[Attempt]],
     now: datetime,
     wait_times: WaitTimes,
@@ -110,7 +111,7 @@ def decide(
     by_date: dict[date, dict[FilePath, Pending]] = {}
     for path, pending in plan.files.items():
         by_date.setdefault(path.batch_date, {})[path] = pending
-    wanted = set(datasets)
+    wanted = {name for name, dataset in datasets.items() if dataset.expected}
     ready = []
     for day, files in sorted(by_date.items()):
         if not _waits(decision, day, files, wanted - plan.there[day], now, wait_times):

@@ -1,9 +1,10 @@
 """Settled files, found by one query for all of them; a plan looks at the others only.
 
 A lake knows every file that ever landed, and hardly any has news. Settled is a file of which
-nothing can be pending: it landed once, a run read it whole and found nothing for a person, its
-rows are in bronze, nobody has decided about it, and its bytes have not been touched since. What
-is not certain is not settled: the plan looks, and says what it finds.
+nothing can be pending: it landed once, the last run that read it read it whole, as such files are
+read now, and found nothing for a person, its rows are in bronze, nobody has decided about it, and
+its bytes have not been touched since. What is not certain is not settled: the plan looks, and says
+what it finds.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ if TYPE_CHECKING:
 SETTLED_SECONDS: Final = 2.0
 """A stamp taken this soon after a change may hide another one within the clock's grain."""
 
-# The twin, in SQL, of what `PathState` says of a file that landed once and was admitted whole:
-# columns and fields carry the names of the facts' own types.
+# The twin, in SQL, of what `PathState` says of a file that landed once and was admitted whole (also
+# again, where it was read again): columns and fields carry the names of the facts' own types.
 _PATHS: Final = f"""
 CREATE TABLE paths AS
 SELECT
     dataset, batch_date, file,
     count(*) FILTER (kind = '{Kind.LANDED}') = 1
-        AND count(*) FILTER (kind = '{Kind.ADMITTED}') = 1
         AND bool_and(kind IN ('{Kind.LANDED}', '{Kind.ADMITTED}', '{Kind.ARCHIVED}'))
         AND count(DISTINCT digest) = 1
         AND max(seq) FILTER (kind = '{Kind.LANDED}') < max(seq) FILTER (kind = '{Kind.ADMITTED}')
-        AND bool_or(kind = '{Kind.ADMITTED}'
-            AND {in_sql(Admitted, "sheets")} = '[]'
+        AND arg_max(coalesce({in_sql(Admitted, "sheets")} = '[]'
             AND CAST({in_sql(Admitted, "read")} AS BIGINT) > 0
-            AND CAST(coalesce({in_sql(Admitted, "reading")}, '1') AS INT) = {READING}) AS plain,
+            AND CAST(coalesce({in_sql(Admitted, "reading")}, '1') AS INT) = {READING}, false), seq)
+            FILTER (kind = '{Kind.ADMITTED}') AS plain,
+    arg_max(coalesce({in_sql(Admitted, "dialect")}, ''), seq)
+        FILTER (kind = '{Kind.ADMITTED}') AS dialect,
     max(digest) AS digest,
     max({in_sql(Landed, "stamp")}) FILTER (kind = '{Kind.LANDED}') AS stamp,
     max(epoch(recorded_at)) FILTER (kind = '{Kind.LANDED}') AS recorded,
@@ -58,6 +60,7 @@ FROM (
     SELECT *, concat(dataset, '/', CAST(batch_date AS VARCHAR), '/', file) AS path
     FROM paths
     WHERE plain AND batch_date BETWEEN $first AND $last AND list_contains($datasets, dataset)
+        AND list_contains($readings, concat(dataset, ':', dialect))
 ) AS p
 JOIN bronze AS b ON b._content = left(sha256(concat(p.path, chr(0), p.digest)), 16)
 LEFT JOIN listed AS l USING (path)
@@ -82,11 +85,22 @@ class Look:
     there: Mapping[date, set[str]]
 
 
-def whole(lake: Lake, state: State, datasets: Mapping[str, Dataset]) -> Look:
+def listed(lake: Lake) -> list[StoredObject]:
+    """What lies in the raw zone now, but for the archive."""
+    return list(lake.raw.list("", without=ARCHIVE))
+
+
+def whole(
+    lake: Lake,
+    state: State,
+    datasets: Mapping[str, Dataset],
+    stored: Sequence[StoredObject] | None = None,
+) -> Look:
     """A look at everything, settled or not."""
+    stored = listed(lake) if stored is None else stored
     present = {d.name: contents(lake, d) for d in datasets.values()}
     there = _by_date((path.batch_date, path.dataset) for path in state.paths)
-    return Look(state, lake.raw_files(), present, there)
+    return Look(state, lake.what_are(stored), present, there)
 
 
 def contents(lake: Lake, dataset: Dataset, dates: Sequence[date] | None = None) -> dict[str, date]:
@@ -95,29 +109,38 @@ def contents(lake: Lake, dataset: Dataset, dates: Sequence[date] | None = None) 
     return {c: day for c, day in found.items() if dates is None or day in dates}
 
 
-def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:
-    """A look at what is not settled; at everything while a restore stands."""
+def look(
+    ledger: Ledger,
+    datasets: Mapping[str, Dataset],
+    stored: Sequence[StoredObject] | None = None,
+) -> Look:
+    """A look at what is not settled; at everything while a restore stands.
+
+    ``stored`` is what lies in the raw zone, where that has been listed already.
+    """
     lake = ledger.lake
+    stored = listed(lake) if stored is None else stored
     version = lake.version(FACTS)
     if version is None:
-        return whole(lake, State(), datasets)
+        return whole(lake, State(), datasets, stored)
     import duckdb  # noqa: PLC0415 - only where there is something to ask
 
     with duckdb.connect() as query:
         query.execute("SET TimeZone = 'UTC'")
         query.register("facts", lake.stream(FACTS, version))
         query.execute(_PATHS)
-        stored = list(lake.raw.list("", without=ARCHIVE))
-        query.register("listed", _listed(stored))
+        query.register("listed", _as_table(stored))
         query.register("bronze", _bronze(lake, datasets.values()))
         within: dict[str, Any] = {"first": lake.first_date, "last": lake.last_date}
-        within |= {"datasets": sorted(lake.datasets), "settled": SETTLED_SECONDS}
+        readings = [f"{it.name}:{it.dialect.reading}" for it in datasets.values()]
+        within |= {"datasets": sorted(lake.datasets), "readings": readings}
+        within |= {"settled": SETTLED_SECONDS}
         query.execute(_SETTLED, within)
         query.register("facts", lake.stream(FACTS, version))
         news = "SELECT f.* FROM facts AS f ANTI JOIN settled USING (dataset, batch_date, file)"
         state = folded(query.sql(news).to_arrow_table().to_pylist())
         if state.restored:
-            return whole(lake, ledger.followed(), datasets)
+            return whole(lake, ledger.followed(), datasets, stored)
         others = query.execute(
             "SELECT number FROM listed ANTI JOIN settled USING (number) ORDER BY number"
         )
@@ -132,7 +155,7 @@ def look(ledger: Ledger, datasets: Mapping[str, Dataset]) -> Look:
     return Look(state, files, present, _by_date(there))
 
 
-def _listed(stored: Sequence[StoredObject]) -> pa.Table:
+def _as_table(stored: Sequence[StoredObject]) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415 - only where there is something to ask
 
     return pa.table(

@@ -11,18 +11,20 @@ from dataclasses import replace
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Layer
-from lakehouse_assets.tables.jobs import Job
+from lakehouse_assets.tables.jobs import TableJob
 
 
 def table_reasons(
-    jobs: Iterable[Job], state: State, now: Mapping[str, TableVersion]
+    jobs: Iterable[TableJob], state: State, now: Mapping[str, TableVersion]
 ) -> dict[str, str]:
     """The derived tables that must absorb something, each with why."""
     found = {job.id: table_reason(job, state, now) for job in jobs if job.reads}
     return {name: reason for name, reason in found.items() if reason}
 
 
-def to_absorb(job: Job, state: State, now: Mapping[str, TableVersion]) -> dict[str, TableVersion]:
+def to_absorb(
+    job: TableJob, state: State, now: Mapping[str, TableVersion]
+) -> dict[str, TableVersion]:
     """The versions of what a job reads that it may take in now; without tables that do not exist.
 
     Of bronze no more than the ledger tells of: its rows come before the facts about them.
@@ -44,7 +46,7 @@ def _told_of(state: State, bronze: str, now: TableVersion) -> TableVersion:
     return replace(now, version=min(version, now.version))
 
 
-def table_reason(job: Job, state: State, now: Mapping[str, TableVersion]) -> str | None:
+def table_reason(job: TableJob, state: State, now: Mapping[str, TableVersion]) -> str | None:
     """Why a table must absorb something; None where it is up to date."""
     inputs = to_absorb(job, state, now)
     absorbed = state.absorbed.get(job.id)

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from typing import Final
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.store.facts import FACTS
+from lakehouse_assets.store.lake import iso_date
 from lakehouse_assets.store.receipts import RECEIPTS
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import QUERIES, queryable
@@ -55,10 +57,10 @@ class NamedQuery:
                     f"{self.name}: needs {name} ({meaning}); add --param {name}=YYYY-MM-DD"
                 )
             try:
-                found.append(date.fromisoformat(given[name]))
-            except ValueError:
+                found.append(iso_date(given[name]))
+            except ValueError as error:
                 raise NamedQueryError(
-                    f"{self.name}: {name}={given[name]} is no day; write it as YYYY-MM-DD"
+                    f"{self.name}: {name}={given[name]} {error}; write it as YYYY-MM-DD"
                 ) from None
         return found
 
@@ -96,7 +98,11 @@ def named(name: str) -> NamedQuery:
     """The query of that name. Raises NamedQueryError."""
     queries = named_queries()
     if name not in queries:
-        raise NamedQueryError(f"no query is named {name!r}; `lakehouse query --list` lists them")
+        near = get_close_matches(name.lower(), queries, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise NamedQueryError(
+            f"no query is named {name!r}{meant}; `lakehouse query --list` lists them"
+        )
     return queries[name]
 
 

@@ -13,8 +13,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from lakehouse_assets.store.receipts import RECEIPTS
-from lakehouse_assets.tables.registry import example, queryable
+from lakehouse_assets.queries.named import tables
+from lakehouse_assets.tables.registry import example
 
 _STRUCTURE: Final = (
     *(exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Union),
@@ -37,8 +37,10 @@ ALLOWED: Final = frozenset({*_STRUCTURE, *_OPERATORS, *_FUNCTIONS})
 
 _GUARD_DIGITS: Final = 4
 _UNITS: Final = frozenset({"MONTH", "QUARTER", "YEAR"})
-_TABLES: Final = {RECEIPTS.id: RECEIPTS, **queryable()}
-_TIMES: Final = {c.name for t in _TABLES.values() for c in t.columns if c.type == "TIMESTAMP"}
+_TABLES: Final = tables()
+_COLUMNS: Final = [column for table in _TABLES.values() for column in table.columns]
+_TIMES: Final = {c.name for c in _COLUMNS if c.type == "TIMESTAMP"}
+_NO_TEXTS: Final = {c.name for c in _COLUMNS if c.type not in {"BIGINT", "INT", "STRING"}}
 _INSTEAD: Final[dict[type[exp.Expr], str]] = {
     exp.AtTimeZone: "days: they are of UTC already",
     exp.Avg: "a sum divided by a count",
@@ -116,13 +118,19 @@ def _cast(node: exp.Expr) -> str | None:
         return None if divided else "sums and texts of doubles differ; only to be divided"
     if _is_cast(node, exp.DType.DATE) or _scale(node) is not None:
         return None
-    return "cast to DATE, to DECIMAL(p, s) or, to be divided, to DOUBLE"
+    if _is_cast(node, exp.DType.VARCHAR) and type(node.this) is exp.Column:
+        return None if node.this.name not in _NO_TEXTS else "texts of such values differ"
+    return (
+        "cast to DATE, to DECIMAL(p, s), a column of whole numbers to VARCHAR or, to be divided, "
+        "to DOUBLE"
+    )
 
 
 def _difference(node: exp.Expr) -> str | None:
-    if node.text("unit").upper() == "DAY":
+    # Of milliseconds both count those begun: Athena has cut the times to them before.
+    if node.text("unit").upper() in {"DAY", "MILLISECOND"}:
         return None
-    return "one engine counts whole units, one those begun; use days"
+    return "one engine counts whole units, one those begun; use days, or milliseconds of times"
 
 
 def _truncation(node: exp.Expr) -> str | None:
@@ -152,7 +160,13 @@ def _placeholder(node: exp.Expr) -> str | None:
 def _column(node: exp.Expr) -> str | None:
     if node.name not in _TIMES:
         return None
-    return "Athena cuts times to milliseconds; use the day beside it"
+    user = node.parent
+    user = user.parent if isinstance(user, exp.Min | exp.Max) else user
+    if isinstance(user, exp.DateDiff) and user.text("unit").upper() == "MILLISECOND":
+        return None
+    if _is_cast(user, exp.DType.DATE):
+        return None
+    return "Athena cuts times to milliseconds; use the day beside it, or CAST(... AS DATE)"
 
 
 def _limit(node: exp.Expr) -> str | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -19,7 +19,7 @@ from deltalake.schema import Schema
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.store import table_schema
-from lakehouse_assets.store.storage import Storage
+from lakehouse_assets.store.storage import Storage, StoredObject
 from lakehouse_assets.store.table_schema import delta_schema
 from lakehouse_assets.tables.contract import Table
 
@@ -44,15 +44,29 @@ class TableVersion:
         return self.log_id == other.log_id or not (self.log_id and other.log_id)
 
 
+OpenKey: TypeAlias = tuple[str, int | None, frozenset[tuple[str, str]]]
+"""An open log: its table's place, its version, and what it was opened with: its credentials end."""
+
+
 class UnreachableError(LakehouseError):
     """A table's place that cannot be read."""
+
+
+def folder_of(table: Table) -> str:
+    """A table's folder in every processed zone."""
+    return table.name if table.layer == "ledger" else f"{table.layer}/{table.name}"
+
+
+def row_count(files: Iterable[Mapping[str, Any]]) -> int:
+    """How many rows there are in `DeltaTables.files`, by the log's statistics."""
+    return sum(file["num_records"] or 0 for file in files)
 
 
 class DeltaTables:
     """The Delta tables of a processed zone; what of a lake knows their logs."""
 
     storage: Storage
-    _open: dict[tuple[str, int | None], DeltaTable]
+    _open: dict[OpenKey, DeltaTable]
 
     def __post_init__(self) -> None:
         if problem := table_schema.unusable(self.storage.root):
@@ -60,9 +74,7 @@ class DeltaTables:
 
     def path(self, table: Table) -> str:
         """A table's folder in the processed zone."""
-        if table.layer == "ledger":
-            return table.name
-        return f"{table.layer}/{table.name}"
+        return folder_of(table)
 
     def uri(self, table: Table) -> str:
         """What engines and other tools open."""
@@ -76,18 +88,18 @@ class DeltaTables:
         Logs that are open are only brought up to date: opening one costs milliseconds, and a
         job asks often.
         """
-        uri = self.uri(table)
-        newest = self._open.get((uri, None))
+        uri, options = self.uri(table), self.storage.storage_options
+        given = frozenset(options.items())
+        newest = self._open.get((uri, None, given))
         if newest is not None and version is None:
             newest.update_incremental()
             return newest
         if newest is not None and newest.version() == version:
             return newest
-        if (uri, version) not in self._open:
+        key = (uri, version, given)
+        if key not in self._open:
             try:
-                self._open[uri, version] = DeltaTable(
-                    uri, version=version, storage_options=self.storage.storage_options
-                )
+                self._open[key] = DeltaTable(uri, version=version, storage_options=options)
             except TableNotFoundError:
                 return None
             except OSError as error:
@@ -95,7 +107,7 @@ class DeltaTables:
                     f"{uri}: {_told(error)}; check that it exists, that its permissions let you "
                     "read and write it, and the way there"
                 ) from None
-        return self._open[uri, version]
+        return self._open[key]
 
     def version(self, table: Table) -> int | None:
         """The newest version; None before the first."""
@@ -130,7 +142,7 @@ class DeltaTables:
                     return found.version()
             except (DeltaError, OSError):
                 # Another process was faster, or the storage wrote it and failed to say so.
-                self._open.pop((self.uri(table), None))
+                self._open.clear()
                 now = self.delta(table)
                 if now is None or now.version() == found.version():
                     raise
@@ -198,6 +210,13 @@ class DeltaTables:
         assert found is not None  # who names a version has seen it
         return _asked(found, "SELECT * FROM t")
 
+    def commit_file(self, table: Table, version: int) -> StoredObject | None:
+        """The file of a version in the table's log; None where there is none (yet, or any more)."""
+        return self.storage.find(self._commit_path(table, version))
+
+    def _commit_path(self, table: Table, version: int) -> str:
+        return f"{self.path(table)}/_delta_log/{version:020d}.json"
+
     def commits(self, table: Table, since: int = -1) -> Iterator[dict[str, Any]]:
         """What the commits after a version say of themselves, newest first, as far as kept.
 
@@ -206,7 +225,7 @@ class DeltaTables:
         """
         for version in range(self.version(table) or 0, since, -1):
             try:
-                log = self.storage.read(f"{self.path(table)}/_delta_log/{version:020d}.json")
+                log = self.storage.read(self._commit_path(table, version))
             except FileNotFoundError:
                 return
             actions = (json.loads(line) for line in log.splitlines())

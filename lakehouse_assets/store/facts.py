@@ -116,7 +116,8 @@ class Judgement(Detail):
     ``error`` is of the whole file; ``sheets`` are the unreadable sheets of a readable one, by
     name, each with its problem. ``repairs`` counts the rows that name the row they mend.
     ``headers`` are those that the contract asked for. ``warnings`` and ``notes`` are lines about a
-    readable file, without its name. ``reading`` is how it was read: `parse.model.READING` then.
+    readable file, without its name. ``reading`` and ``dialect`` are how it was read: then's
+    `parse.model.READING`, and what the dataset's dialect had to say about that.
     """
 
     read: int = 0
@@ -130,6 +131,11 @@ class Judgement(Detail):
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     reading: int = 1
+    dialect: str = ""
+
+    def is_read_like(self, other: Judgement) -> bool:
+        """Whether both come of reading the same way."""
+        return (self.reading, self.dialect) == (other.reading, other.dialect)
 
     @classmethod
     def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
@@ -221,22 +227,25 @@ class Absorbed(Detail):
     """A table's job has brought what it writes to these versions of its inputs, by these rules.
 
     ``written`` holds the versions that the table and those written with it came to, ``inputs``
-    those of what was read, as far as they existed. ``rows_come`` and ``rows_gone`` are what the
+    those of what was read, as far as they existed. ``rows_added`` and ``rows_removed`` are what the
     job changed in its table; None where the versions moved without a job.
     """
 
     kind = Kind.ABSORBED
-    format = 2
+    format = 3
 
     table: str
     written: dict[str, TableVersion]
     inputs: dict[str, TableVersion]
     rules: str
-    rows_come: int | None = None
-    rows_gone: int | None = None
+    rows_added: int | None = None
+    rows_removed: int | None = None
 
     @classmethod
     def _arguments(cls, told: dict[str, Any], found: int) -> dict[str, Any]:
+        if found in {1, 2}:
+            told["rows_added"] = told.pop("rows_come", None)
+            told["rows_removed"] = told.pop("rows_gone", None)
         if found == 1:
             logs = told.pop("made")
             written = {told["table"]: told.pop("version"), **told.pop("beside")}

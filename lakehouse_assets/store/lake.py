@@ -13,12 +13,14 @@ from typing import Final, NamedTuple
 
 from deltalake import DeltaTable
 
-from lakehouse_assets.store.delta import DeltaTables
+from lakehouse_assets.store.delta import DeltaTables, OpenKey
 from lakehouse_assets.store.storage import Storage, StoredObject
 
 ARCHIVE: Final = "archive"
 """Folder of the raw zone that holds what has been processed; no run looks for news there."""
 ASIDE: Final = "aside"
+DRY_RUNS: Final = "dry_run"
+"""Folder of dry runs' copies; one that a dead process has left goes with the next maintenance."""
 
 _HIDDEN: Final = (".", "_", "~$")
 _HALF_WRITTEN: Final = (".tmp", ".part", ".filepart", ".partial", ".crdownload")
@@ -107,7 +109,7 @@ class Lake(DeltaTables):
     first_date: date
     last_date: date
     datasets: frozenset[str]
-    _open: dict[tuple[str, int | None], DeltaTable] = field(
+    _open: dict[OpenKey, DeltaTable] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -168,9 +170,10 @@ class Lake(DeltaTables):
         """Why a day is no batch date of this lake; None where it is one."""
         if self.first_date <= day <= self.last_date:
             return None
+        remedy = ", or set LAKEHOUSE_FIRST_DATE" if day < self.first_date else ""
         return (
             f"{day} is outside the batch dates {self.first_date} to {self.last_date}; "
-            "use another date, or set LAKEHOUSE_FIRST_DATE"
+            f"use another date{remedy}"
         )
 
     def aside(self, path: FilePath, digest: str) -> str:

@@ -175,9 +175,9 @@ class Ledger:
     def append(self, facts: Iterable[Fact]) -> list[Fact]:
         """Record facts, giving each the next ``seq``; returns them as recorded."""
         new = list(facts)
-        return self.decide(lambda _: new)
+        return self.transact(lambda _: new)
 
-    def decide(self, make: Callable[[State], list[Fact]]) -> list[Fact]:
+    def transact(self, make: Callable[[State], list[Fact]]) -> list[Fact]:
         """Record the facts that follow from what the ledger says at that very moment.
 
         ``make`` is asked again where another writer was faster; it may refuse by raising.

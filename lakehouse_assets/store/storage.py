@@ -7,10 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
+
+_CHUNK: Final = 2**20
 
 
 class StoredObject(NamedTuple):
@@ -37,7 +42,7 @@ class Storage(Protocol):
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """What delta-rs must be told to write here, beyond what it finds by itself."""
+        """What delta-rs must be told to write here now; it may be something else later."""
         ...
 
     def uri(self, path: str) -> str:
@@ -55,14 +60,18 @@ class Storage(Protocol):
         """The file at a path; None where there is none."""
         ...
 
-    def read(self, path: str, version: str | None = None) -> bytes:
-        """Its bytes, or those of one of its versions. Raises FileNotFoundError."""
+    def read(self, path: str) -> bytes:
+        """Its bytes, for what is small: a landed file may be larger than memory is.
+
+        Raises FileNotFoundError.
+        """
         ...
 
-    def open(self, path: str) -> BufferedReader:
-        """Its bytes as a stream, all of one content. Raises FileNotFoundError, also from reading.
+    def open(self, path: str, version: str | None = None) -> BufferedReader:
+        """Its bytes, or those of one of its versions, as a stream, all of one content.
 
-        That is where they have been replaced since, and the rest of them cannot be had any more.
+        Raises FileNotFoundError, also from reading: where they have been replaced since, and the
+        rest of them cannot be had any more.
         """
         ...
 
@@ -74,8 +83,12 @@ class Storage(Protocol):
         """Remove a version for good; what has come to the path since stays."""
         ...
 
-    def write(self, path: str, data: bytes) -> None:
-        """Put bytes at a path, whole or not at all, over what was there."""
+    def write(self, path: str, data: bytes | SupportsRead[bytes]) -> None:
+        """Put bytes, or all that a stream has, at a path, over what was there.
+
+        Whole or not at all: where reading the stream raises, nothing has been written. However
+        long the stream is, only a part of it is in memory.
+        """
         ...
 
     def delete(self, path: str) -> None:
@@ -109,7 +122,8 @@ class LocalStorage:
     def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
         """Every file below a folder ("" for all), in no order; nothing where there is none.
 
-        Links to files and folders are followed, but not around in a circle.
+        Links to files and folders are followed, but not around in a circle; one that leads to
+        nothing is a file that cannot be read.
         """
         top = self.uri(prefix)
         for folder, folders, files in os.walk(top, followlinks=True):
@@ -117,9 +131,11 @@ class LocalStorage:
                 folders.remove(without)
             folders[:] = [name for name in folders if not _leads_up(Path(folder, name))]
             for name in files:
-                found = self.find(Path(folder, name).relative_to(self.root).as_posix())
-                if found:  # it can go between the listing and the look
+                path = Path(folder, name).relative_to(self.root).as_posix()
+                if found := self.find(path):  # it can go between the listing and the look
                     yield found
+                elif Path(folder, name).is_symlink():
+                    yield _unreadable(path)
 
     def find(self, path: str) -> StoredObject | None:
         """The file at a path; None where there is none."""
@@ -128,25 +144,26 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError:  # a link to itself, or in a folder that is closed to us
-            return StoredObject(path, size=0, stamp="", modified=0.0, readable=False)
+            return _unreadable(path)
         stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}:{stat.st_ino}"
         readable = S_ISREG(stat.st_mode) and os.access(self.uri(path), os.R_OK)
         modified = max(stat.st_mtime, stat.st_ctime)
         return StoredObject(path, stat.st_size, stamp, modified, readable)
 
-    def read(self, path: str, version: str | None = None) -> bytes:
-        """Its bytes. Raises FileNotFoundError, also where they are no longer that version."""
-        data = Path(self.uri(path)).read_bytes()
-        if version and [version] != self.versions(path):
-            raise FileNotFoundError(self.uri(path))
-        return data
+    def read(self, path: str) -> bytes:
+        """Its bytes. Raises FileNotFoundError."""
+        return Path(self.uri(path)).read_bytes()
 
-    def open(self, path: str) -> BufferedReader:
-        """Its bytes as a stream. Raises FileNotFoundError.
+    def open(self, path: str, version: str | None = None) -> BufferedReader:
+        """Its bytes as a stream. Raises FileNotFoundError, also where it is not that version.
 
         A file that takes its place meanwhile changes nothing about that.
         """
-        return Path(self.uri(path)).open("rb")
+        stream = Path(self.uri(path)).open("rb")  # noqa: SIM115 - the caller's to close
+        if version and [version] != self.versions(path):
+            stream.close()
+            raise FileNotFoundError(self.uri(path))
+        return stream
 
     def versions(self, path: str) -> Sequence[str]:
         """The file as it is, known by its stamp."""
@@ -158,15 +175,15 @@ class LocalStorage:
         if [version] == self.versions(path):
             Path(self.uri(path)).unlink(missing_ok=True)
 
-    def write(self, path: str, data: bytes) -> None:
-        """Put bytes at a path, whole or not at all, over what was there."""
+    def write(self, path: str, data: bytes | SupportsRead[bytes]) -> None:
+        """Put bytes, or all that a stream has, at a path, whole or not at all."""
         target = Path(self.uri(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         # The dot makes a half-written file one that is passed over.
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                shutil.copyfileobj(BytesIO(data) if isinstance(data, bytes) else data, file, _CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -191,6 +208,10 @@ class LocalStorage:
     def within(self, path: str) -> LocalStorage:
         """The tree below a folder as a storage of its own."""
         return LocalStorage(self.uri(path))
+
+
+def _unreadable(path: str) -> StoredObject:
+    return StoredObject(path, size=0, stamp="", modified=0.0, readable=False)
 
 
 def _leads_up(folder: Path) -> bool:

@@ -1,7 +1,8 @@
-"""What a gold table's SELECT says of where its columns come from, read by sqlglot."""
+"""What a derived table's SELECT says of where its columns come from, read by sqlglot."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import sqlglot
@@ -10,15 +11,15 @@ from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.lineage import Node, lineage
 
 from lakehouse_assets.errors import ContractError
-from lakehouse_assets.tables.contract import Gold
-from lakehouse_assets.tables.registry import DATASETS, contract_of
+from lakehouse_assets.tables.contract import Derived
+from lakehouse_assets.tables.registry import contract_of, sources
 
 
 @cache
-def inputs(table: Gold) -> tuple[str, ...]:
-    """The datasets whose silver tables the SELECT reads, sorted.
+def inputs(table: Derived) -> tuple[str, ...]:
+    """The tables that the SELECT reads, by their names there, sorted.
 
-    Raises ContractError where the SQL is no SELECT, names a table that is no dataset, or leaves
+    Raises ContractError where the SQL is no SELECT, names a table that there is not, or leaves
     out what the unit or a reconciliation needs.
     """
     found = _tables(table, table.sql)
@@ -40,20 +41,21 @@ def inputs(table: Gold) -> tuple[str, ...]:
     return found
 
 
-def _tables(table: Gold, sql: str) -> tuple[str, ...]:
+def _tables(table: Derived, sql: str) -> tuple[str, ...]:
     tree = _select(table, sql)
     own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     found = {t.name for t in tree.find_all(exp.Table)} - own
-    unknown = sorted(found - set(DATASETS))
+    unknown = sorted(found - set(sources()))
     if unknown:
-        known = ", ".join(sorted(DATASETS))
+        known = ", ".join(sorted(sources()))
         raise ContractError(
             f"{contract_of(table.table)}: no silver table is named {unknown[0]!r}; use {known}"
         )
     return tuple(sorted(found))
 
 
-def _select(table: Gold, sql: str) -> exp.Query:
+@cache
+def _select(table: Derived, sql: str) -> exp.Query:
     try:
         tree = sqlglot.parse_one(sql, dialect="spark")
     except ParseError as error:
@@ -68,8 +70,8 @@ def _select(table: Gold, sql: str) -> exp.Query:
 
 
 @cache
-def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
-    """For each column of the table, the (dataset, column) pairs that its values come from.
+def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
+    """For each column of the table, the (table's id, column) pairs that its values come from.
 
     Raises ContractError where the SELECT gives other columns than the contract has, or names
     one that no silver table has.
@@ -89,22 +91,22 @@ def columns(table: Gold) -> dict[str, tuple[tuple[str, str], ...]]:
             f"{contract_of(table.table)}: its SELECT gives {extra[0]!r}, which is no column of the "
             "contract; add it there, or take it out"
         )
-    schema = {
-        d.name: {c.name: c.type for c in d.silver.columns}
-        for d in DATASETS.values()
-        if d.name in inputs(table)
-    }
+    read = {name: source for name, source in sources().items() if name in inputs(table)}
+    schema = {n: {c.name: c.type for c in s.table.columns} for n, s in read.items()}
     try:
-        nodes = lineage(None, table.sql, schema=schema, dialect="spark")
+        # Nobody looks at the nodes' own SELECTs, and to trim each takes as long as all the rest.
+        tree = _select(table, table.sql)
+        nodes = lineage(None, tree, schema=schema, dialect="spark", trim_selects=False)
     except SqlglotError as error:
         raise ContractError(
             f"{contract_of(table.table)}: {error}; the columns are those of "
-            f"{', '.join(f'silver.{n}' for n in schema)}"
+            f"{', '.join(source.table.id for source in read.values())}"
         ) from None
     # What counts rows names none of their columns: it comes from which rows there are.
-    keys = tuple((name, part) for name in schema for part in DATASETS[name].key_columns)
+    keys = tuple((s.table.id, part) for s in read.values() for part in s.dataset.key_columns)
     # sqlglot writes names small, as Spark compares them.
-    return {name: tuple(sorted(_leaves(nodes[name.lower()]))) or keys for name in wanted}
+    tables = {name: source.table.id for name, source in read.items()}
+    return {name: tuple(sorted(_leaves(nodes[name.lower()], tables))) or keys for name in wanted}
 
 
 def names(expression: str) -> tuple[str, ...]:
@@ -113,10 +115,10 @@ def names(expression: str) -> tuple[str, ...]:
     return tuple(sorted({column.name for column in tree.find_all(exp.Column)}))
 
 
-def _leaves(node: Node) -> set[tuple[str, str]]:
+def _leaves(node: Node, tables: Mapping[str, str]) -> set[tuple[str, str]]:
     leaves: set[tuple[str, str]] = set()
     for step in node.walk():
         table = step.expression
-        if isinstance(table, exp.Table) and not step.downstream and table.name in DATASETS:
-            leaves.add((table.name, step.name.split(".")[-1].strip('`"')))
+        if isinstance(table, exp.Table) and not step.downstream and table.name in tables:
+            leaves.add((tables[table.name], step.name.split(".")[-1].strip('`"')))
     return leaves

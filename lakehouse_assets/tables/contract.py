@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from lakehouse_assets.parse.model import Dialect
 
@@ -23,6 +24,7 @@ class Layer(StrEnum):
     BRONZE = "bronze"
     SILVER = "silver"
     GOLD = "gold"
+    MART = "mart"
 
 
 class Category(StrEnum):
@@ -164,9 +166,13 @@ class Dataset:
     """A dataset's contract: what its files hold and what its silver table is.
 
     ``key`` is a column, or several that together name what a row is about. ``dialect`` says how
-    the files are written, where that is not as usual. From the contract derive the silver table
-    and the generic tables beside it: bronze (every row in force, as text), rejected (quarantine)
-    and superseded (older versions of a key).
+    the files are written, where that is not as usual. With ``expected="daily"`` a file of it comes
+    for every batch date, and the sensor waits with a date for that one, for a while. With
+    ``keep_history`` the versions that each key's row has had are kept, by batch date.
+
+    From the contract derive the silver table and the generic tables beside it: bronze (every row
+    in force, as text), rejected (quarantine), superseded (older versions of a key, duplicates)
+    and, where it is kept, history.
     """
 
     name: str
@@ -178,6 +184,8 @@ class Dataset:
     row_rules: tuple[RowRule, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
     hold: HoldLimit = field(default_factory=HoldLimit)
+    expected: str | None = None
+    keep_history: bool = False
     advice: tuple[Advice, ...] = ()
     capacity: Capacity = field(default_factory=Capacity)
 
@@ -248,7 +256,10 @@ class Dataset:
         return Table(
             layer="superseded",
             name=self.name,
-            description=f"Rows of {self.name} files that a newer version of their key hides.",
+            description=(
+                f"Rows of {self.name} files that a newer row of their key, or a repair, hides; "
+                "duplicates (_duplicate) too."
+            ),
             columns=(
                 *LINEAGE,
                 Column(
@@ -259,6 +270,27 @@ class Dataset:
                 _SUBJECT,
             ),
             partition_by=("_batch_date",),
+        )
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables of the dataset, bronze first."""
+        history = (self.history,) if self.keep_history else ()
+        return (self.bronze, self.silver, self.rejected, self.superseded, *history)
+
+    @property
+    def history_name(self) -> str:
+        """What a SELECT calls the history, beside silver's table of the dataset's own name."""
+        return f"{self.name}_history"
+
+    @property
+    def history(self) -> Table:
+        """One row per version of a key's row: what it said, and from when until when."""
+        return Table(
+            layer=HISTORY,
+            name=self.name,
+            description=f"What each row of {self.name} has said, by batch date.",
+            columns=(*self.columns, *VALIDITY),
         )
 
     def _as_text(self) -> tuple[Column, ...]:
@@ -281,6 +313,19 @@ class Dataset:
             _decisive(self.hold),
         )
 
+
+HISTORY: Final = "history"
+"""The layer of the versions that rows have had."""
+
+VALIDITY: Final = (
+    Column(name="valid_from", type="DATE", description="Batch date that the version came with."),
+    Column(
+        name="valid_to",
+        type="DATE",
+        description="Batch date that the next version came with; null for the current one.",
+    ),
+)
+"""When a version of a row is valid: from the first date on, and before the second."""
 
 # Part of each contract's digest: the tables of a lake that another order has made are made anew.
 _VERSION_ORDER: Final = "batch date, file in natural order, sheet, row"
@@ -309,12 +354,33 @@ _BRONZE_META: Final = (
 )
 
 
+class Source(NamedTuple):
+    """A table that a derived table's SELECT can read.
+
+    Its rows are of a dataset, and of the batch dates in a column of that name.
+    """
+
+    dataset: Dataset
+    table: Table
+    batch_date: str
+
+
+def sources_of(datasets: Iterable[Dataset]) -> dict[str, Source]:
+    """What a SELECT can read of these datasets, by its name there."""
+    found: dict[str, Source] = {}
+    for dataset in datasets:
+        found[dataset.name] = Source(dataset, dataset.silver, LINEAGE[0].name)
+        if dataset.keep_history:
+            found[dataset.history_name] = Source(dataset, dataset.history, VALIDITY[0].name)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconciliation:
-    """A gold table's proof against silver: both expressions must give the same.
+    """A derived table's proof against silver: both expressions must give the same.
 
-    ``gold`` is an aggregate over the gold table, ``silver`` a SELECT of one value over silver
-    tables; both are taken over the units that a run recomputed.
+    ``gold`` is an aggregate over the derived table, ``silver`` a SELECT of one value over what its
+    own SELECT reads; both are taken over the units that a run recomputed.
     """
 
     name: str
@@ -323,15 +389,17 @@ class Reconciliation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gold:
-    """A gold table's contract: columns, grain and one SELECT over silver tables.
+class Derived:
+    """A contract of what derives from silver: columns, grain and one SELECT over its tables.
 
-    ``unit`` is ``<dataset>.<column>``: the column by whose values the table is recomputed.
-    A changed row of any input is followed along the foreign keys to the units it touches;
-    those units are computed again, whole, from just the rows that belong to them. Without a
-    unit every change computes the whole table.
+    The SELECT names silver's tables as their datasets, and ``<dataset>_history`` where history is
+    kept. ``unit`` is ``<table>.<column>`` of one of those: the column by whose values the table is
+    recomputed. A changed row of any input is followed along the foreign keys to the units it
+    touches; those units are computed again, whole, from just the rows that belong to them.
+    Without a unit every change computes the whole table.
     """
 
+    layer: ClassVar[Layer]
     name: str
     description: str
     grain: tuple[str, ...]
@@ -347,7 +415,7 @@ class Gold:
     def table(self) -> Table:
         """The Delta table."""
         return Table(
-            layer=Layer.GOLD,
+            layer=self.layer,
             name=self.name,
             description=self.description,
             columns=self.columns,
@@ -357,9 +425,31 @@ class Gold:
         )
 
     @property
+    def dimensions(self) -> tuple[Column, ...]:
+        """The columns that must be the key of a mart."""
+        return tuple(c for c in self.columns if c.references)
+
+    @property
     def digest(self) -> str:
         """Identity of what decides the table's content."""
         return _digest(self.sql, [_decisive(c) for c in self.columns], self.unit, self.grain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gold(Derived):
+    """A gold table's contract: an answer that many ask for."""
+
+    layer: ClassVar[Layer] = Layer.GOLD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mart(Derived):
+    """A table of the star schema: a dimension, whose grain is its surrogate key, or a fact.
+
+    A column with ``references`` must be the key of that dimension.
+    """
+
+    layer: ClassVar[Layer] = Layer.MART
 
 
 _DELTA_TYPES: Final = {

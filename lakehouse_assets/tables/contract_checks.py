@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from lakehouse_assets.errors import ContractError
 from lakehouse_assets.parse.model import Dialect
 from lakehouse_assets.tables import patterns, timestamp_formats
-from lakehouse_assets.tables.contract import Column, Dataset, Gold, delta_type
+from lakehouse_assets.tables.contract import (
+    VALIDITY,
+    Column,
+    Dataset,
+    Derived,
+    Layer,
+    Source,
+    delta_type,
+)
 from lakehouse_assets.tables.rules import LOST_ORIGIN
 
 _WHOLE: Final = ("BIGINT", "INT")
@@ -32,7 +40,7 @@ def check_dataset(dataset: Dataset) -> None:
         row_rules=dataset.row_rules,
         advice=dataset.advice,
     )
-    _check_columns(dataset.columns)
+    _check_columns(dataset.columns, VALIDITY if dataset.keep_history else ())
     columns = {c.name: c for c in dataset.columns}
     for column in dataset.columns:
         _check_rules_of(column)
@@ -57,38 +65,69 @@ def check_dataset(dataset: Dataset) -> None:
                 f"row rule {name!r}: has no name of its own; use a-z, 0-9 and _, "
                 f"other than {LOST_ORIGIN.name}"
             )
+    if dataset.expected not in (None, "daily"):
+        raise ContractError(
+            f'expected: {dataset.expected!r} is none; use "daily", or leave it out where nobody '
+            "knows when the next file comes"
+        )
     if not 0 <= dataset.hold.share <= 1:
         raise ContractError(f"hold: share {dataset.hold.share} is none; use 0 to 1, such as 0.05")
     _check_dialect(dataset.dialect)
 
 
-def check_gold(gold: Gold, datasets: Mapping[str, Dataset]) -> None:
-    """Raise ContractError for the first thing in which a gold table's contract is wrong."""
-    _no_text(grain=gold.grain, partition_by=gold.partition_by, zorder_by=gold.zorder_by)
-    _check_columns(gold.columns)
-    names = [c.name for c in gold.columns]
-    if not gold.grain:
+def check_derived(
+    table: Derived, sources: Mapping[str, Source], derived: Mapping[str, Derived]
+) -> None:
+    """Raise ContractError for the first thing in which a derived table's contract is wrong."""
+    _no_text(grain=table.grain, partition_by=table.partition_by, zorder_by=table.zorder_by)
+    _check_columns(table.columns)
+    names = [c.name for c in table.columns]
+    if not table.grain:
         raise ContractError("no grain; name the columns that make a row unique")
-    for name in (*gold.grain, *gold.partition_by, *gold.zorder_by):
+    for name in (*table.grain, *table.partition_by, *table.zorder_by):
         if name not in names:
             raise ContractError(f"{name!r} is no column; use {_one_of(names)}")
-    if gold.unit is None:
-        if gold.partition_by:
+    for column in table.dimensions:
+        _check_dimension(column, derived)
+    _check_unit(table, sources)
+
+
+def _check_unit(table: Derived, sources: Mapping[str, Source]) -> None:
+    names = table.table.names
+    if table.unit is None:
+        if table.partition_by:
             raise ContractError("partitions need a unit; name one, or leave partition_by out")
         return
-    if gold.unit.count(".") != 1:
-        raise ContractError(f"unit {gold.unit!r} must be <dataset>.<column>")
-    of, column = gold.unit.split(".")
-    if of not in datasets or column not in datasets[of].silver.names:
+    if table.unit.count(".") != 1:
+        raise ContractError(f"unit {table.unit!r} must be <dataset>.<column>")
+    of, unit = table.unit.split(".")
+    if of not in sources or unit not in sources[of].table.names:
         raise ContractError(
-            f"unit {gold.unit!r} is no silver column; name one of {_one_of(datasets)}, "
+            f"unit {table.unit!r} is no silver column; name one of {_one_of(sources)}, "
             "or leave the unit out to compute the whole table every time"
         )
-    if column not in names:
-        raise ContractError(f"unit {column!r} is no column of the table; use {_one_of(names)}")
-    if any(p != column for p in gold.partition_by):
+    if unit not in names:
+        raise ContractError(f"unit {unit!r} is no column of the table; use {_one_of(names)}")
+    if any(p != unit for p in table.partition_by):
         raise ContractError(
-            f"partitioned by something else than its unit; use partition_by=({column!r},), or none"
+            f"partitioned by something else than its unit; use partition_by=({unit!r},), or none"
+        )
+
+
+def _check_dimension(column: Column, derived: Mapping[str, Derived]) -> None:
+    marts = {t.name: t for t in derived.values() if t.layer == Layer.MART}
+    dimension = marts.get(column.references or "")
+    if dimension is None or len(dimension.grain) > 1:
+        keyed = (name for name, mart in marts.items() if len(mart.grain) == 1)
+        raise ContractError(
+            f"column {column.name!r}: references {column.references!r}, which is no mart of one "
+            f"key; use {_one_of(keyed)}"
+        )
+    key = dimension.table.column(dimension.grain[0])
+    if column.type != key.type:
+        raise ContractError(
+            f"column {column.name!r}: is {column.type}, and the key of {dimension.name} is "
+            f"{key.type}; give both the same type"
         )
 
 
@@ -115,10 +154,14 @@ def check_references(dataset: Dataset, datasets: Mapping[str, Dataset]) -> None:
             )
 
 
-def _check_columns(columns: tuple[Column, ...]) -> None:
+def _check_columns(columns: tuple[Column, ...], own: Iterable[Column] = ()) -> None:
     names = [c.name.lower() for c in columns]
     if repeated := sorted({n for n in names if names.count(n) > 1}):
         raise ContractError(f"column {repeated[0]!r} stands twice; rename one of them")
+    if taken := sorted({c.name for c in own}.intersection(names)):
+        raise ContractError(
+            f"column {taken[0]!r}: is history's own; rename it, with source={taken[0]!r}"
+        )
     for column in columns:
         if column.name.startswith("_"):
             raise ContractError(
@@ -214,13 +257,20 @@ def _check_dialect(dialect: Dialect) -> None:
         }
     )
     delimiter, thousands = dialect.delimiter, dialect.thousands
-    if len(delimiter) != 1 or delimiter in '"\r\n\0' or delimiter.isalnum():
+    if (
+        len(delimiter) != 1
+        or not delimiter.isascii()
+        or delimiter in '"\r\n\0'
+        or delimiter.isalnum()
+    ):
         raise ContractError(
-            f"dialect: delimiter {delimiter!r} cannot be one; use one character such as ; or \\t"
+            f"dialect: delimiter {delimiter!r} cannot be one; use one ASCII character such as ; or "
+            "\\t"
         )
     try:
-        codecs.lookup(dialect.encoding)
-    except LookupError:
+        codecs.getincrementaldecoder(dialect.encoding)
+        "1".encode(dialect.encoding)  # Also refused: codecs of Python that are for no text.
+    except (LookupError, UnicodeError):
         raise ContractError(
             f"dialect: encoding {dialect.encoding!r} is not known; use one of Python's, such as "
             "cp1252"

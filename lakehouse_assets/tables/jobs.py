@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lakehouse_assets.tables.contract import Dataset, Gold, Table
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.contract import Dataset, Derived, Layer, Table
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, sources
 
 
 @dataclass(frozen=True)
-class Job:
+class TableJob:
     """What brings one table up to date; it alone writes what it writes.
 
     ``reads`` are the tables that it absorbs (bronze reads files), ``beside`` those that it
-    writes with its own, ``advice_reads`` those that its warnings may ask besides. ``rules`` is
-    the identity of all that decides what it writes.
+    writes with its own, ``checks_read`` those that its checks may ask besides. ``rules`` is the
+    identity of all that decides what it writes.
     """
 
     table: Table
     reads: tuple[Table, ...]
     rules: str
     beside: tuple[Table, ...] = ()
-    advice_reads: tuple[Table, ...] = ()
+    checks_read: tuple[Table, ...] = ()
 
     @property
     def id(self) -> str:
@@ -40,37 +40,56 @@ class Job:
         return (*self.reads, *self.writes)
 
 
-def bronze_job(dataset: Dataset) -> Job:
+def bronze_job(dataset: Dataset) -> TableJob:
     """The job that takes in a dataset's files."""
-    return Job(dataset.bronze, (), dataset.rules_digest)
+    return TableJob(dataset.bronze, (), dataset.rules_digest)
 
 
-def silver_job(dataset: Dataset, datasets: Mapping[str, Dataset] = DATASETS) -> Job:
+def silver_job(dataset: Dataset, datasets: Mapping[str, Dataset] = DATASETS) -> TableJob:
     """The job that gives every row its fate: published, rejected or superseded."""
     parents = (datasets[c.references].silver for c in dataset.foreign_keys if c.references)
-    return Job(
+    history = (dataset.history,) if dataset.keep_history else ()
+    return TableJob(
         dataset.silver,
         (dataset.bronze, *parents),
         dataset.rules_digest,
-        beside=(dataset.rejected, dataset.superseded),
-        advice_reads=tuple(d.silver for d in datasets.values()) if dataset.advice else (),
+        beside=(dataset.rejected, dataset.superseded, *history),
+        checks_read=tuple(d.silver for d in datasets.values()) if dataset.advice else (),
     )
 
 
-def gold_job(gold: Gold, datasets: Mapping[str, Dataset] = DATASETS) -> Job:
+def derived_job(derived: Derived) -> TableJob:
     """The job that follows changed rows of silver."""
     from lakehouse_assets.tables.column_lineage import inputs  # noqa: PLC0415 - SQL is parsed only when asked
 
-    return Job(gold.table, tuple(datasets[name].silver for name in inputs(gold)), gold.digest)
+    tables = sources()
+    return TableJob(
+        derived.table,
+        tuple(tables[name].table for name in inputs(derived)),
+        derived.digest,
+        checks_read=tuple(dimension.table for dimension in dimensions(derived).values()),
+    )
+
+
+def dimensions(derived: Derived) -> dict[str, Derived]:
+    """The mart that each column of a table refers to, by the column's name."""
+    return {c.name: DERIVED[f"{Layer.MART}.{c.references}"] for c in derived.dimensions}
+
+
+def upstream(job: TableJob) -> list[str]:
+    """The jobs whose tables a job reads; a fact's dimensions too, so that its checks find them."""
+    writers = {table.id: other.id for other in jobs().values() for table in other.writes}
+    others = job.checks_read if job.table.layer == Layer.MART else ()
+    return list(dict.fromkeys(writers[table.id] for table in (*job.reads, *others)))
 
 
 def jobs(
-    datasets: Mapping[str, Dataset] = DATASETS, gold: Mapping[str, Gold] = GOLD
-) -> dict[str, Job]:
+    datasets: Mapping[str, Dataset] = DATASETS, derived: Mapping[str, Derived] = DERIVED
+) -> dict[str, TableJob]:
     """Every job by its table's id, each after those whose tables it reads."""
     found = [
         *(bronze_job(dataset) for dataset in datasets.values()),
         *(silver_job(dataset, datasets) for dataset in datasets.values()),
-        *(gold_job(table, datasets) for table in gold.values()),
+        *(derived_job(table) for table in derived.values()),
     ]
     return {job.id: job for job in found}

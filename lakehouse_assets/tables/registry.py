@@ -1,34 +1,47 @@
-"""The tables: one module each. A module in ``silver`` or ``gold`` with a ``TABLE`` is a table.
+"""The tables: one module each, with a ``TABLE``, in ``silver``, ``gold`` or ``mart``.
 
-Which package has those two, and may have ``queries`` with named queries beside them, is said by
-``LAKEHOUSE_TABLES``: another shop has its own.
+Which package has ``silver`` and ``gold``, and may have ``mart``, ``queries`` with named queries,
+and ``dashboards`` beside them, is said by ``LAKEHOUSE_TABLES``: another shop has its own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from traceback import extract_tb
 from typing import Final, TypeVar
 
 from lakehouse_assets.errors import ContractError
-from lakehouse_assets.tables.contract import Dataset, Gold, Table
-from lakehouse_assets.tables.contract_checks import check_dataset, check_gold, check_references
+from lakehouse_assets.tables.contract import (
+    Dataset,
+    Derived,
+    Gold,
+    Layer,
+    Mart,
+    Source,
+    Table,
+    sources_of,
+)
+from lakehouse_assets.tables.contract_checks import check_dataset, check_derived, check_references
+from lakehouse_assets.tables.dashboard import Dashboard
 
-T = TypeVar("T", Dataset, Gold)
+T = TypeVar("T", Dataset, Gold, Mart, Dashboard)
 
 OUR_OWN: Final = "lakehouse_assets.tables"
 
 DATASETS: Final[dict[str, Dataset]] = {}
 """Every dataset by name, parents before children."""
 
-GOLD: Final[dict[str, Gold]] = {}
-"""Every gold table by name."""
+DERIVED: Final[dict[str, Derived]] = {}
+"""Every table that derives from silver's, by its id; each after the marts that it refers to."""
 
 QUERIES: Final[list[Traversable]] = []
 """The files of the named queries, by name."""
@@ -36,15 +49,21 @@ QUERIES: Final[list[Traversable]] = []
 _FILES: Final[dict[str, str]] = {}
 """The file of each table's contract, by the table's id."""
 
+_read_from: Final = [OUR_OWN, ""]
+"""The package that the tables are from, and the digest of its files then."""
+
 
 def use(package: str) -> None:
     """Make a package's tables those that there are.
 
     Raises ContractError, which names the file, for a contract that contradicts itself or others.
     """
-    datasets, gold = _collect(package, "silver", Dataset), _collect(package, "gold", Gold)
+    datasets = _collect(package, "silver", Dataset)
+    derived: dict[str, Derived] = {**_collect(package, "gold", Gold)}
+    if find_spec(f"{package}.mart"):
+        derived |= _collect(package, "mart", Mart)
     contracts = {table.silver.id: file for file, table in datasets.items()}
-    contracts |= {table.table.id: file for file, table in gold.items()}
+    contracts |= {table.table.id: file for file, table in derived.items()}
     by_name = {d.name: d for d in datasets.values()}
     for file, dataset in datasets.items():
         with _named(file):
@@ -52,18 +71,41 @@ def use(package: str) -> None:
     for file, dataset in datasets.items():
         with _named(file):
             check_references(dataset, by_name)
-    for file, table in gold.items():
+    by_id = {table.table.id: table for table in derived.values()}
+    for file, table in derived.items():
         with _named(file):
-            check_gold(table, by_name)
+            check_derived(table, sources_of(by_name.values()), by_id)
+    _read_from[:] = [package, _digest_of_files(package)]
     _FILES.clear()
     _FILES.update(contracts)
     DATASETS.clear()
     DATASETS.update({d.name: d for d in _in_dependency_order(by_name)})
-    GOLD.clear()
-    GOLD.update({g.name: g for g in gold.values()})
+    DERIVED.clear()
+    DERIVED.update({name: by_id[name] for name in _dimensions_first(by_id)})
     queries = files(package) / "queries"
     found = [f for f in queries.iterdir() if f.name.endswith(".sql")] if queries.is_dir() else []
     QUERIES[:] = sorted(found, key=lambda f: f.name)
+
+
+def changed_on_disk() -> bool:
+    """Whether the contracts' files say something else than when this process read them."""
+    package, digest = _read_from
+    return _digest_of_files(package) != digest
+
+
+def _digest_of_files(package: str) -> str:
+    found = hashlib.sha256()
+    for layer in ("silver", "gold", "mart"):
+        folder = files(package) / layer
+        for file in sorted(folder.iterdir(), key=lambda f: f.name) if folder.is_dir() else ():
+            if file.name.endswith(".py"):
+                found.update(f"{layer}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def sources() -> dict[str, Source]:
+    """What a derived table's SELECT can read, by its name there."""
+    return sources_of(DATASETS.values())
 
 
 def contract_of(table: Table) -> str:
@@ -71,10 +113,20 @@ def contract_of(table: Table) -> str:
     return _FILES.get(table.id, table.id)
 
 
-def _collect(package: str, layer: str, kind: type[T]) -> dict[str, T]:
-    """The tables of a layer by the files of their contracts."""
+def dashboards() -> dict[str, Dashboard]:
+    """The dashboards beside these tables, by their files; none where the package has no folder.
+
+    Raises ContractError, which names the file.
+    """
+    package, _ = _read_from
+    there = (files(package) / "dashboards").is_dir()
+    return _collect(package, "dashboards", Dashboard, "DASHBOARD") if there else {}
+
+
+def _collect(package: str, room: str, kind: type[T], named: str = "TABLE") -> dict[str, T]:
+    """What the modules of a folder define, by their files: a layer's tables by their contracts."""
     try:
-        modules = import_module(f"{package}.{layer}")
+        modules = import_module(f"{package}.{room}")
     except ModuleNotFoundError as error:
         raise ContractError(
             f"LAKEHOUSE_TABLES: {package} cannot be used, {error}; name a package of modules that "
@@ -87,17 +139,18 @@ def _collect(package: str, layer: str, kind: type[T]) -> dict[str, T]:
         name = f"{modules.__name__}.{info.name}"
         file = f"{name.replace('.', '/')}.py"
         with _named(file):
-            table = getattr(import_module(name), "TABLE", None)
-            if not isinstance(table, kind):
+            defined = getattr(import_module(name), named, None)
+            if not isinstance(defined, kind):
                 raise ContractError(
-                    f"has no TABLE = {kind.__name__}(...); add it, or begin the module's name "
+                    f"has no {named} = {kind.__name__}(...); add it, or begin the module's name "
                     "with _"
                 )
-            if any(other.name == table.name for other in found.values()):
+            if any(other.name == defined.name for other in found.values()):
                 raise ContractError(
-                    f"another module's table is named {table.name!r} too; give it a name of its own"
+                    f"another module's {named.lower()} is named {defined.name!r} too; give it a "
+                    "name of its own"
                 )
-        found[file] = table
+        found[file] = defined
     return found
 
 
@@ -140,13 +193,28 @@ def _in_dependency_order(datasets: Mapping[str, Dataset]) -> Iterator[Dataset]:
             yield dataset
 
 
+def _dimensions_first(derived: Mapping[str, Derived]) -> Iterable[str]:
+    """The derived tables' ids, each after the marts that it refers to."""
+    refers = {
+        name: [f"{Layer.MART}.{column.references}" for column in table.dimensions]
+        for name, table in derived.items()
+    }
+    try:
+        return [*TopologicalSorter(refers).static_order()]
+    except CycleError as error:
+        raise ContractError(
+            f"marts refer to each other in a circle: {', '.join(error.args[1])}; "
+            "take references out of one"
+        ) from None
+
+
 def table_ids() -> list[str]:
     """Every table that a job can bring up to date, in the order of their dependence."""
     datasets = list(DATASETS.values())
     return [
         *(d.bronze.id for d in datasets),
         *(d.silver.id for d in datasets),
-        *(g.table.id for g in GOLD.values()),
+        *DERIVED,
     ]
 
 
@@ -164,15 +232,15 @@ def example() -> str:
     return [
         "silver.sales",
         *(d.silver.id for d in DATASETS.values()),
-        *(g.table.id for g in GOLD.values()),
+        *(name for name, table in DERIVED.items() if isinstance(table, Gold)),
     ][-1]
 
 
 def queryable() -> dict[str, Table]:
     """Every table that people can name in a query, by its id."""
     tables = [
-        *(t for d in DATASETS.values() for t in (d.bronze, d.silver, d.rejected, d.superseded)),
-        *(g.table for g in GOLD.values()),
+        *(t for d in DATASETS.values() for t in d.tables),
+        *(derived.table for derived in DERIVED.values()),
     ]
     return {t.id: t for t in tables}
 

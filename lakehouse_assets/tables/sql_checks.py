@@ -14,7 +14,7 @@ from sqlglot.optimizer.qualify import qualify
 from lakehouse_assets.errors import ContractError
 from lakehouse_assets.tables import column_lineage
 from lakehouse_assets.tables.contract import Column, Dataset
-from lakehouse_assets.tables.registry import DATASETS, GOLD, contract_of
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, contract_of
 
 # What would make the tables depend on something else than the landed files.
 _UNSTEADY: Final = (
@@ -35,8 +35,8 @@ def check_all() -> None:
             _check(dataset)
         except ContractError as error:
             raise ContractError(f"{contract_of(dataset.silver)}: {error}") from None
-    for gold in GOLD.values():
-        column_lineage.columns(gold)
+    for derived in DERIVED.values():
+        column_lineage.columns(derived)
 
 
 def _check(dataset: Dataset) -> None:

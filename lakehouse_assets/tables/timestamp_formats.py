@@ -24,6 +24,9 @@ _PARTS: Final = {
     "f": "(?:[0-9]+)",
     "z": ZONE,
 }
+_ISO: Final = ("2025-04-03T05:06:07", "2025-04-03 05:06:07", "2025-04-03")
+_MEANT: Final = {"Y": 2025, "m": 4, "d": 3, "H": 5, "M": 6, "S": 7}
+"""What they say: every other order of its parts would say something else."""
 _TOKEN: Final = re.compile(r"%(.?)|([^%])", re.DOTALL)
 
 
@@ -41,6 +44,13 @@ def problem(format_: str) -> str | None:
         )
     if ("I" in named) != ("p" in named) or {"I", "H"} <= {*named}:
         return f"timestamp format {format_!r}: %I and %p go together, without %H; correct it"
+    for iso in _ISO:
+        match = re.fullmatch(_expression(format_), iso)
+        if match and _MEANT | {p: int(match[p]) for p in named if p in _MEANT} != _MEANT:
+            return (
+                f"timestamp format {format_!r}: reads {iso} otherwise than ISO 8601, in which "
+                "sheets have their dates; correct it"
+            )
     return None
 
 
@@ -50,12 +60,18 @@ def to_iso(value: str, formats: tuple[str, ...]) -> str:
     return f"CASE{cases} ELSE {value} END" if cases else value
 
 
-def _pattern(format_: str) -> str:
-    """A SQL literal for the regular expression of a format, a group for each of its parts."""
+def _expression(format_: str, group: str = "?P<{name}>") -> str:
+    """The regular expression of a format, a group for each of its parts."""
     found = ""
     for name, other in _TOKEN.findall(format_):
-        found += f"({_PARTS[name]})" if name in _PARTS else re.escape(other or "%")
-    text = f"^{found}\\z".replace("\\", "\\\\").replace("'", "\\'")
+        opened = f"({group.format(name=name)}"
+        found += f"{opened}{_PARTS[name]})" if name in _PARTS else re.escape(other or "%")
+    return found
+
+
+def _pattern(format_: str) -> str:
+    """A SQL literal for it, over the whole text; groups have no names there."""
+    text = f"^{_expression(format_, '')}\\z".replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.glue.definition import job_definition
-from lakehouse_assets.tables.registry import DATASETS, GOLD
-from resources.runners import glue_job
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
+from resources.glue_jobs import glue_job
 from resources.settings import Settings
 from tests.support import PROJECT
 from tests.support.glue_runtime import LocalGlue
@@ -18,13 +18,18 @@ ACCOUNT: Final = "123456789012"
 RAW, PROCESSED, DEPLOYMENT = (f"shop-{zone}" for zone in ("raw", "processed", "deployment"))
 TOPICS: Final = ("success", "failure", "data-quality", "delay")
 NAMESPACE: Final = "Lakehouse"
+LOOK_SECONDS: Final = 5
+"""How often the sensor looks here; in an account every 15 minutes."""
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/lakehouse-glue"
 
 
 class Account:
-    """Everything that is deployed before the first file comes."""
+    """Everything that is deployed before the first file comes.
 
-    def __init__(self, glue: LocalGlue, wheels: Path, home: Path) -> None:
+    Without ``wheels`` it is a frugal environment's: the tables' work is done where the run is.
+    """
+
+    def __init__(self, glue: LocalGlue, wheels: Path | None, home: Path) -> None:
         self.aws = glue
         self._home = home
         self.region = glue.environment["AWS_REGION"]
@@ -33,7 +38,9 @@ class Account:
         self._announce_raw_files()
         self.inbox = self._queue("inbox")
         self._topics()
-        self._jobs(wheels)
+        self._runner = "glue" if wheels else "local"
+        if wheels:
+            self._jobs(wheels)
 
     def environment(self, ui_url: str) -> dict[str, str]:
         """The settings that lead the product here; nothing else differs from a laptop."""
@@ -43,13 +50,14 @@ class Account:
             "LAKEHOUSE_PROCESSED": f"s3://{PROCESSED}",
             "LAKEHOUSE_DEPLOYMENT": f"s3://{DEPLOYMENT}",
             "LAKEHOUSE_HOME": str(self._home),
-            "LAKEHOUSE_RUNNER": "glue",
+            "LAKEHOUSE_RUNNER": self._runner,
             "LAKEHOUSE_GLUE_JOBS_AT_ONCE": "2",
             "LAKEHOUSE_GLUE_POLL_SECONDS": "1",
             "LAKEHOUSE_CATALOG": "glue",
             "LAKEHOUSE_ARCHIVE": "true",
             "LAKEHOUSE_QUEUE_URL": self.hints,
             "LAKEHOUSE_SETTLE_SECONDS": "2",
+            "LAKEHOUSE_SENSOR_INTERVAL_SECONDS": str(LOOK_SECONDS),
             "LAKEHOUSE_SNS_TOPICS": f"arn:aws:sns:{self.region}:{ACCOUNT}:lakehouse",
             "LAKEHOUSE_METRICS_NAMESPACE": NAMESPACE,
             "LAKEHOUSE_UI_URL": ui_url,
@@ -122,6 +130,6 @@ class Account:
             s3.put_object(Bucket=DEPLOYMENT, Key=f"etl_scripts/{name}", Body=file.read_bytes())
         script, bundle = (f"s3://{DEPLOYMENT}/etl_scripts/{name}" for name in files)
         tables = [t for d in DATASETS.values() for t in (d.bronze, d.silver)]
-        for table in [*tables, *(g.table for g in GOLD.values())]:
+        for table in [*tables, *(t.table for t in DERIVED.values())]:
             name = glue_job(Settings().glue_job_prefix, table.id)
-            glue.create_job(**job_definition(name, table, ROLE, script, bundle))
+            glue.create_job(**job_definition(name, table, ROLE, self.region, script, bundle))

@@ -1,9 +1,10 @@
 """An AWS on this machine, and the platform at work on it: `python -m tests.aws.local [--stay]`.
 
 S3, SQS, SNS, EventBridge, CloudWatch and the Glue catalog are moto's; Glue jobs really run, each
-in a process of its own with Spark and the wheels. Webserver and daemon run as they would on AWS,
-led there by their settings alone. Files are copied into the raw bucket; what follows is told as
-it happens. With ``--stay`` the UI is left open until Ctrl-C.
+in a process of its own with Spark and the wheels. With ``--frugal`` there are none: the run does
+the tables' work itself, as in an environment of that profile. Webserver and daemon run as they
+would on AWS, led there by their settings alone. Files are copied into the raw bucket; what follows
+is told as it happens. With ``--stay`` the UI is left open until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 from deploy.glue.build import build
 from resources.dagster_instance import open_instance
 from resources.settings import Settings
-from tests.aws.account import NAMESPACE, PROCESSED, RAW, Account
+from tests.aws.account import LOOK_SECONDS, NAMESPACE, PROCESSED, RAW, Account
 from tests.support import PROJECT
 from tests.support.glue_runtime import LocalGlue
+from tests.support.recorded import Recorded
 from tests.support.servers import lakehouse_ui, own_port
 
 if TYPE_CHECKING:
@@ -33,21 +36,27 @@ if TYPE_CHECKING:
 
 DAY = "2025-04-15"
 _PATIENCE_SECONDS = 1800
+_LOOKS, _MOST = 10, 20
+"""Looks that are counted, and requests that one with nothing new may take."""
 
 
 def main() -> int:
     """Tell the story; returns 1 where something did not happen."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--frugal", action="store_true", help="without Glue jobs")
     parser.add_argument("--stay", action="store_true", help="leave the UI open until Ctrl-C")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, LocalGlue(Path(folder, "glue")) as glue:
-        say("Building the wheels that travel to Glue")
-        wheels = build(Path(folder, "wheels"))
+        wheels = None
+        if not options.frugal:
+            say("Building the wheels that travel to Glue")
+            wheels = build(Path(folder, "wheels"))
         account = Account(glue, wheels, Path(folder, "home"))
         with own_port() as port:
             os.environ |= account.environment(f"http://127.0.0.1:{port}")
             with lakehouse_ui(Path(folder, "ui.log"), os.environ, port):
                 story(account)
+                idle_looks(account)
                 if options.stay:
                     say(f"The UI is open on http://127.0.0.1:{port}; Ctrl-C ends everything")
                     wait_for_ctrl_c()
@@ -59,7 +68,7 @@ def story(account: Account) -> None:
     say(f"Files arrive in s3://{RAW}")
     for key in account.arrive(DAY):
         print(f"   {key}")
-    say("The sensor starts a run; its tables' work runs as Glue jobs")
+    say("The sensor starts a run")
     run = finished_run()
     for record in run_steps(run):
         print(f"   {record}")
@@ -83,6 +92,33 @@ def story(account: Account) -> None:
     for name in ("daily_revenue", "rejected_by_reason"):
         print(lakehouse("query", "--name", name))
     assert account.keys(PROCESSED, "gold/daily_sales/")
+
+
+def idle_looks(account: Account) -> None:
+    """What the sensor asks of S3 in ten looks while nothing comes; raises where it is too much."""
+    say(f"Ten looks of the sensor while nothing comes, {LOOK_SECONDS} s apart")
+
+    def asked() -> list[str]:
+        return [_kind(request) for request in account.aws.recorded if _of_lake(request)]
+
+    def listings(since: int) -> list[str]:
+        return [kind for kind in asked()[since:] if kind == "LIST"]
+
+    before = len(asked())
+    until(lambda: listings(before)[1:], "a look at everything, after the run, and an idle one")
+    before = len(asked())
+    until(lambda: listings(before)[_LOOKS - 1 :], "ten looks")
+    counts = Counter(asked()[before:])
+    print("   " + ", ".join(f"{number} {kind}" for kind, number in counts.items()))
+    assert counts.total() <= _LOOKS * _MOST, counts
+
+
+def _of_lake(request: Recorded) -> bool:
+    return request.path.startswith((f"/{RAW}", f"/{PROCESSED}"))
+
+
+def _kind(request: Recorded) -> str:
+    return "LIST" if "list-type=2" in request.target else request.method
 
 
 def run_steps(run: dg.DagsterRun) -> Iterator[str]:

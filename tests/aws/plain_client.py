@@ -15,7 +15,8 @@ import dagster as dg
 import pytest
 from dagster_aws.pipes import PipesGlueClient, PipesS3ContextInjector, PipesS3MessageReader
 
-from resources.glue_pipes import WORK, Ended, GlueJob
+from resources.glue_jobs import WORK
+from resources.glue_pipes import Ended, GlueJob
 
 
 def run(

@@ -29,6 +29,8 @@ from resources.metrics import CloudWatchMetrics, LogMetrics, metrics
 from resources.settings import Settings
 from tests.support.aws import Aws
 from tests.support.commands import Lakehouse
+from tests.support.instances import instance_in
+from tests.support.logged import logged
 
 pytestmark = [pytest.mark.aws, pytest.mark.timeout(900)]
 
@@ -54,7 +56,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("shop")
     lakehouse = Lakehouse(folder)
     dagster = home(Settings(root=str(lakehouse.root)))
-    with dg.DagsterInstance.from_config(str(dagster)) as instance:
+    with instance_in(dagster) as instance:
         cursors = {s.name: str(tick(instance, s, LogAlerts(ui_url=UI))) for s in SENSORS}
     product, order = "1,1,food,apple\n2,1,food,pear\n", "1,{},7,{}T10:00:00,12.50,{}\n"
     for day, number in ((D1, 1), (D2, 2)):
@@ -77,7 +79,7 @@ def land(lakehouse: Lakehouse, day: str, products: str, orders: str) -> None:
 def instance(ran: Ran, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """The instance as the runs left it; nothing has been told yet."""
     shutil.copytree(ran.home, tmp_path / "dagster")
-    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as found:
+    with instance_in(tmp_path / "dagster") as found:
         yield found
 
 
@@ -189,7 +191,7 @@ def test_every_run_is_told_of_once(ran: Ran, instance: dg.DagsterInstance, inbox
 
     topic, subject, text = quality
     assert topic == "data-quality"
-    assert subject == f"lakehouse {D3}: 1 check(s) failed, 1 bad file(s)"
+    assert subject == f"lakehouse {D3}: 2 check(s) failed, 1 bad file(s)"
     lines = text.splitlines()
     assert lines[0] == line
     rejected = f"silver.orders {D3}: valid_total_amount (warning): rejected rows: "
@@ -248,17 +250,17 @@ def test_a_message_that_cannot_be_sent_fails_nothing(
     instance: dg.DagsterInstance,
     inbox: Inbox,
     unprivileged: None,
-    said: list[str],
+    said: list[logging.LogRecord],
 ) -> None:
     """One clear line each; the runs stay as they are, and no tick tries again for ever."""
     before = run_ids(instance)
     ticks(instance, ran.cursors, SnsAlerts(topics=inbox.topics, ui_url=UI))
-    assert [line.partition(": SNS")[0] for line in said] == [
+    assert [it.getMessage().partition(": SNS")[0] for it in said] == [
         f"message not sent (lakehouse {D1} to {D2} succeeded: 6 rows read, 4 published)",
         f"message not sent (lakehouse {D3} failed: 1 bad file(s))",
-        f"message not sent (lakehouse {D3}: 1 check(s) failed, 1 bad file(s))",
+        f"message not sent (lakehouse {D3}: 2 check(s) failed, 1 bad file(s))",
     ]
-    for line in said:
+    for line in (it.getMessage() for it in said):
         assert f"SNS topic {inbox.topics}-" in line
         assert "Publish refused: AccessDenied: " in line
         assert line.endswith("; allow the role Publish on it")
@@ -285,7 +287,7 @@ def test_figures_that_cannot_be_sent_fail_nothing(
     instance: dg.DagsterInstance,
     aws: Aws,
     inbox: Inbox,
-    said: list[str],
+    said: list[logging.LogRecord],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
@@ -293,25 +295,17 @@ def test_figures_that_cannot_be_sent_fail_nothing(
     ticks(instance, ran.cursors, SnsAlerts(topics=inbox.topics, ui_url=UI), figures)
     good, bad = run_ids(instance)
     told = "CloudWatch namespace Lakehouse: You must specify a region.; check"
-    assert [line.partition("; check")[0] + "; check" for line in said] == [
+    assert [it.getMessage().partition("; check")[0] + "; check" for it in said] == [
         f"metrics of run {run} not sent: {told}" for run in (good, bad)
     ]
     assert len(inbox.all()) == 3
 
 
 @pytest.fixture
-def said() -> Iterator[list[str]]:
+def said() -> Iterator[list[logging.LogRecord]]:
     """The errors that our loggers log."""
-    lines: list[str] = []
-
-    class Listening(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(record.getMessage())
-
-    handler = Listening(logging.ERROR)
-    logging.getLogger("lakehouse").addHandler(handler)
-    yield lines
-    logging.getLogger("lakehouse").removeHandler(handler)
+    with logged("lakehouse", logging.ERROR) as records:
+        yield records
 
 
 # -------------------------------------------------------------------------------------- figures

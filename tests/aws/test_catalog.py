@@ -15,7 +15,7 @@ from lakehouse_assets.ports import Registered
 from lakehouse_assets.queries.named import tables
 from lakehouse_assets.tables.contract import Column, Table
 from lakehouse_assets.tables.glue_entries import differences, table_input
-from lakehouse_assets.tables.registry import GOLD
+from lakehouse_assets.tables.registry import DERIVED
 from resources import glue_catalog
 from resources.aws import AwsError
 from resources.glue_catalog import GlueCatalog, NoCatalog
@@ -132,23 +132,23 @@ def test_what_glue_would_refuse_is_cut() -> None:
 
 def test_the_catalog_follows_the_contracts(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new column, a new table, a table and a whole layer that are no more: none is drift."""
-    extra = Table(layer="mart", name="extra", description="More.", columns=SILVER_ORDERS.columns)
-    with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
-        assert "mart.extra" in in_account().register().created
+    extra = Table(layer="lab", name="extra", description="More.", columns=SILVER_ORDERS.columns)
+    with contracts(monkeypatch, {**tables(), "lab.extra": extra}):
+        assert "lab.extra" in in_account().register().created
     aws.client("glue").create_table(DatabaseName="gold", TableInput={"Name": "mine"})
-    gone = f"gold.{next(iter(GOLD))}"
+    gone = next(name for name in DERIVED if name.startswith("gold."))
     note = Column(name="note", type="STRING", description="A note.")
     new = {n: t for n, t in tables().items() if n != gone}
     new["silver.orders"] = replace(SILVER_ORDERS, columns=(*SILVER_ORDERS.columns, note))
     with contracts(monkeypatch, new):
         done = in_account().register()
     assert done.updated == ["silver.orders"]
-    assert sorted(done.removed) == sorted([gone, "mart.extra"])
+    assert sorted(done.removed) == sorted([gone, "lab.extra"])
     assert not done.drift
     glue = aws.client("glue")
     names = {t["Name"] for t in glue.get_tables(DatabaseName="gold")["TableList"]}
     assert names == {t.split(".")[1] for t in new if t.startswith("gold.")} | {"mine"}
-    assert "mart" not in {d["Name"] for d in glue.get_databases()["DatabaseList"]}
+    assert "lab" not in {d["Name"] for d in glue.get_databases()["DatabaseList"]}
     orders = new["silver.orders"]
     wanted = table_input("silver.orders", orders, _location(orders))
     assert not differences(entry(aws, "silver.orders"), wanted)
@@ -165,12 +165,12 @@ def test_deployments_beside_each_other_leave_each_other_alone(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = replace(SILVER_ORDERS, layer="mart", name="extra")
-    with contracts(monkeypatch, {**tables(), "mart.extra": extra}):
+    with contracts(monkeypatch, {**tables(), "lab.extra": extra}):
         in_account("dev_").register()
     done = in_account().register()
     assert done == Registered(created=done.created)
     assert entry(aws, "silver.orders", "dev_")["Name"] == "orders"
-    assert entry(aws, "mart.extra", "dev_")["Name"] == "extra"
+    assert entry(aws, "lab.extra", "dev_")["Name"] == "extra"
 
 
 # ---------------------------------------------------------------------------------------- drift
@@ -218,7 +218,7 @@ def drifted(catalog: GlueCatalog | NoCatalog) -> tuple[bool, str | None]:
     """The outcome of the check when the asset has run."""
     days = dg.DailyPartitionsDefinition("2025-01-01")
     done = dg.materialize(
-        [catalog_asset([], days)], partition_key="2025-01-02", resources={"catalog": catalog}
+        [catalog_asset(days)], partition_key="2025-01-02", resources={"catalog": catalog}
     )
     [found] = done.get_asset_check_evaluations()
     return found.passed, found.description
@@ -269,3 +269,15 @@ def test_a_folder_is_nothing_for_athena(aws: Aws, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("LAKEHOUSE_ROOT", "/data")
     with pytest.raises(AwsError, match=r"is in /data/.*, which Athena cannot read; .*=none"):
         in_account().register()
+
+
+def test_whose_new_tables_are_stays_as_the_infrastructure_says(aws: Aws) -> None:
+    """A database is updated whole: what is not sent again is forgotten."""
+    in_account().register()
+    glue = aws.client("glue")
+    mine = {"Name": "silver", "Description": "", "Parameters": {"lakehouse.layer": "silver"}}
+    glue.update_database(Name="silver", DatabaseInput={**mine, "CreateTableDefaultPermissions": []})
+    in_account().register()
+    found = glue.get_database(Name="silver")["Database"]
+    assert found["CreateTableDefaultPermissions"] == []
+    assert found["Description"] == "The lakehouse's silver tables."

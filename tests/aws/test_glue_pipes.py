@@ -18,7 +18,8 @@ from deploy.glue.definition import job_definition
 from lakehouse_assets.defs.table_assets import run as run_table
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.tables.registry import DATASETS
-from resources.glue_pipes import WORK, GlueJob
+from resources.glue_jobs import WORK
+from resources.glue_pipes import GlueJob
 from resources.runners import GlueRunner, runner
 from resources.settings import Settings, SettingsError
 from tests.support.glue_runtime import LocalGlue
@@ -141,12 +142,14 @@ def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
 
 @pytest.fixture
 def deploy(glue: LocalGlue) -> Callable[..., None]:
-    """Deploys a script as the table's job."""
+    """Deploys a script as the table's job, which there is work for."""
+    glue.put("raw/products/2025-04-01/p.csv", b"product_id\n")
 
     def deployed(script: str, **more: Any) -> None:
         at = glue.put("deployment/etl_scripts/job.py", script.encode())
         wheels = "s3://lake/deployment/etl_scripts/lakehouse.gluewheels.zip"
-        asked = job_definition(NAME, TABLE, "arn:aws:iam::123456789012:role/glue", at, wheels)
+        role = "arn:aws:iam::123456789012:role/glue"
+        asked = job_definition(NAME, TABLE, role, "us-east-1", at, wheels)
         glue.client("glue").create_job(**asked | more)
 
     return deployed

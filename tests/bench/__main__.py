@@ -6,7 +6,8 @@ delta-rs script with the same rules and outputs. Each day runs in a process of i
 publish is compared by value before anything is printed.
 
 Figures: CPU-seconds of the work alone (children and JVM included, imports and engine start not),
-of the whole process, ratios, and peak memory. `bench.json` has them too.
+of the whole process, ratios, and peak memory, of all processes together. `bench.json` has them
+too.
 """
 
 from __future__ import annotations
@@ -24,14 +25,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.bench.measure import FIRST, Watched, cpu_seconds, hashes, peak_kib
 from tests.support import PROJECT
 
-FIRST = date(2025, 1, 1)
 SIZES = {"small": (2_000, 10), "large": (50_000, 10)}
 CONTENDERS = ("sail", "spark", "duckdb")
 HISTORY_ORDERS = 2_000
-GOLD = ("daily_sales", "product_performance", "department_analytics", "customer_insights")
-SILVER = ("products", "orders", "order_items")
 
 
 def main() -> None:
@@ -75,7 +74,7 @@ def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path
         lakes[kind] = folder / f"{kind}-{history}"
         shutil.copytree(base, lakes[kind])
         contender = "duckdb" if kind == "duckdb" else "sail"
-        _timed(contender, lakes[kind], days)
+        timed(contender, lakes[kind], days)
     return lakes
 
 
@@ -89,19 +88,19 @@ def _compare(
     for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
         shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
     files = shop.day(day, orders=orders, items_per_order=items, mess=0)
-    results, hashes = [], {}
+    results, found = [], {}
     for engine in engines:
         root = folder / f"{engine}-{history}-{size}"
         shutil.copytree(lakes["duckdb" if engine == "duckdb" else "product"], root)
         for file in files:
             _put(root, file)
-        figures = _timed(engine, root, [day])
-        hashes[engine] = _hashes(root)
+        figures = timed(engine, root, [day])
+        found[engine] = hashes(root)
         results.append({"engine": engine, "history": history, "size": size, **figures})
         print(f"{size} day after {history} days, {engine}: {figures}", flush=True)
         shutil.rmtree(root)
-    if len({json.dumps(h, sort_keys=True) for h in hashes.values()}) > 1:
-        raise SystemExit(f"the contenders disagree: {json.dumps(hashes, indent=2)}")
+    if len({json.dumps(h, sort_keys=True) for h in found.values()}) > 1:
+        raise SystemExit(f"the contenders disagree: {json.dumps(found, indent=2)}")
     return results
 
 
@@ -117,30 +116,32 @@ def _put(root: Path, file: Any) -> None:
     path.write_bytes(file.content)
 
 
-def _timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
+def timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
     """Run one contender in a process of its own; figures in CPU-seconds, seconds and MiB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     listed = ",".join(d.isoformat() for d in days)
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench", "--work", contender, str(root), listed],
         cwd=PROJECT,
         env={**os.environ, "LAKEHOUSE_ROOT": str(root)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"{contender} failed:\n{done.stderr[-4000:]}")
+    with Watched(process.pid) as watched:
+        told, errors = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{contender} failed:\n{errors[-4000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work = json.loads(done.stdout.splitlines()[-1])
+    work = json.loads(told.splitlines()[-1])
     whole = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
         "work_cpu": round(work["cpu"], 2),
         "work_wall": round(work["wall"], 2),
         "process_cpu": round(max(whole, work["cpu"]), 2),
         "process_wall": round(time.perf_counter() - started, 2),
-        "peak_mib": round(work["peak_mib"]),
+        "peak_mib": round(max(work["peak_mib"], watched.peak_kib / 1024)),
     }
 
 
@@ -150,7 +151,7 @@ def _work(contender: str, root: str, listed: str) -> None:
     if contender == "duckdb":
         from tests.bench import duckdb_script
 
-        cpu, started = _cpu_seconds(), time.perf_counter()
+        cpu, started = cpu_seconds(), time.perf_counter()
         duckdb_script.run(Path(root), days)
     else:
         os.environ["LAKEHOUSE_ENGINE"] = contender
@@ -164,86 +165,17 @@ def _work(contender: str, root: str, listed: str) -> None:
         session = spark_session() if contender == "spark" else chosen.session()
         session.sql("SELECT 1").collect()
         lake = settings.lake()
-        cpu, started = _cpu_seconds(), time.perf_counter()
+        cpu, started = cpu_seconds(), time.perf_counter()
         for table in table_ids():
             run_table(session, lake, table, days, "bench")
     result = {
-        "cpu": _cpu_seconds() - cpu,
+        "cpu": cpu_seconds() - cpu,
         "wall": time.perf_counter() - started,
-        "peak_mib": _peak_kib() / 1024,
+        "peak_mib": peak_kib() / 1024,
     }
     print(json.dumps(result), flush=True)
     sys.stdout.flush()
     os._exit(0)
-
-
-def _family() -> list[int]:
-    """This process and all that descend from it."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int(
-                    (entry / "stat").read_text().rsplit(") ")[-1].split()[1]
-                )
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    family = {os.getpid()}
-    while grown := {p for p, parent in parents.items() if parent in family} - family:
-        family |= grown
-    return sorted(family)
-
-
-def _cpu_seconds() -> float:
-    """CPU time of the family so far, that of ended children included."""
-    ticks = 0
-    for pid in _family():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[-1].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        ticks += sum(int(f) for f in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_kib() -> int:
-    total = 0
-    for pid in _family():
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += sum(
-            int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")
-        )
-    return total
-
-
-def _hashes(root: Path) -> dict[str, str]:
-    """Content of every published table, by the contracts' columns."""
-    from resources.duckdb_engine import connect
-
-    connection = connect()
-    found = {}
-    for table in [f"silver/{t}" for t in SILVER] + [f"gold/{t}" for t in GOLD]:
-        columns = _columns(table)
-        [(count, digest)] = connection.execute(
-            f"SELECT count(*), sum(hash(t)) FROM (SELECT {columns} "
-            f"FROM delta_scan('{root}/processed/{table}')) t"
-        ).fetchall()
-        found[table] = f"{count}:{digest}"
-    connection.close()
-    return found
-
-
-def _columns(table: str) -> str:
-    from lakehouse_assets.tables.registry import queryable
-
-    payload = queryable()[table.replace("/", ".")].payload
-    # A deviation is compared to four places: doubles differ in the last.
-    return ", ".join(
-        f"round({c.name}, 4)" if c.name.startswith("stddev") else c.name for c in payload
-    )
 
 
 def _print(results: list[dict[str, Any]]) -> None:

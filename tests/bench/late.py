@@ -83,8 +83,8 @@ def _print(results: dict[str, list[Result]], days: int) -> None:
             if "changed_grains" in result.metadata:
                 changed = result.metadata.get("changed", "")
                 found.append(f"{result.metadata['changed_grains']} changed: {changed}")
-            elif result.metadata.get("rows_come"):
-                found.append(f"+{result.metadata['rows_come']} -{result.metadata['rows_gone']}")
+            elif result.metadata.get("rows_added"):
+                found.append(f"+{result.metadata['rows_added']} -{result.metadata['rows_removed']}")
             told.append(", ".join(found))
         table.add_row(of_table[0].table, *told)
     totals = [sum(r.metadata["cpu_seconds"] for r in found) for found in results.values()]

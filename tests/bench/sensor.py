@@ -30,7 +30,7 @@ from lakehouse_assets.store.facts import FACTS, Admitted, Fact, Landed
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.store.storage import LocalStorage, StoredObject
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from tests.support import PROJECT
 
 FIRST, DAYS = date(2025, 1, 1), 365
@@ -141,7 +141,7 @@ def _look(folder: Path, keys: int) -> None:
     ledger = Ledger(_lake(folder, keys))
     seen = look(ledger, DATASETS)
     looked = time.process_time()
-    plan = pending_files.make(ledger.lake, seen, DATASETS, GOLD)
+    plan = pending_files.make(ledger.lake, seen, DATASETS, DERIVED)
     planned = time.process_time()
     now = MODIFIED + timedelta(hours=2)
     decision = decide(plan, DATASETS, lambda _: [], now, WaitTimes())

@@ -26,9 +26,9 @@ from lakehouse_assets.operations import maintenance
 from lakehouse_assets.store.delta import to_arrow
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
-from lakehouse_assets.tables.registry import GOLD
+from lakehouse_assets.tables.registry import DERIVED
 
-CONTRACT = GOLD["customer_insights"].table
+CONTRACT = DERIVED["gold.customer_insights"].table
 TARGET_BYTES = 2 * 2**20
 """A sixteenth of what `maintain` aims at, so that a sixteenth of the customers shows the same."""
 QUERIES = {

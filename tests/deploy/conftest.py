@@ -33,10 +33,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def new_postgres() -> Callable[[], Postgres]:
+    """Makes a server for whom what others have left in the session's is in the way."""
     folder = programs()
     assert folder, "demanded by needs_postgres"
-    with Postgres(folder) as server:
+    return lambda: Postgres(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(new_postgres: Callable[[], Postgres]) -> Iterator[Postgres]:
+    with new_postgres() as server:
         yield server
 
 

@@ -11,16 +11,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import requests
 import yaml
 
+from lakehouse_assets.dashboards.registry import dashboards
 from lakehouse_assets.tables.registry import table_ids
 from resources.dagster_instance import bury_dead_runs
 from resources.settings import Settings
@@ -30,57 +29,10 @@ from tests.support.machine import needs_postgres
 from tests.support.object_store import BUCKET, Store
 from tests.support.postgres import Postgres
 from tests.support.processes import until
-from tests.support.servers import answering, own_port, serving
-
-DEPLOY = PROJECT / "deploy" / "dagster"
+from tests.support.servers import own_port
+from tests.support.tasks import DEPLOY, Platform, graphql
 
 pytestmark = [pytest.mark.deploy, needs_postgres, pytest.mark.timeout(600)]
-
-
-class Platform:
-    """What the tasks' definitions say, and folders for what belongs to a task alone."""
-
-    def __init__(self, folder: Path, variables: dict[str, str], code_port: int) -> None:
-        self._folder = folder
-        self.lake = folder / "lake"
-        self.home = folder / "dagster"
-        self.home.mkdir()
-        for name in ("dagster.yaml", "workspace.yaml"):
-            shutil.copyfile(DEPLOY / name, self.home / name)
-        self.code_port = code_port
-        # The one thing that is not as deployed: the port, which others have here.
-        text = (self.home / "workspace.yaml").read_text()
-        assert "port: 4000" in text
-        (self.home / "workspace.yaml").write_text(
-            text.replace("port: 4000", f"port: {self.code_port}")
-        )
-        self.variables = variables | {
-            "DAGSTER_HOME": str(self.home),
-            "DAGSTER_CODE_HOST": "127.0.0.1",
-            "DAGSTER_LOGS_BUCKET": BUCKET,
-            "LAKEHOUSE_ROOT": str(self.lake),
-            "LAKEHOUSE_SETTLE_SECONDS": "0",
-            "LAKEHOUSE_SENSOR_INTERVAL_SECONDS": "1",
-        }
-
-    def environment(self, task: str) -> dict[str, str]:
-        """A task's variables; its home is its own, as its disk is."""
-        mine = {"LAKEHOUSE_HOME": str(self._folder / "homes" / task)}
-        return {**os.environ, **self.variables, **mine}
-
-    @contextmanager
-    def serving(
-        self, task: str, *command: str, answers: Callable[[], object] = lambda: True
-    ) -> Iterator[None]:
-        """A task at work, ended with the block."""
-        with serving(
-            [sys.executable, "-m", *command],
-            answers,
-            self._folder / f"{task}.log",
-            env=self.environment(task),
-            cwd=self.home,
-        ):
-            yield
 
 
 @pytest.fixture
@@ -93,7 +45,13 @@ def platform(
 ) -> Iterator[Platform]:
     variables = moto.environment(failing=False) | postgres.environment | cluster.environment
     with own_port() as port:
-        made = Platform(tmp_path, variables, port)
+        own = {
+            "DAGSTER_LOGS_BUCKET": BUCKET,
+            "LAKEHOUSE_ROOT": str(tmp_path / "lake"),
+            "LAKEHOUSE_SETTLE_SECONDS": "0",
+            "LAKEHOUSE_SENSOR_INTERVAL_SECONDS": "1",
+        }
+        made = Platform(tmp_path, variables | own, port)
         for name, value in made.environment("here").items():
             monkeypatch.setenv(name, value)
         yield made
@@ -133,8 +91,9 @@ def test_every_table_has_a_pool_of_its_own(platform: Platform) -> None:
         for asset in defs.assets or ()
         if isinstance(asset, dg.AssetsDefinition) and asset.is_executable and asset.op.pool
     }
-    # The Glue Catalog has one writer as well.
-    assert pools == {table.replace(".", "_") for table in table_ids()} | {"catalog"}
+    # The Glue Catalog and each page have one writer as well.
+    pages = {f"dashboard_{name}" for name in dashboards()}
+    assert pools == {table.replace(".", "_") for table in table_ids()} | pages | {"catalog"}
     with dg.DagsterInstance.get() as instance:
         storage = instance.event_log_storage
         for pool in pools:
@@ -168,20 +127,9 @@ def test_a_run_of_another_task_is_not_taken_for_dead(platform: Platform) -> None
 
 def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Cluster) -> None:
     """The daemon asks the code location, and launches a task that does the work."""
-    shutil.copytree(SAMPLE, platform.lake / "raw")
-    serve_code = ("dagster", "code-server", "start", "--host", "127.0.0.1", "--port",
-                  str(platform.code_port), "--module-name", "definitions",
-                  "--location-name", "lakehouse")  # fmt: skip
-    workspace = ("--workspace", "workspace.yaml")
-    with (
-        own_port() as port,
-        platform.serving("code", *serve_code),
-        platform.serving(
-            *("web", "dagster_webserver", *workspace, "--host", "127.0.0.1", "--port", str(port)),
-            answers=answering(f"http://127.0.0.1:{port}/server_info"),
-        ),
-        platform.serving("daemon", "dagster._daemon", "run", *workspace),
-    ):
+    lake = Path(platform.variables["LAKEHOUSE_ROOT"])
+    shutil.copytree(SAMPLE, lake / "raw")
+    with platform.at_work() as ui:
         [task] = until(cluster.runs, 300, "a task")
         tags = {tag["key"]: tag["value"] for tag in task["tags"]}
         assert tags["dagster/job_name"] == "lakehouse"
@@ -192,16 +140,11 @@ def test_from_a_file_to_the_tables_over_tasks(platform: Platform, cluster: Clust
         assert override["command"][:3] == ["dagster", "api", "execute_run"]
         # What the override carries is read by anyone who may describe tasks.
         assert platform.variables["DAGSTER_PG_PASSWORD"] not in str(task)
-        program = [sys.executable, "-m", *override["command"]]
-        done = subprocess.run(
-            program, env=platform.environment("run"), cwd=platform.home, timeout=400
-        )
-        assert done.returncode == 0
-        asked = {"query": "{ runsOrError { ... on Runs { results { runId status } } } }"}
-        answer = requests.post(f"http://127.0.0.1:{port}/graphql", json=asked, timeout=30).json()
-    runs = {r["runId"]: r["status"] for r in answer["data"]["runsOrError"]["results"]}
+        assert platform.carry_out(task) == 0
+        answer = graphql(ui, "{ runsOrError { ... on Runs { results { runId status } } } }")
+    runs = {r["runId"]: r["status"] for r in answer["runsOrError"]["results"]}
     assert runs[tags["dagster/run_id"]] in {"SUCCESS", "FAILURE"}  # the sample has bad files
-    assert list((platform.lake / "processed" / "gold").glob("*/_delta_log"))
+    assert list((lake / "processed" / "gold").glob("*/_delta_log"))
 
 
 # ------------------------------------------------------------------------------------- the image
@@ -217,6 +160,24 @@ def test_the_image_installs_what_was_tested_and_no_more() -> None:
     assert image.items() <= tested.items()
     assert {"dagster-postgres", "dagster-aws", "dagster-webserver", "setuptools"} <= set(image)
     assert not {"pytest", "moto", "mypy", "ruff", "hypothesis"} & set(image)
+
+
+def test_docker_is_given_all_that_the_image_copies() -> None:
+    """What its ignore file keeps out fails the build, which nobody here can try."""
+    let_in = [
+        line[1:]
+        for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    copied = [
+        source
+        for line in (DEPLOY / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    ]
+    assert len(copied) >= 10
+    for source in copied:
+        assert any(source == it or source.startswith(f"{it}/") for it in let_in), source
 
 
 def test_all_processes_are_of_one_image() -> None:
@@ -242,3 +203,15 @@ def test_dagster_finds_its_configuration_where_it_may_write(tmp_path: Path) -> N
     )
     assert (done.returncode, done.stdout) == (7, "started\n")
     assert (home / "dagster.yaml").read_text() == (DEPLOY / "dagster.yaml").read_text()
+
+
+def test_the_database_is_brought_up_to_date_and_then_left_alone(
+    platform: Platform, postgres: Postgres
+) -> None:
+    """By the command that the daemon's task begins with: on a new database, and on a good one."""
+    command = [sys.executable, "-m", "dagster", "instance", "migrate"]
+    for _ in range(2):
+        done = subprocess.run(
+            command, env=platform.environment("migrate"), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-2000:]

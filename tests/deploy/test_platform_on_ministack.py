@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,32 +21,22 @@ from botocore.exceptions import ClientError
 
 from deploy import release as releases
 from deploy.release import BY_HAND, Release, apply, publish
-from lakehouse_assets.queries.named import named_queries
-from lakehouse_assets.tables.registry import DATASETS, queryable, table_ids
-from tests.support.ministack import MiniStack
+from lakehouse_assets.queries.named import named_queries, tables
+from lakehouse_assets.store.delta import folder_of
+from lakehouse_assets.tables.glue_entries import entry_name
+from lakehouse_assets.tables.registry import DATASETS, table_ids
+from tests.support.held import hold
+from tests.support.ministack import UNKNOWN, MiniStack, without
+from tests.support.recorded import Recorded
+from tests.support.recorded import asked as told
+from tests.support.resolved import resolved
 from tests.support.templates import Templates
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 
 ACCOUNT: Final = "000000000000"
-UNKNOWN: Final = frozenset(
-    {
-        "AWS::Athena::NamedQuery",
-        "AWS::Backup::BackupSelection",
-        "AWS::CloudTrail::Trail",
-        "AWS::Config::ConfigurationRecorder",
-        "AWS::Config::DeliveryChannel",
-        "AWS::EC2::FlowLog",
-        "AWS::EC2::SecurityGroupEgress",
-        "AWS::EC2::SecurityGroupIngress",
-        "AWS::Glue::SecurityConfiguration",
-        "AWS::GuardDuty::Detector",
-        "AWS::IAM::ServiceLinkedRole",
-        "AWS::LakeFormation::PrincipalPermissions",
-        "AWS::SecurityHub::Hub",
-    }
-)
-"""The types of ours that MiniStack 1.5.33 does not make; a test asks it for all of them."""
+DEPLOYS: Final = "lakehouse-prod-deploy"
+"""The role that brings releases; its key has its name here."""
 
 
 @dataclass(frozen=True)
@@ -58,36 +48,12 @@ class Deployed:
     outputs: Mapping[str, str]
     made: Mapping[str, int]
     """Resources by type."""
+    requests: Sequence[Recorded]
+    """What was asked for it, by the key of the deploying role."""
 
     def client(self, service: str, *, replica: bool = False) -> Any:
         region = "ap-southeast-1" if replica else "ap-south-1"
         return boto3.client(service, region_name=region)
-
-
-def without(template: dict[str, Any], types: frozenset[str]) -> dict[str, Any]:
-    """A template without resources of some types, and without what refers to them."""
-    resources = template["Resources"]
-    gone = {name for name, it in resources.items() if it["Type"] in types}
-
-    def cleaned(value: Any) -> Any:
-        match value:
-            case {"Ref": name} if name in gone:
-                return "not-here"
-            case {"Fn::GetAtt": [name, _]} if name in gone:
-                return "not-here"
-            case dict():
-                return {key: cleaned(it) for key, it in value.items()}
-            case list():
-                return [cleaned(it) for it in value]
-            case _:
-                return value
-
-    kept = {name: it for name, it in resources.items() if name not in gone}
-    for it in kept.values():
-        needs = it.get("DependsOn", ())
-        needs = [needs] if isinstance(needs, str) else needs
-        it["DependsOn"] = [name for name in needs if name not in gone]
-    return {**template, "Resources": cleaned(kept), "Outputs": cleaned(template.get("Outputs", {}))}
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +75,26 @@ def deployed(
     told = {
         "Release": "r1",
         "DeploymentBucket": f"lakehouse-prod-deployment-{ACCOUNT}",
+        "ExecutionRole": f"arn:aws:iam::{ACCOUNT}:role/lakehouse-prod-cloudformation",
         "CertificateArn": f"arn:aws:acm:ap-south-1:{ACCOUNT}:certificate/1",
         "Repository": "shop/lakehouse",
     }
     (folder / "release.json").write_text(json.dumps(told))
     with pytest.MonkeyPatch.context() as patch, MiniStack(folder) as server:
-        for name, value in server.environment.items():
+        for name, value in (server.environment | {"AWS_ACCESS_KEY_ID": DEPLOYS}).items():
             patch.setenv(name, value)
+        # boto3's default session keeps the key that another test was asked by.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
         patch.setattr(releases, "_PAUSE_SECONDS", 0.1)
         patch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
         release = Release(folder)
         apply(release, through="foundation")  # makes the bucket that large templates are taken from
         publish(release)
-        yield Deployed(templates, release, apply(release), made)
+        outputs = apply(release)
+        asked = [request for request in server.recorded if request.key == DEPLOYS]
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        yield Deployed(templates, release, outputs, made, asked)
 
 
 def test_what_ministack_does_not_know_is_told(deployed: Deployed) -> None:
@@ -133,6 +106,22 @@ def test_what_ministack_does_not_know_is_told(deployed: Deployed) -> None:
             TemplateBody=json.dumps({"Resources": asked}),
         )  # fmt: skip
     assert set(re.findall(r"AWS::\w+::\w+", str(refused.value))) == UNKNOWN
+
+
+def test_the_deploying_role_may_do_what_the_release_asks_for(
+    deployed: Deployed, counted: Callable[[str], None]
+) -> None:
+    """Every request of it, by the templates' own policies; and what nobody allows is told."""
+    account = resolved(deployed.templates, ACCOUNT)
+    asked = [told(request) for request in deployed.requests]
+    held = hold(asked, account)
+    assert not held.refused, "\n".join(held.refused)
+    assert {"cloudformation:CreateChangeSet", "s3:PutObject"} <= {it.name for it in asked}
+    counted(f"{len(asked)} requests of the deploying role, none refused")
+    for action in ("cloudformation:ExecuteChangeSet", "iam:PassRole", "kms:GenerateDataKey"):
+        refused = hold(asked, account.without(DEPLOYS, action)).refused
+        assert refused, action
+        assert all(line.startswith(f"{DEPLOYS}: {action} on ") for line in refused)
 
 
 def test_every_stack_comes_up(deployed: Deployed, counted: Callable[[str], None]) -> None:
@@ -176,21 +165,19 @@ def test_keys_turn(deployed: Deployed) -> None:
 
 def test_every_table_is_in_the_catalog(deployed: Deployed) -> None:
     glue = deployed.client("glue")
-    for table in queryable().values():
-        found = glue.get_table(DatabaseName=f"lakehouse_prod_{table.layer}", Name=table.name)[
-            "Table"
-        ]
+    for name, table in tables().items():
+        database = f"lakehouse_prod_{table.layer}"
+        found = glue.get_table(DatabaseName=database, Name=entry_name(name))["Table"]
         columns = [c["Name"] for c in found["StorageDescriptor"]["Columns"]]
         columns += [c["Name"] for c in found.get("PartitionKeys", ())]
         assert sorted(columns) == sorted(table.names)
-        place = f"s3://lakehouse-prod-processed-{ACCOUNT}/{table.layer}/{table.name}"
+        place = f"s3://lakehouse-prod-processed-{ACCOUNT}/{folder_of(table)}"
         assert found["StorageDescriptor"]["Location"] == place
 
 
 def test_every_table_has_a_job_and_a_role(deployed: Deployed) -> None:
     glue, iam = deployed.client("glue"), deployed.client("iam")
-    tables = [t for d in DATASETS.values() for t in (d.bronze, d.silver)]
-    capacity = {t.id: t.capacity for t in tables}
+    capacity = {t.id: t.capacity for d in DATASETS.values() for t in (d.bronze, d.silver)}
     for name in table_ids():
         job = glue.get_job(JobName=f"lakehouse-prod-{name.replace('.', '-')}")["Job"]
         assert job["GlueVersion"] == "6.0"
@@ -297,23 +284,34 @@ def test_the_same_release_changes_nothing(
 # ----------------------------------------------------------------------------------- the page
 
 
+_EXACT = (
+    "test_first_deployment.py",
+    "test_orchestration.py",
+    "test_rights.py",
+    "test_templates.py",
+)
+
+
 def test_the_page_says_how_far_each_type_was_tried(written: dict[str, Templates]) -> None:
-    """Every type of every environment, with how many prod has, and what was done with it."""
+    """Every type, with how many prod and dev have of it, and what was done with prod's."""
     here = Path(__file__)
-    exact = "".join(
-        here.with_name(name).read_text() for name in ("test_templates.py", "test_orchestration.py")
+    exact = "".join(here.with_name(name).read_text() for name in _EXACT)
+    prod, dev = (
+        Counter(resource["Type"] for *_, resource in written[name].resources())
+        for name in ("prod", "dev")
     )
-    prod = Counter(resource["Type"] for *_, resource in written["prod"].resources())
-    for templates in written.values():
-        assert {resource["Type"] for *_, resource in templates.resources()} <= set(prod)
+    kinds = {r["Type"] for templates in written.values() for *_, r in templates.resources()}
+    assert kinds == {*prod, *dev}  # of all environments
     wanted = {
         kind.removeprefix("AWS::"): (
-            str(count),
+            str(prod[kind]),
+            str(dev[kind]),
             "yes" if f'"{kind}"' in exact else "",
-            "" if kind in UNKNOWN else "yes",
+            "yes" if prod[kind] and kind not in UNKNOWN else "",
         )
-        for kind, count in prod.items()
+        for kind in kinds
     }
     page = (here.parents[2] / "docs" / "deployment.md").read_text()
-    rows = re.findall(r"^\| `(\w+::\w+)` \| (\d+) \| (\w*) ?\| (\w*) ?\|$", page, re.MULTILINE)
+    row = r"^\| `(\w+::\w+)` \| (\d+) \| (\d+) \| (\w*) ?\| (\w*) ?\|$"
+    rows = re.findall(row, page, re.MULTILINE)
     assert {kind: tuple(told) for kind, *told in rows} == wanted

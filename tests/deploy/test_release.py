@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from deploy import release as releases
@@ -153,6 +154,22 @@ def test_going_back_can_fail_and_says_so(account: None, tmp_path: Path) -> None:
     assert validated(BUCKET) == "r1"
 
 
+def test_what_is_guarded_cannot_be_deleted_by_mistake(account: None, tmp_path: Path) -> None:
+    """The manifest says so of guarded environments; CloudFormation knows it from this program."""
+    release = made(tmp_path, "r1", "works")
+    manifest = release.folder / "templates" / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["artifacts"]["first"]["properties"]["terminationProtection"] = True
+    manifest.write_text(json.dumps(told))
+    releases.apply(release)
+    cloudformation = boto3.client("cloudformation")
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        cloudformation.delete_stack(StackName="shop-first")
+    cloudformation.update_termination_protection(
+        StackName="shop-first", EnableTerminationProtection=False
+    )
+
+
 def test_apply_can_end_early(account: None, tmp_path: Path) -> None:
     release = made(tmp_path, "r1", "works")
     assert main(["apply", str(release.folder), "--through", "first"]) == 0
@@ -171,66 +188,145 @@ def test_a_release_leaves_the_deploying_roles_alone(account: None, tmp_path: Pat
         parameter("/value")
 
 
-# ------------------------------------------------------------------- the smoke batch's own task
+# ------------------------------------------------------------------ what an earlier failure left
 
-_OUTPUTS = {
-    "Cluster": "shop",
-    "TaskSubnets": "subnet-1,subnet-2",
-    "TaskSecurityGroups": "sg-1,sg-2",
-    "RunTaskDefinition": "shop-run:7",
-}
+_STACK = {"StackName": "shop-first"}
 
 
-@pytest.mark.parametrize(
-    ("containers", "fails"),
-    [
-        ([{"exitCode": 0}], None),
-        ([{"exitCode": 1}], r"ended with \[1\], Essential container"),
-        ([{}], r"ended with \[None\]"),  # it never started: the image is not there
-        ([], r"ended with \[\]"),
-    ],
-)
-def test_the_smoke_batch_is_a_task_of_the_deployed_image(
-    monkeypatch: pytest.MonkeyPatch, containers: list[dict[str, int]], fails: str | None
-) -> None:
-    monkeypatch.setattr(releases, "_PAUSE_SECONDS", 0)
-    ecs = boto3.client("ecs", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    monkeypatch.setattr(boto3, "client", lambda *_, **__: ecs)
-    placed = {
-        "subnets": ["subnet-1", "subnet-2"],
-        "securityGroups": ["sg-1", "sg-2"],
-        "assignPublicIp": "DISABLED",
+def _status(status: str) -> dict[str, Any]:
+    return {"Stacks": [{**_STACK, "CreationTime": "2026-01-01T00:00:00Z", "StackStatus": status}]}
+
+
+def _event(resource: str, status: str, reason: str) -> dict[str, Any]:
+    return {
+        "StackId": "s",
+        "EventId": resource,
+        "StackName": "shop-first",
+        "LogicalResourceId": resource,
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+        "Timestamp": "2026-01-01T00:00:00Z",
     }
-    command = ["python", "-m", "deploy.smoke"]
-    with Stubber(ecs) as stub:
-        stub.add_response(
-            "run_task",
-            {"tasks": [{"taskArn": "t"}]},
-            {
-                "cluster": "shop",
-                "taskDefinition": "shop-run:7",
-                "launchType": "FARGATE",
-                "networkConfiguration": {"awsvpcConfiguration": placed},
-                "overrides": {"containerOverrides": [{"name": "run", "command": command}]},
-                "startedBy": "smoke",
-            },
-        )
-        asked = {"cluster": "shop", "tasks": ["t"]}
-        ended = {
-            "lastStatus": "STOPPED",
-            "containers": containers,
-            "stoppedReason": "Essential container in task exited",
-        }
-        stub.add_response("describe_tasks", {"tasks": [{"lastStatus": "RUNNING"}]}, asked)
-        stub.add_response("describe_tasks", {"tasks": [ended]}, asked)
-        if fails is None:
-            releases.smoke(_OUTPUTS)
-        else:
-            with pytest.raises(ReleaseError, match=fails):
-                releases.smoke(_OUTPUTS)
+
+
+@pytest.fixture
+def cloudformation() -> Any:
+    return boto3.client(
+        "cloudformation", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+
+
+@pytest.fixture
+def answers(cloudformation: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """CloudFormation's answers, as its model has them: MiniStack's stacks never fail halfway."""
+    monkeypatch.setattr(releases, "_PAUSE_SECONDS", 0)
+    with Stubber(cloudformation) as stub:
+        yield stub
         stub.assert_no_pending_responses()
 
 
-def test_the_image_has_the_smoke_batch() -> None:
+@pytest.mark.parametrize("before", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_what_a_failed_creation_left_is_taken_away_first(
+    cloudformation: Any, answers: Stubber, before: str
+) -> None:
+    answers.add_response("describe_stacks", _status(before), _STACK)
+    answers.add_response("delete_stack", {}, _STACK)
+    answers.add_response("describe_stacks", _status("DELETE_IN_PROGRESS"), _STACK)
+    answers.add_client_error("describe_stacks", "ValidationError", "does not exist")
+    assert releases.ready(cloudformation, "shop-first") is None
+
+
+def test_what_cannot_be_taken_away_is_named(cloudformation: Any, answers: Stubber) -> None:
+    answers.add_response("describe_stacks", _status("ROLLBACK_FAILED"), _STACK)
+    answers.add_response("delete_stack", {}, _STACK)
+    answers.add_response("describe_stacks", _status("DELETE_FAILED"), _STACK)
+    events = [
+        _event("shop-first", "DELETE_FAILED", "The following resource(s) failed to delete"),
+        _event("Database", "DELETE_FAILED", "Cannot delete protected DB Instance"),
+        _event("Service", "CREATE_FAILED", "no image"),
+    ]
+    answers.add_response("describe_stack_events", {"StackEvents": events}, _STACK)
+    with pytest.raises(
+        ReleaseError,
+        match=r"^shop-first: DELETE_FAILED; Database: Cannot delete protected DB Instance; empty "
+        r"it or take its protection away, delete the stack, then again$",
+    ):
+        releases.ready(cloudformation, "shop-first")
+
+
+def test_a_change_that_could_not_be_taken_back_is_taken_back_now(
+    cloudformation: Any, answers: Stubber
+) -> None:
+    answers.add_response("describe_stacks", _status("UPDATE_ROLLBACK_FAILED"), _STACK)
+    answers.add_response("continue_update_rollback", {}, _STACK)
+    answers.add_response("describe_stacks", _status("UPDATE_ROLLBACK_COMPLETE"), _STACK)
+    assert releases.ready(cloudformation, "shop-first") == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_what_still_cannot_be_taken_back_is_named(cloudformation: Any, answers: Stubber) -> None:
+    answers.add_response("describe_stacks", _status("UPDATE_ROLLBACK_FAILED"), _STACK)
+    answers.add_response("continue_update_rollback", {}, _STACK)
+    answers.add_response("describe_stacks", _status("UPDATE_ROLLBACK_FAILED"), _STACK)
+    events = [_event("Service", "UPDATE_FAILED", "no image")]
+    answers.add_response("describe_stack_events", {"StackEvents": events}, _STACK)
+    with pytest.raises(ReleaseError, match=r"Service: no image; mend that, then again$"):
+        releases.ready(cloudformation, "shop-first")
+
+
+def test_a_change_under_way_is_awaited(cloudformation: Any, answers: Stubber) -> None:
+    for status in ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE"):
+        answers.add_response("describe_stacks", _status(status), _STACK)
+    assert releases.ready(cloudformation, "shop-first") == "UPDATE_COMPLETE"
+
+
+def test_a_stack_with_nothing_but_a_change_set_is_made(
+    cloudformation: Any, answers: Stubber
+) -> None:
+    answers.add_response("describe_stacks", _status("REVIEW_IN_PROGRESS"), _STACK)
+    assert releases.ready(cloudformation, "shop-first") is None
+
+
+# --------------------------------------------------------------------------- the smoke batch
+
+
+@pytest.mark.parametrize(
+    ("ended", "fails"),
+    [
+        ({"status": "SUCCEEDED"}, None),
+        (
+            {"status": "FAILED", "cause": '{"Containers": [{\n"ExitCode": 1}]}'},
+            r'come through: execution:1 FAILED, \{"Containers": \[\{ "ExitCode": 1\}\]\}; its task',
+        ),
+        ({"status": "TIMED_OUT"}, "execution:1 TIMED_OUT, no reason given"),
+    ],
+)
+def test_the_smoke_batch_is_started_and_awaited(
+    monkeypatch: pytest.MonkeyPatch, ended: dict[str, str], fails: str | None
+) -> None:
+    """By its state machine alone: nothing is said of what it runs."""
+    monkeypatch.setattr(releases, "_PAUSE_SECONDS", 0)
+    states = boto3.client(
+        "stepfunctions", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: states)
+    when = {"startDate": "2026-01-01T00:00:00Z"}
+    execution = {"executionArn": "execution:1"}
+    told = {**execution, **when, "stateMachineArn": "machine"}
+    with Stubber(states) as stub:
+        stub.add_response("start_execution", {**execution, **when}, {"stateMachineArn": "machine"})
+        stub.add_response("describe_execution", {**told, "status": "RUNNING"}, execution)
+        stub.add_response("describe_execution", {**told, **ended}, execution)
+        if fails is None:
+            releases.smoke({"SmokeBatch": "machine"})
+        else:
+            with pytest.raises(ReleaseError, match=fails):
+                releases.smoke({"SmokeBatch": "machine"})
+        stub.assert_no_pending_responses()
+
+
+def test_the_image_has_the_smoke_batch_and_the_recovery() -> None:
     dockerfile = (Path(__file__).parents[2] / "deploy" / "dagster" / "Dockerfile").read_text()
-    assert "COPY deploy/__init__.py deploy/smoke.py /opt/dagster/deploy/" in dockerfile
+    assert (
+        "COPY deploy/__init__.py deploy/recovery.py deploy/smoke.py /opt/dagster/deploy/"
+        in dockerfile
+    )

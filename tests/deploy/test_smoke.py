@@ -96,7 +96,7 @@ def test_the_views_are_made_once_the_tables_are_there(
     asked: list[str] = []
 
     class Engine:
-        def answer_named(self, _: object) -> tuple[list[str], list[Any]]:
+        def stream_named(self, _: object) -> tuple[list[str], list[Any]]:
             asked.append("answer")
             return [], batch.expected if "views" not in asked else []
 
@@ -104,5 +104,6 @@ def test_the_views_are_made_once_the_tables_are_there(
             asked.append("views")
 
     monkeypatch.setattr("deploy.smoke.query_engine", lambda _: Engine())
+    monkeypatch.setattr("deploy.smoke.everything", lambda answer: answer)
     smoke(settings, batch, seconds=1, pause=0.1)
     assert asked == ["answer", "views", "answer"]

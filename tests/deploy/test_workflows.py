@@ -6,6 +6,7 @@ actionlint and zizmor read them for the rest (`make lint-workflows`). None of th
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ import pytest
 import yaml
 
 from deploy import audit
+from deploy.cdk import names
+from deploy.cdk.config import ENVIRONMENTS
 from tests.support import PROJECT
 
 FILES = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
@@ -85,14 +88,77 @@ def test_environments_follow_each_other_up_to_prod() -> None:
     found = jobs(PROJECT / ".github" / "workflows" / "deploy.yml")
     chain = {name: (job.get("needs"), job.get("with")) for name, job in found.items()}
     assert chain == {
+        "where": (None, None),
         "build": (None, None),
         "dev": ("build", {"environment": "dev"}),
-        "staging": ("dev", {"environment": "staging"}),
-        "prod": ("staging", {"environment": "prod"}),
+        "staging": (["build", "dev"], {"environment": "staging"}),
+        "prod": (["build", "dev", "staging"], {"environment": "prod"}),
     }
     [deploy] = jobs(PROJECT / ".github" / "workflows" / "environment.yml").values()
     # By this a role trusts the job, and GitHub asks people before it begins.
     assert deploy["environment"] == "${{ inputs.environment }}"
+
+
+def test_a_fork_without_environments_does_nothing_and_says_so(tmp_path: Path) -> None:
+    """What asks for AWS asks for DEPLOY_TO first; what tells so is run here."""
+    deploy = jobs(PROJECT / ".github" / "workflows" / "deploy.yml")
+    assert {name: job.get("if") for name, job in deploy.items()} == {
+        "where": None,
+        "build": "vars.DEPLOY_TO != ''",
+        "dev": "contains(vars.DEPLOY_TO, 'dev')",
+        # One that is skipped before it stops nothing, one that failed does.
+        "staging": "${{ !cancelled() && !failure() && contains(vars.DEPLOY_TO, 'staging') }}",
+        "prod": "${{ !cancelled() && !failure() && contains(vars.DEPLOY_TO, 'prod') }}",
+    }
+    nightly = jobs(PROJECT / ".github" / "workflows" / "nightly.yml")
+    assert nightly["drift"]["needs"] == "where"
+    assert nightly["drift"]["if"] == "needs.where.outputs.environments != '[]'"
+    matrix = nightly["drift"]["strategy"]["matrix"]["environment"]
+    assert matrix == "${{ fromJson(needs.where.outputs.environments) }}"
+    page, output = tmp_path / "page", tmp_path / "output"
+    for asked, told, environments in (
+        ("", "Nothing is ", "[]"),
+        ("prod", "prod", '["prod"]'),
+        ("dev  staging prod", "dev  staging prod", '["dev","staging","prod"]'),
+    ):
+        for job in (deploy["where"], nightly["where"]):
+            [step] = job["steps"]
+            assert step["env"] == {"DEPLOY_TO": "${{ vars.DEPLOY_TO }}"}
+            page.unlink(missing_ok=True)
+            output.write_text("")
+            given = {
+                "GITHUB_STEP_SUMMARY": str(page),
+                "GITHUB_OUTPUT": str(output),
+                "DEPLOY_TO": asked,
+            }
+            subprocess.run(
+                ["bash", "-e", "-c", step["run"]],
+                env={**os.environ, **given},
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            assert page.read_text().startswith(told)
+        assert output.read_text() == f"environments={environments}\n"
+
+
+def test_the_image_is_pushed_to_the_repository_that_the_stack_makes() -> None:
+    [deploy] = jobs(PROJECT / ".github" / "workflows" / "environment.yml").values()
+    [push] = [step["run"] for step in deploy["steps"] if step.get("name") == "The image"]
+    named = re.findall(r'--repository-names? "([^"]+)"', push)
+    made = names.of(ENVIRONMENTS["dev"], "dagster").replace("-dev-", "-$ENVIRONMENT-")
+    assert named == [made, made]
+
+
+def test_what_a_private_repository_may_lack_is_not_asked_for_there() -> None:
+    attesting = [
+        step
+        for step in steps()
+        if step.get("uses", "").startswith("actions/attest")
+        or "gh attestation" in step.get("run", "")
+    ]
+    assert len(attesting) == 3
+    condition = "${{ !github.event.repository.private || vars.ATTEST == 'true' }}"
+    assert {step["if"] for step in attesting} == {condition}
 
 
 def test_every_suite_is_run() -> None:

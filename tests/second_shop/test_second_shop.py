@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lakehouse_assets.parse.model import Dialect
 from lakehouse_assets.tables import registry
-from lakehouse_assets.tables.registry import DATASETS, GOLD
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from tests.second_shop.shop import RULES, SHOP, TABLES, in_dialect, rows
 from tests.support.commands import Lakehouse
 from tests.support.machine import needs_java
@@ -69,7 +69,7 @@ def assert_gold_is_whole(world: World) -> None:
     for name in DATASETS:
         view = world.spark.read.format("delta").load(world.lake.uri(DATASETS[name].silver))
         view.createOrReplaceTempView(name)
-    for gold in GOLD.values():
+    for gold in DERIVED.values():
         wanted = [row.asDict() for row in world.spark.sql(gold.sql).collect()]
         found = world.rows(f"gold/{gold.name}")
         assert sorted(map(repr, found)) == sorted(map(repr, wanted)), gold.name
@@ -78,6 +78,7 @@ def assert_gold_is_whole(world: World) -> None:
 # ------------------------------------------------------------------------------- against the oracle
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plain")
 def test_raw_to_gold(tmp_path: Path, spark: SparkSession) -> None:
     """Three days that overlap, the last one first; then a file goes, and comes again."""
@@ -87,7 +88,7 @@ def test_raw_to_gold(tmp_path: Path, spark: SparkSession) -> None:
             world.check()
         assert_gold_is_whole(world)
         assert {name for name in DATASETS if world.rows(f"rejected/{name}")}
-        assert all(world.rows(f"gold/{name}") for name in GOLD)
+        assert all(world.rows(name.replace(".", "/")) for name in DERIVED)
         customers = ("customers", D1, "olist_customers_dataset.csv")
         world.apply(Withdraw(*customers), Run())
         world.check()
@@ -202,7 +203,7 @@ def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int)
 
 def tables(world: World) -> dict[str, list[str]]:
     """Silver and gold by their contracts' columns, whatever their order."""
-    ids = [f"silver/{d}" for d in DATASETS] + [f"gold/{g}" for g in GOLD]
+    ids = [f"silver/{d}" for d in DATASETS] + [name.replace(".", "/") for name in DERIVED]
     return {
         name: sorted(
             repr({c: v for c, v in row.items() if not c.startswith("_")})
@@ -212,6 +213,7 @@ def tables(world: World) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 def test_a_dialect_says_the_same_in_other_words(tmp_path: Path, spark: SparkSession) -> None:
     """Semicolons, decimal commas, thousands marks, local times, days before months."""
     own = dict(DATASETS)
@@ -240,13 +242,14 @@ def brought(lakehouse: Lakehouse, folder: Path) -> dict[str, list[str]]:
     lakehouse.ok("run")
     assert "Nothing is pending" in lakehouse.ok("status")
     found = {}
-    for table in [*(d.silver for d in DATASETS.values()), *(g.table for g in GOLD.values())]:
+    for table in [*(d.silver for d in DATASETS.values()), *(t.table for t in DERIVED.values())]:
         columns = ", ".join(c.name for c in table.payload)
         found[table.id] = sorted(map(repr, lakehouse.rows(f"SELECT {columns} FROM {table.id}")))
     assert all(found.values())
     return found
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_it(tmp_path: Path) -> None:
     """By one setting; and every day's revenue is that of its lines."""
     lakehouse = Lakehouse(tmp_path, LAKEHOUSE_TABLES=TABLES)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lakehouse_assets.ports import Answer
-from tests.support.servers import at_work
+from tests.support.servers import json_service
 
 WORKGROUP = "analysts"
 PAGE = 3
@@ -55,6 +53,8 @@ class Service:
         asked = self.asked[int(body["QueryExecutionId"])]
         if action == "GetQueryExecution":
             return {"QueryExecution": {"Status": self._state(asked)}}
+        if action == "GetQueryRuntimeStatistics":
+            return {"QueryRuntimeStatistics": {"Rows": {"OutputRows": len(asked["answer"][1])}}}
         return _page(asked["answer"], int(body.get("NextToken", 0)))
 
     def _state(self, asked: dict[str, Any]) -> dict[str, str]:
@@ -75,10 +75,17 @@ def _page(answer: Answer, start: int) -> dict[str, Any]:
         next((_TYPES.get(type(v), "varchar") for v in column if v is not None), "varchar")
         for column in zip(*rows, strict=True)
     ] or ["varchar"] * len(names)
+    scales = [
+        max((-int(v.as_tuple().exponent) for v in column if isinstance(v, Decimal)), default=0)
+        for column in zip(*rows, strict=True)
+    ] or [0] * len(names)
     table = [names, *rows]
     result = {
         "ResultSetMetadata": {
-            "ColumnInfo": [{"Name": n, "Type": k} for n, k in zip(names, kinds, strict=True)]
+            "ColumnInfo": [
+                {"Name": n, "Type": k, "Precision": 38, "Scale": scale}
+                for n, k, scale in zip(names, kinds, scales, strict=True)
+            ]
         },
         "Rows": [{"Data": [_cell(v) for v in row]} for row in table[start : start + PAGE]],
     }
@@ -96,24 +103,5 @@ def _cell(value: Any) -> dict[str, str]:
 def serving(answer: Callable[[str, Sequence[str]], Answer]) -> Iterator[Service]:
     """The service on a free port of 127.0.0.1, ended with the block."""
     service = Service(answer)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                code, told = 200, service.handle(self.headers["X-Amz-Target"].split(".")[1], body)
-            except ValueError as error:
-                code, told = 400, {"__type": "InvalidRequestException", "Message": str(error)}
-            data = json.dumps(told).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: Any) -> None:
-            """A request is no news."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    with at_work(server) as service.url:
+    with json_service(service.handle, "InvalidRequestException") as service.url:
         yield service

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 from deltalake import DeltaTable
 
+from lakehouse_assets.cli import main
+from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from tests.support import PROJECT
 
 PRODUCTS = "product_id,department_id,department,product_name\n1,1,Books,Atlas\n2,1,Books,Novel\n"
@@ -40,6 +45,29 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+class _Captured(io.TextIOWrapper):
+    """What a command prints, kept; a terminal or none."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def text(self) -> str:
+        self.flush()
+        self.seek(0)
+        return self.read()
+
+
+class _Typed(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Lakehouse:
@@ -74,6 +102,30 @@ class Lakehouse:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def here(self, *arguments: str, typed: str | None = None, columns: int | None = None) -> Ended:
+        """Run ``lakehouse ARGUMENTS`` in this process: quick, and for what needs no engine.
+
+        With ``typed`` standard input is a terminal at which that is typed, with ``columns``
+        standard output is one of that width.
+        """
+        out, err = (_Captured(terminal=columns is not None), _Captured(terminal=False))
+        given = _Typed(typed) if typed is not None else io.StringIO()
+        environment = self.environment | ({"COLUMNS": str(columns)} if columns else {})
+        code = 0
+        with (
+            patch.dict(os.environ, environment, clear=True),
+            patch.object(sys, "argv", ["lakehouse", *arguments]),
+            patch.object(sys, "path", [*sys.path]),
+            patch.object(sys, "stdin", given),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return Ended(code, out.text(), err.text())
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start ``lakehouse ARGUMENTS`` and let it be; what it prints is lost."""
@@ -111,9 +163,11 @@ class Lakehouse:
         return {name: DeltaTable(folder).version() for name, folder in names.items()}
 
     def hashes(self) -> dict[str, str]:
-        """A hash of every silver and gold table's content, by the contract's columns."""
+        """A hash of every silver, gold and mart table's content, by the contract's columns."""
         paths = [name.split("/") for name in self.versions()]
-        names = [".".join(p[1:]) for p in paths if len(p) == 3 and p[1] in {"silver", "gold"}]
+        names = [
+            ".".join(p[1:]) for p in paths if len(p) == 3 and p[1] in {"silver", "gold", "mart"}
+        ]
         found = self.rows(
             " UNION ALL ".join(
                 f"SELECT '{name}' AS name, md5(string_agg(h, '' ORDER BY h)) AS h FROM ("
@@ -122,7 +176,7 @@ class Lakehouse:
                 for name in sorted(names)
             )
         )
-        assert len(found) == 7
+        assert len(found) == len(DATASETS) + len(DERIVED)
         return {row["name"]: row["h"] for row in found}
 
 

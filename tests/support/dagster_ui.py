@@ -75,6 +75,15 @@ class DagsterUi:
         runs: list[dict[str, Any]] = found["runs"]
         return [{**run, "tags": {t["key"]: t["value"] for t in run["tags"]}} for run in runs]
 
+    def ended(self, backfill: str) -> dict[str, Any] | None:
+        """How a backfill has ended; None while it has not."""
+        found: dict[str, Any] = self.ask(
+            "query ($b: String!) { partitionBackfillOrError(backfillId: $b) {"
+            " ... on PartitionBackfill { status endTimestamp } } }",
+            b=backfill,
+        )["partitionBackfillOrError"]
+        return found if found["endTimestamp"] else None
+
     def run(self, run_id: str) -> dict[str, Any]:
         """Status and steps of a run."""
         found: dict[str, Any] = self.ask(
@@ -129,6 +138,48 @@ class DagsterUi:
                 if span["startKey"] <= day <= span["endKey"]
             }
             for check in found
+        }
+
+    def newest(self, *path: str) -> dict[str, dict[str, Any]]:
+        """Each check's newest evaluation of any date: what the UI shows of the check."""
+        return {
+            check["name"]: check["executionForLatestMaterialization"]
+            for check in self._checks(
+                "executionForLatestMaterialization {"
+                " partition evaluation { success severity description } }",
+                path,
+            )
+        }
+
+    def blocking(self, *path: str) -> list[str]:
+        """The checks that stop what is downstream."""
+        return [check["name"] for check in self._checks("blocking", path) if check["blocking"]]
+
+    def _checks(self, fields: str, path: Sequence[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask(
+            "query ($k: AssetKeyInput!) { assetNodeOrError(assetKey: $k) { ... on AssetNode {"
+            " assetChecksOrError { ... on AssetChecks { checks {"
+            f" name {fields} }} }} }} }} }} }}",
+            k={"path": path},
+        )["assetNodeOrError"]["assetChecksOrError"]["checks"]
+        return found
+
+    def column_lineage(self, *path: str) -> dict[str, list[str]]:
+        """The columns that each is made from, as the newest materialization has them."""
+        [newest] = self.ask(
+            "query ($k: AssetKeyInput!) { assetOrError(assetKey: $k) { ... on Asset {"
+            " assetMaterializations(limit: 1) { metadataEntries {"
+            " ... on TableColumnLineageMetadataEntry { lineage { columnName columnDeps {"
+            " assetKey { path } columnName } } } } } } } }",
+            k={"path": path},
+        )["assetOrError"]["assetMaterializations"]
+        return {
+            column["columnName"]: [
+                f"{'/'.join(dep['assetKey']['path'])}.{dep['columnName']}"
+                for dep in column["columnDeps"]
+            ]
+            for entry in newest["metadataEntries"]
+            for column in entry.get("lineage", ())
         }
 
     def evaluations(self, check: str, *path: str) -> dict[str | None, dict[str, Any]]:

@@ -2,46 +2,40 @@
 
 An HTTP server that speaks Glue's protocol for jobs and their runs, and passes everything else on
 to moto, so that one ``AWS_ENDPOINT_URL`` serves all. A run is a process of its own: a Python that
-has what Glue brings and the job's wheels, installed without an index, and nothing else. What it
-prints goes to CloudWatch's log groups while it runs.
+has what Glue brings and the job's wheels, installed without an index, and nothing else. Its
+environment names no credentials and no region: its role's are served as Glue serves them
+(`tests/support/metadata.py`). What it prints goes to CloudWatch's log groups while it runs.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import shlex
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
-import venv
-import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import boto3
 
 from resources.engines import SPARK_CONFIG
 from resources.spark_s3 import on_s3
-from tests.support.object_store import BUCKET, Handler, Proxy, Store
+from tests.support.glue_logs import STREAMS, Tail, log_groups, role_of
+from tests.support.glue_python import GluePythons
+from tests.support.metadata import serving_role
+from tests.support.object_store import BUCKET, Handler, Store
+from tests.support.recorded import Recorded
+from tests.support.recorder import Recorder
 from tests.support.servers import at_work
 
-# What Glue's own Python has, of what a job here uses.
-GLUE_HAS = (
-    *("pyspark", "py4j", "numpy", "pandas", "pyarrow", "pytz", "tzdata", "python-dateutil", "six"),
-    *("boto3", "botocore", "s3transfer", "jmespath", "urllib3"),
-)
 DPUS = {"G.025X": 0.25, "G.1X": 1.0, "G.2X": 2.0, "G.4X": 4.0, "G.8X": 8.0}
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"}
-LOG_GROUPS = ("/aws-glue/jobs/output", "/aws-glue/jobs/error")
 
 
 class RefusedError(Exception):
@@ -74,8 +68,9 @@ class LocalGlue:
     their own: operation → (code, message).
     """
 
-    def __init__(self, folder: Path, minute: float = 60.0) -> None:
+    def __init__(self, folder: Path, minute: float = 60.0, region: str = "us-east-1") -> None:
         self.minute = minute
+        self.region = region
         self.expiry = 60.0
         self.capacity = threading.Event()
         self.capacity.set()
@@ -86,18 +81,15 @@ class LocalGlue:
         self._runs: list[Run] = []
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._building = threading.Lock()
+        self._pythons = GluePythons(folder)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._store = stack.enter_context(Store())
-            server = _Server(self._store.port, _Handler)
-            server.glue = self
-            self._url = stack.enter_context(at_work(server))
+            self._server = _Server(self._store.port, _Handler)
+            self._server.glue = self
+            self._url = stack.enter_context(at_work(self._server))
             self._stack = stack.pop_all()
-        logs = self.client("logs")
-        for group in LOG_GROUPS:
-            logs.create_log_group(logGroupName=group)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,9 +97,14 @@ class LocalGlue:
         self._stack.close()
 
     @property
+    def recorded(self) -> list[Recorded]:
+        """All requests that came through here."""
+        return self._server.recorded
+
+    @property
     def environment(self) -> dict[str, str]:
         """What leads the boto3, delta-rs, Sail and Spark of other processes here."""
-        return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL": self._url}
+        return {**self._environment, "AWS_ENDPOINT_URL": self._url}
 
     @property
     def own_environment(self) -> dict[str, str]:
@@ -115,16 +112,26 @@ class LocalGlue:
 
         delta-rs keeps the interpreter while it waits, and nothing here could answer it.
         """
-        return {**self._store.environment(failing=False), "AWS_ENDPOINT_URL_GLUE": self._url}
+        return {**self._environment, "AWS_ENDPOINT_URL_GLUE": self._url}
 
-    def client(self, service: str) -> Any:
-        """A client of this AWS."""
+    @property
+    def port(self) -> str:
+        """Where it listens on 127.0.0.1."""
+        return self._url.rpartition(":")[2]
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        here = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self.region)
+        return self._store.environment(failing=False) | here
+
+    def client(self, service: str, key: str = "test") -> Any:
+        """A client of this AWS, of somebody else or of whom the key's id names."""
         told = self.environment
         return boto3.client(
             service,
             endpoint_url=told["AWS_ENDPOINT_URL"],
             region_name=told["AWS_REGION"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+            aws_access_key_id=key,
             aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
         )
 
@@ -159,6 +166,7 @@ class LocalGlue:
             thread.join()
         self._runs, self._threads, self._jobs = [], [], {}
         self.refusals, self.requests, self.expiry = {}, [], 60.0
+        self._server.recorded.clear()
         for key in [key for key in self.keys("") if not key.endswith(".zip")]:
             self.client("s3").delete_object(Bucket=BUCKET, Key=key)
 
@@ -212,7 +220,7 @@ class LocalGlue:
             "StartedOn": time.time(),
             "JobRunState": "STARTING",
             "Arguments": Arguments or {},
-            "LogGroupName": "/aws-glue/jobs",
+            "LogGroupName": log_groups(job),
             "ExecutionTime": 0,
             "MaxCapacity": job.get("NumberOfWorkers", 2) * DPUS[job.get("WorkerType", "G.1X")],
         }
@@ -264,22 +272,34 @@ class LocalGlue:
         folder = self._folder / run.told["Id"]
         folder.mkdir(parents=True)
         script = folder / "script.py"
-        script.write_bytes(self._fetch(run.job["Command"]["ScriptLocation"]))
-        python = self._python(arguments)
+        role = role_of(run.job)
+
+        def fetch(uri: str) -> bytes:
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            found: bytes = self.client("s3", role).get_object(Bucket=bucket, Key=key)["Body"].read()
+            return found
+
+        script.write_bytes(fetch(run.job["Command"]["ScriptLocation"]))
+        python = self._pythons.of(arguments, fetch)
         given = {"--JOB_NAME": run.told["JobName"], "--JOB_RUN_ID": run.told["Id"], **arguments}
         with self._lock:
             if not run.stop.is_set():
                 run.told["JobRunState"] = "RUNNING"
         began = time.monotonic()
-        with subprocess.Popen(
-            [python, script, *(part for pair in given.items() for part in pair)],
-            env=self._job_environment(folder, python),
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
-            tails = [_Tail(self.client("logs"), group, run) for group in LOG_GROUPS]
+        with (
+            serving_role(role) as credentials,
+            subprocess.Popen(
+                [python, script, *(part for pair in given.items() for part in pair)],
+                env=self._job_environment(folder, python) | credentials,
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process,
+        ):
+            logs = self.client("logs", role)
+            groups = log_groups(run.job)
+            tails = [Tail(logs, f"{groups}/{kind}", run.told["Id"]) for kind in STREAMS]
             pairs = zip(tails, (process.stdout, process.stderr), strict=True)
             readers = [threading.Thread(target=tail.follow, args=(s,)) for tail, s in pairs]
             for reader in readers:
@@ -311,78 +331,17 @@ class LocalGlue:
             run.told["CompletedOn"] = time.time()
             run.told["JobRunState"] = state
 
-    def _fetch(self, uri: str) -> bytes:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        return body
-
-    def _python(self, arguments: Mapping[str, str]) -> Path:
-        """A Python with what Glue has and a job's wheels. Made once for each set of wheels."""
-        modules = arguments.get("--additional-python-modules", "")
-        options = shlex.split(arguments.get("--python-modules-installer-option", ""))
-        home = self._folder / f"python-{uuid.uuid5(uuid.NAMESPACE_URL, modules + str(options))}"
-        with self._building:
-            if not home.exists():
-                self._build_python(home, [m for m in modules.split(",") if m], options)
-        return home / "bin" / "python"
-
-    def _build_python(self, home: Path, modules: list[str], options: list[str]) -> None:
-        venv.create(home, symlinks=True)
-        has = home / "glue"
-        has.mkdir()
-        for name in GLUE_HAS:
-            found = distribution(name)
-            for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
-                if not (has / top).exists():
-                    (has / top).symlink_to(str(found.locate_file(top)))
-        (site,) = home.glob("lib/python*/site-packages")
-        (site / "glue.pth").write_text(f"{has}\n")
-        for number, uri in enumerate(modules):
-            unpacked = home / f"modules-{number}"
-            zipfile.ZipFile(io.BytesIO(self._fetch(uri))).extractall(unpacked)
-            wheels = unpacked / "wheels"
-            pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
-            needed = wheels / "requirements.txt"
-            listed = ["--find-links", str(wheels), "--requirement", str(needed)]
-            subprocess.run([*pip, "--quiet", *options, *listed], check=True, env=_no_index())
-
     def _job_environment(self, folder: Path, python: Path) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "JAVA_HOME", "LANG"}}
-        config = on_s3(SPARK_CONFIG)
+        led = {name: self.environment[name] for name in ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP")}
+        config = on_s3(SPARK_CONFIG, environment=self.environment)
         defaults = folder / "spark-defaults.conf"
         defaults.write_text("".join(f"{key} {value}\n" for key, value in config.items()))
         spark = {"SPARK_CONF_DIR": str(folder), "PYSPARK_PYTHON": str(python)}
-        return {**kept, **self.environment, **spark, "PYTHONUNBUFFERED": "1"}
+        return {**kept, **led, **spark, "PYTHONUNBUFFERED": "1"}
 
 
-def _no_index() -> dict[str, str]:
-    """This environment, but nothing in it leads pip anywhere."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
-
-
-@dataclass
-class _Tail:
-    """One of a run's two streams on its way to CloudWatch."""
-
-    client: Any
-    group: str
-    run: Run
-    last: str = ""
-
-    def follow(self, stream: IO[bytes] | None) -> None:
-        assert isinstance(stream, io.BufferedReader)
-        place = {"logGroupName": self.group, "logStreamName": self.run.told["Id"]}
-        self.client.create_log_stream(**place)
-        while chunk := stream.read1(65536):
-            lines = [line for line in chunk.decode(errors="replace").splitlines() if line.strip()]
-            now = int(time.time() * 1000)
-            if lines:
-                self.last = lines[-1]
-                events = [{"timestamp": now, "message": line} for line in lines]
-                self.client.put_log_events(**place, logEvents=events)
-
-
-class _Server(Proxy):
+class _Server(Recorder):
     glue: LocalGlue
 
 
@@ -406,6 +365,7 @@ class _Handler(Handler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+        self.server.saw(self, body, status, data)
 
 
 _MINE = {"CreateJob", "GetJob", "StartJobRun", "GetJobRun", "GetJobRuns", "BatchStopJobRun"}

@@ -48,7 +48,7 @@ class MemoryStorage:
             raise FileNotFoundError(path)
         return self.files[path][0]
 
-    def open(self, path: str) -> BytesIO:
+    def open(self, path: str, version: str | None = None) -> BytesIO:
         return BytesIO(self.read(path))
 
 

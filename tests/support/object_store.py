@@ -2,6 +2,7 @@
 
 The proxy answers with an error, hangs up before it has passed a request on, holds one and never
 answers, or passes it on and loses the answer: the client cannot tell whether it was done.
+Answers to reads can break off in the middle, too.
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ class Store:
         """Fail at these shares of reads, writes and conditional writes; the count, as it grows."""
         return self._proxy.fail(random, reads, writes, commits)
 
+    def break_off(self, times: int) -> None:
+        """Send only half of the next answers to reads, so many of them."""
+        self._proxy.broken_off = times
+
     def heal(self) -> None:
         """Fail no more."""
         self._proxy.fail(Random(0), 0, 0, 0)
@@ -83,7 +88,12 @@ class Store:
     @property
     def requests(self) -> int:
         """How many have come through the proxy."""
-        return self._proxy.requests
+        return self._proxy.asked.total()
+
+    @property
+    def asked(self) -> Counter[str]:
+        """What has come through the proxy: how many of each method, and of ``LIST``."""
+        return self._proxy.asked.copy()
 
     def clear(self) -> None:
         """Forget every object."""
@@ -101,7 +111,8 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, upstream: int, handler: type[Handler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
         self.upstream = upstream
-        self.requests = 0
+        self.asked: Counter[str] = Counter()
+        self.broken_off = 0
         # moto looks and then writes: conditional writes pass one at a time.
         self.conditional = threading.Lock()
         self._lock = threading.Lock()
@@ -113,10 +124,10 @@ class Proxy(ThreadingHTTPServer):
             self._counts: Counter[str] = Counter()
             return self._counts
 
-    def draw(self, method: str, *, conditional: bool) -> str | None:
+    def draw(self, method: str, path: str, *, conditional: bool) -> str | None:
         """Whether, and how, the next request fails."""
         with self._lock:
-            self.requests += 1
+            self.asked["LIST" if "list-type=2" in path else method] += 1
             reads, writes, commits = self._shares
             read = method in {"GET", "HEAD"}
             if self._random.random() >= (reads if read else commits if conditional else writes):
@@ -126,6 +137,17 @@ class Proxy(ThreadingHTTPServer):
             kind = self._random.choice(kinds + 3 * _AFTER if conditional else kinds)
             self._counts[kind] += 1
             return kind
+
+    def saw(self, request: Handler, body: bytes, status: int, answer: bytes) -> None:
+        """Told of each request, once it has been answered: whoever wants to know is a subclass."""
+
+    def breaks_off(self, method: str) -> bool:
+        """Whether the next answer does."""
+        with self._lock:
+            if method != "GET" or not self.broken_off:
+                return False
+            self.broken_off -= 1
+            return True
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is no news."""
@@ -145,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         assert "Transfer-Encoding" not in self.headers
         conditional = self.command == "PUT" and "If-None-Match" in self.headers
-        fault = self.server.draw(self.command, conditional=conditional)
+        fault = self.server.draw(self.command, self.path, conditional=conditional)
         if fault in _BEFORE:
             self._fail(fault)
             return
@@ -154,6 +176,7 @@ class Handler(BaseHTTPRequestHandler):
                 status, headers, answer = self._forward(body)
         else:
             status, headers, answer = self._forward(body)
+        self.server.saw(self, body, status, answer)
         if fault:
             self._fail(fault.removeprefix("lost: "))
             return
@@ -164,6 +187,9 @@ class Handler(BaseHTTPRequestHandler):
         length = dict(headers).get("Content-Length") if self.command == "HEAD" else len(answer)
         self.send_header("Content-Length", str(length or 0))
         self.end_headers()
+        if self.server.breaks_off(self.command):
+            self.close_connection = True
+            answer = answer[: len(answer) // 2]
         self.wfile.write(answer)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815 - http.server's names

@@ -17,13 +17,13 @@ from tests.support.badinput_cases import Case, Place, Table, Texts, said
 
 _OOXML = "http://schemas.openxmlformats.org"
 MAIN = (f"{_OOXML}/spreadsheetml/2006/main", "http://purl.oclc.org/ooxml/spreadsheetml/main")
-_RELATIONS = (
+RELATIONS = (
     f"{_OOXML}/officeDocument/2006/relationships",
     "http://purl.oclc.org/ooxml/officeDocument/relationships",
 )
 MACROS = "http://schemas.microsoft.com/office/2006/relationships"
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-_STYLES = (
+STYLES = (
     '<numFmts count="3"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/>'
     '<numFmt numFmtId="165" formatCode="[Red]0.00&quot; days&quot;;\\d0"/>'
     '<numFmt numFmtId="166" formatCode="[$-409]d/mmm/yy;@"/></numFmts>'
@@ -48,10 +48,15 @@ class Sheet:
 
 
 def parts_of(
-    sheets: Sequence[Sheet], shared: Sequence[str] = (), *, strict: bool = False, about: str = ""
+    sheets: Sequence[Sheet],
+    shared: Sequence[str] = (),
+    *,
+    strict: bool = False,
+    about: str = "",
+    styles: str = STYLES,
 ) -> Parts:
     """The parts of a workbook; `shared` are its shared strings as XML."""
-    main, relations = MAIN[strict], _RELATIONS[strict]
+    main, relations = MAIN[strict], RELATIONS[strict]
     begin = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     numbers = range(1, len(sheets) + 1)
     sheet_list = "".join(
@@ -85,7 +90,7 @@ def parts_of(
             for name, (kind, path) in targets.items()
         )
         + "</Relationships>",
-        "xl/styles.xml": f'<styleSheet xmlns="{main}">{_STYLES}</styleSheet>',
+        "xl/styles.xml": f'<styleSheet xmlns="{main}">{styles}</styleSheet>',
         "xl/sharedStrings.xml": f'<sst xmlns="{main}">'
         + "".join(f"<si>{text}</si>" for text in shared)
         + "</sst>",

@@ -17,6 +17,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tests.support import oracle_marts
 from tests.support.oracle_contracts import (
     BLANKS,
     CATEGORIES,
@@ -191,7 +192,9 @@ class World:
     silver: dict[str, dict[Any, Record]] = field(default_factory=dict)  # by key
     rejected: dict[str, list[BronzeRow]] = field(default_factory=dict)
     receipts: dict[tuple[str, date, str, str], Receipt] = field(default_factory=dict)
+    history: dict[str, dict[Any, list[tuple[date, Record]]]] = field(default_factory=dict)
     gold: dict[str, dict[object, Record]] = field(default_factory=dict)
+    marts: dict[str, dict[object, Record]] = field(default_factory=dict)
     held: dict[Path, Held] = field(default_factory=dict)
     unreadable: dict[Path, str] = field(default_factory=dict)
     unreadable_sheets: dict[tuple[Path, str], str] = field(default_factory=dict)
@@ -274,8 +277,8 @@ def _resolve(
     rows: list[_Row],
     rules: Rules,
     silver: Mapping[str, Mapping[Any, Record]],
-) -> tuple[list[Fate], dict[Any, Record]]:
-    """Exactly one fate per row, and the published rows by key."""
+) -> tuple[list[Fate], dict[Any, Record], dict[Any, list[tuple[date, Record]]]]:
+    """Exactly one fate per row, the published rows by key, and what each key said from when on."""
     named = {row.name: row for row in rows}
 
     def root(row: _Row) -> _Row | None:
@@ -325,11 +328,28 @@ def _resolve(
         fates.append(fate)
     published = {}
     for n in newest.values():
-        typed = dict(rows[n].line.typed)
-        if dataset.dated and isinstance(stamp := typed[dataset.dated], datetime):
-            typed["order_date"] = stamp.date()
+        typed = _published(dataset, rows[n])
         published[dataset.key_of(typed)] = typed
-    return fates, published
+    said: dict[Any, dict[date, int]] = defaultdict(dict)
+    for n in sorted(range(len(rows)), key=lambda n: places[n]):
+        if not broken[n] and not retired[n]:
+            said[keys[n]][places[n][0].batch_date] = n  # the newest of a date comes last
+    history: dict[Any, list[tuple[date, Record]]] = {}
+    for key, by_date in said.items():
+        versions = [(day, _published(dataset, rows[n])) for day, n in sorted(by_date.items())]
+        history[key] = [
+            version
+            for k, version in enumerate(versions)
+            if not k or versions[k - 1][1] != version[1]
+        ]
+    return fates, published, history
+
+
+def _published(dataset: Dataset, row: _Row) -> Record:
+    typed = dict(row.line.typed)
+    if dataset.dated and isinstance(stamp := typed[dataset.dated], datetime):
+        typed["order_date"] = stamp.date()
+    return typed
 
 
 # ---------------------------------------------------------------------------------------- ledger
@@ -563,7 +583,9 @@ def _tables(lake: _Lake) -> World:
             rows[path.dataset] += [_Row(path, in_force, line) for line in lines]
     for dataset, contract in lake.shop.items():  # parents first
         inside = sorted(rows[dataset], key=lambda row: row.own)
-        fates, world.silver[dataset] = _resolve(dataset, contract, inside, rules, world.silver)
+        fates, world.silver[dataset], world.history[dataset] = _resolve(
+            dataset, contract, inside, rules, world.silver
+        )
         world.bronze[dataset] = [row.bronze for row in inside]
         world.fates[dataset], world.rejected[dataset] = {}, []
         counts: dict[tuple[str, date, str, str], Counter[str]] = defaultdict(Counter)
@@ -583,7 +605,9 @@ def _tables(lake: _Lake) -> World:
             )
     for receipt in world.receipts.values():
         assert receipt.read == sum(receipt[2:7]), receipt
-    world.gold = add_up(world.silver) if lake.shop is SHOP else {}
+    if lake.shop is SHOP:
+        world.gold = add_up(world.silver)
+        world.marts = oracle_marts.make(world.silver, world.history["products"])
     world.failed_runs = lake.failed_runs
     return world
 

@@ -6,6 +6,7 @@ is given up, is told with what it printed.
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
-from http.server import HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,8 +73,9 @@ def serving(
     """
 
     def prepare() -> None:
-        # Where the tests run in the background, it would inherit being deaf to Ctrl-C.
+        # Where the tests run in the background, it would inherit being deaf to both.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with_parent(stop)
 
     with log.open("ab") as out:
@@ -121,6 +123,37 @@ def at_work(server: HTTPServer) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def json_service(
+    handle: Callable[[str, dict[str, Any]], dict[str, Any]], refusal: str
+) -> Iterator[str]:
+    """A service of AWS's JSON protocol on a free port of 127.0.0.1: its URL.
+
+    ``handle`` gets an operation's name and its request; the ValueError that it raises is told as
+    the exception named ``refusal``.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                code, told = 200, handle(self.headers["X-Amz-Target"].split(".")[1], body)
+            except ValueError as error:
+                code, told = 400, {"__type": refusal, "Message": str(error)}
+            data = json.dumps(told).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """A request is no news."""
+
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url
 
 
 def answering(url: str) -> Callable[[], bool]:

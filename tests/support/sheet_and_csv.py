@@ -8,6 +8,7 @@ compares how the product reads the two. Excel's rules ("CSV UTF-8"), as taken he
 - a field stands in quotes where it holds a comma, a quote or a line break, quotes doubled;
 - a number as it shows in full: 15 significant digits, no exponent; booleans `TRUE` and `FALSE`; of
   a formula its value; hidden rows like others;
+- where numbers have a decimal comma, that, and semicolons between the fields;
 - a date as ISO date and time: there alone the definitions, not Excel, say what the CSV has.
 
 Left out is what only one of them can say: cells without a value of their own, whole numbers of more
@@ -28,7 +29,7 @@ from typing import Any
 import xlsxwriter
 from hypothesis import strategies as st
 
-from lakehouse_assets.parse import Unreadable
+from lakehouse_assets.parse import Dialect, Unreadable
 from tests.support import oracle
 from tests.support.badinput_cases import LIMITS, NAUGHTY
 from tests.support.parsed import parse_whole
@@ -95,11 +96,15 @@ def _write(page: Any, sheet: Drawn, formats: Mapping[type | None, Any]) -> None:
 _FIFTEEN_DIGITS = Context(prec=15)
 
 
-def shown(value: CellValue) -> str:
+POINT, COMMA = Dialect(), Dialect(delimiter=";", decimal=",", thousands=".")
+"""How Excel saves CSV here and there."""
+
+
+def shown(value: CellValue, dialect: Dialect = POINT) -> str:
     """A cell as it stands in the CSV."""
     match value:
         case Formula():
-            return shown(value.value)
+            return shown(value.value, dialect)
         case None:
             return ""
         case bool():
@@ -112,21 +117,23 @@ def shown(value: CellValue) -> str:
             return value
         case _:
             digits = _FIFTEEN_DIGITS.create_decimal(Decimal(value)).normalize()
-            return format(digits + 0, "f")
+            return format(digits + 0, "f").replace(".", dialect.decimal)
 
 
-def csv(sheet: Drawn) -> bytes:
+def csv(sheet: Drawn, dialect: Dialect = POINT) -> bytes:
     """The sheet as Excel saves it."""
     width = max(map(len, sheet.rows))
     lines = []
     for row in sheet.rows:
-        cells = [shown(value) for value in row] + [""] * (width - len(row))
-        lines.append(",".join(_quoted(cell) for cell in cells) + "\r\n")
+        cells = [shown(value, dialect) for value in row] + [""] * (width - len(row))
+        mark = dialect.delimiter
+        lines.append(mark.join(_quoted(cell, mark) for cell in cells) + "\r\n")
     return b"\xef\xbb\xbf" + "".join(lines).encode()
 
 
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(it in cell for it in ',"\r\n') else cell
+def _quoted(cell: str, mark: str) -> str:
+    in_need = any(it in cell for it in f'{mark}"\r\n')
+    return '"' + cell.replace('"', '""') + '"' if in_need else cell
 
 
 # --------------------------------------------------------------------------------------- as drawn
@@ -230,10 +237,10 @@ Ends = dict[int, list[dict[str, Any]] | None]
 """By the sheet's number: its rows in order, with their faults; None where it cannot be read."""
 
 
-def ends(dataset: str, name: str, data: bytes) -> Ends:
+def ends(dataset: str, name: str, data: bytes, dialect: Dialect = POINT) -> Ends:
     """How the product reads a file. A sheet that is passed over is not among them."""
     try:
-        found = parse_whole(name, data, [*oracle.COLUMNS[dataset]], LIMITS)
+        found = parse_whole(name, data, [*oracle.COLUMNS[dataset]], LIMITS, dialect)
     except Unreadable as problem:
         assert "seconds" not in str(problem), problem  # the machine was busy: that proves nothing
         return {}
@@ -246,12 +253,12 @@ def ends(dataset: str, name: str, data: bytes) -> Ends:
     return rows | bad if name.endswith(".xlsx") or rows else {0: []}
 
 
-def difference(book: Sequence[Drawn]) -> str | None:
+def difference(book: Sequence[Drawn], dialect: Dialect = POINT) -> str | None:
     """Where a sheet of a workbook ends otherwise than its CSV; None if none does."""
     dataset = book[0].dataset
-    as_sheets = ends(dataset, "f.xlsx", workbook(book))
+    as_sheets = ends(dataset, "f.xlsx", workbook(book), dialect)
     for number, sheet in enumerate(book, start=1):
-        as_csv = ends(dataset, "f.csv", csv(sheet)).get(0)
+        as_csv = ends(dataset, "f.csv", csv(sheet, dialect), dialect).get(0)
         # What is passed over, or has a header alone, has no rows either way.
         as_sheet = as_sheets.get(number) or ([] if number not in as_sheets else None)
         if (as_sheet or []) != (as_csv or []) or (as_csv is not None and as_sheet is None):

@@ -72,3 +72,8 @@ def text(value: Any) -> str:
             return f"<{name}>"
         case _:
             return str(value)
+
+
+def listed(value: Any) -> list[Any]:
+    """What a policy has once or several times, as a list."""
+    return value if isinstance(value, list) else [value]

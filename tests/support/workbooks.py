@@ -10,6 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
+from tests.support import ooxml
 from tests.support.parsed import Parsed, read
 
 Sheet = tuple[str, Sequence[Sequence[Any]]]
@@ -37,53 +38,31 @@ def workbook_of(
     return out.getvalue()
 
 
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"
-STRICT_RELATIONS = "http://purl.oclc.org/ooxml/officeDocument/relationships"
+MAIN, RELATIONS = ooxml.MAIN[0], ooxml.RELATIONS[0]
 PASSED_OVER = (
     " has {} of the {} columns in its first row and is no table of this dataset: passed over"
 )
 RELATIONS_PART = "xl/_rels/workbook.xml.rels"
+SHEET_PART = "xl/worksheets/sheet1.xml"
+"""The first sheet of a workbook by hand."""
 HEADER = '<row r="1"><c r="A1" t="str"><v>a</v></c><c r="B1" t="str"><v>b</v></c></row>'
+_STYLES = (
+    '<numFmts><numFmt numFmtId="164" formatCode="[h]:mm"/></numFmts><cellStyleXfs>'
+    '<xf numFmtId="22"/></cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>'
+    '<xf numFmtId="22"/><xf numFmtId="20"/><xf numFmtId="164"/></cellXfs>'
+)
 
 
 def raw_workbook(*sheets: str, strict: bool = False, workbook_pr: str = "") -> bytes:
     """A workbook by hand: each sheet is the XML of its rows, or a whole document."""
-    main, relations = (STRICT, STRICT_RELATIONS) if strict else (MAIN, RELATIONS)
-    numbers = range(1, len(sheets) + 1)
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
-        '<Default Extension="xml" ContentType="application/xml"/></Types>',
-        "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" '
-        f'Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{relations}">{workbook_pr}<sheets>'
-        + "".join(f'<sheet name="S{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
-        + "</sheets></workbook>",
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
-        + "".join(
-            f'<Relationship Id="r{n}" Type="{relations}/worksheet" Target="/xl/sheets/s{n}.xml"/>'
-            for n in numbers
-        )
-        + f'<Relationship Id="r0" Type="{relations}/styles" Target="styles.xml"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet xmlns="{main}"><numFmts><numFmt numFmtId="164" '
-        'formatCode="[h]:mm"/></numFmts><cellStyleXfs><xf numFmtId="22"/></cellStyleXfs><cellXfs>'
-        '<xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/><xf numFmtId="20"/>'
-        '<xf numFmtId="164"/></cellXfs></styleSheet>',
-    }
-    for n, sheet in zip(numbers, sheets, strict=True):
-        body = f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>'
-        parts[f"xl/sheets/s{n}.xml"] = sheet if sheet.startswith("<?") else body
-    return zip_of(parts)
+    named = [ooxml.Sheet(f"S{n}", xml) for n, xml in enumerate(sheets, start=1)]
+    return ooxml.zipped(ooxml.parts_of(named, strict=strict, about=workbook_pr, styles=_STYLES))
 
 
 def zip_of(parts: Mapping[str, str | bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    return out.getvalue()
+    return ooxml.zipped(
+        {path: it.encode() if isinstance(it, str) else it for path, it in parts.items()}
+    )
 
 
 def parts_of(data: bytes) -> dict[str, str]:
@@ -100,9 +79,8 @@ def changed(data: bytes, part: str, old: str, new: str) -> bytes:
 
 def with_strings(data: bytes, items: str) -> bytes:
     """A workbook whose cells share these texts."""
-    relation = f'<Relationship Id="s" Type="{RELATIONS}/sharedStrings" Target="strings.xml"/>'
-    data = changed(data, RELATIONS_PART, "</Relationships>", f"{relation}</Relationships>")
-    return zip_of({**parts_of(data), "xl/strings.xml": f'<sst xmlns="{MAIN}">{items}</sst>'})
+    shared = f'<sst xmlns="{MAIN}">{items}</sst>'
+    return zip_of({**parts_of(data), "xl/sharedStrings.xml": shared})
 
 
 def cells_of(*cells: str) -> str:

@@ -30,7 +30,7 @@ from lakehouse_assets.operations.maintenance import maintain
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.tables.registry import DATASETS, GOLD, table_ids
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, table_ids
 from resources.runners import LocalRunner, runner
 from resources.settings import Settings
 from tests.support import PROJECT, histories
@@ -103,7 +103,7 @@ def _run(dates: list[date] | None, tables: tuple[str, ...] | None = None) -> Non
     """What `lakehouse run` does, without Dagster."""
     ledger = _ledger()
     if dates is None:
-        pending = pending_files.of(ledger, DATASETS, GOLD)
+        pending = pending_files.of(ledger, DATASETS, DERIVED)
         if not pending and not ledger.state().unfinished:
             return
         dates = pending.due or [pending.newest]

@@ -1,8 +1,8 @@
 """Thousands of bad files through the parser: `python -m tests.torture.bad_inputs --count --seed`.
 
-Prints for each kind of bad file how many there were and what became of them; ends with 1 if an
-invariant of `tests/support/badinput.py` is broken, with a line of Python for each that makes the
-input.
+Prints for each kind of bad file how many there were, what became of them and the most memory that
+one took; ends with 1 if an invariant of `tests/support/badinput.py` is broken (that memory is one),
+with a line of Python for each that makes the input, or if there were fewer inputs than asked.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ _SHOWN = 20
 def main() -> None:
     """Make, judge, count, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=12_000, help="inputs, about")
+    parser.add_argument("--count", type=int, default=12_000, help="inputs, at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kind", default="", help="only kinds whose name contains this")
     options = parser.parse_args()
     kinds = {name: it for name, it in badinput.KINDS.items() if options.kind in name}
-    shares = sum(it.share for it in badinput.KINDS.values())
+    # Attacks on memory have numbers of their own.
+    drawn = {name: it for name, it in kinds.items() if name not in badinput.GREEDY}
+    shares = sum(it.share for it in drawn.values())
     signal.signal(signal.SIGALRM, _hangs)
     started = time.perf_counter()
     counts: dict[str, Counter[str]] = {}
     broken: list[str] = []
-    for name, it in kinds.items():
+    for name in kinds:
         counts[name] = Counter()
-        if name in badinput.GREEDY:  # Each in a process of its own: see `_memory`.
-            continue
+    for name, it in drawn.items():
         for number in range(-(-options.count * it.share // shares)):
             faults = _judged(name, options.seed, number, counts[name])
             counts[name]["broken"] += bool(faults)
@@ -52,7 +53,11 @@ def main() -> None:
         print(fault)
     if len(broken) > _SHOWN:
         print(f"and {len(broken) - _SHOWN:,} more")
-    sys.exit(bool(broken))
+    sys.exit(bool(broken) or (bool(drawn) and _inputs(counts) < options.count))
+
+
+def _inputs(counts: dict[str, Counter[str]]) -> int:
+    return sum(count["inputs"] for count in counts.values())
 
 
 def _judged(name: str, seed: int, number: int, count: Counter[str]) -> list[str]:

@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "exact partitions: both the old and the new place of a moved row",
         "lakehouse_assets/pipeline/publish.py",
-        '.where("`sum(_gone)` + `sum(_come)` > 0")',
-        '.where("`sum(_come)` > 0")',
+        '.where("`sum(_removed)` + `sum(_added)` > 0")',
+        '.where("`sum(_added)` > 0")',
     ),
     Mutant(
         "exact look-up: rows of the affected keys only are replaced",
@@ -196,27 +196,40 @@ MUTANTS = (
     ),
     Mutant(
         "the ledger is updated: what a table has absorbed is recorded",
-        "lakehouse_assets/pipeline/gold.py",
+        "lakehouse_assets/pipeline/derived.py",
         "    ledger.append([Fact(done, run_id=work.run_id)])\n",
         "",
     ),
     Mutant(
         "gold: both the old and the new unit of a moved row",
         "lakehouse_assets/pipeline/table_changes.py",
-        "return self.gone.unionByName(self.come)",
-        "return self.come",
+        "return self.removed.unionByName(self.added)",
+        "return self.added",
     ),
     Mutant(
         "gold: a changed product reaches the days on which it was sold",
-        "lakehouse_assets/pipeline/gold.py",
-        "rows = matching(silver[there], [child_column], values, key=key_here)",
-        'rows = silver[there].where("false")',
+        "lakehouse_assets/pipeline/derived_units.py",
+        "rows = matching(frames[there], [child_column], values, key=key_here)",
+        'rows = frames[there].where("false")',
     ),
     Mutant(
         "gold: grains that nothing feeds any more disappear",
-        "lakehouse_assets/pipeline/gold.py",
+        "lakehouse_assets/pipeline/derived.py",
         "        others = without(present, [column], units)",
         "        owned, others = owned.where('false'), present",
+    ),
+    Mutant(
+        "history: what a good repair has retired is no version",
+        "lakehouse_assets/pipeline/history.py",
+        'resolved.where("size(_rules) = 0 AND NOT _retired")',
+        'resolved.where("size(_rules) = 0")',
+    ),
+    Mutant(
+        "marts: a fact that misses its dimension is said",
+        "lakehouse_assets/pipeline/derived.py",
+        "passed=not some or behind",
+        "passed=True",
+        "tests/test_marts.py",
     ),
     Mutant(
         "rules have a version: a change judges every row anew",

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +32,7 @@ def main() -> None:
     started = time.perf_counter()
 
     @seed(options.seed)
-    @given(book=sheet_and_csv.books())
+    @given(book=sheet_and_csv.books(), comma=st.booleans())
     @settings(
         max_examples=options.count // 3,  # Most have more than three.
         deadline=None,
@@ -39,9 +40,11 @@ def main() -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def check(book: list[sheet_and_csv.Drawn]) -> None:
-        counts.update(["workbooks", *sheet_and_csv.counted(book)])
-        if fault := sheet_and_csv.difference(book):
+    def check(book: list[sheet_and_csv.Drawn], *, comma: bool) -> None:
+        mark = "with a decimal comma" if comma else "with a decimal point"
+        counts.update(["workbooks", mark, *sheet_and_csv.counted(book)])
+        dialect = sheet_and_csv.COMMA if comma else sheet_and_csv.POINT
+        if fault := sheet_and_csv.difference(book, dialect):
             faults.append(fault)
 
     check()

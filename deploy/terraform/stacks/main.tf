@@ -9,12 +9,13 @@ terraform {
 }
 
 variable "stacks" {
-  description = "By the stack's name: where it is, its template's address, parameters and tags."
+  description = "By the stack's name: where it is, its template's address, parameters and tags, and the role that makes it."
   type = map(object({
     region     = string
     url        = string
     parameters = map(string)
     tags       = map(string)
+    role       = string
   }))
 }
 
@@ -26,6 +27,7 @@ resource "aws_cloudformation_stack" "stack" {
   template_url = each.value.url
   parameters   = each.value.parameters
   tags         = each.value.tags
+  iam_role_arn = each.value.role
   capabilities = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
   on_failure   = "ROLLBACK"
 }

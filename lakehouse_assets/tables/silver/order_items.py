@@ -6,6 +6,7 @@ TABLE = Dataset(
     name="order_items",
     description="One row per order line, as the newest valid line of a file about it says.",
     key="id",
+    expected="daily",
     columns=(
         Column(name="id", type="BIGINT", required=True, description="The order line."),
         Column(

@@ -6,6 +6,7 @@ TABLE = Dataset(
     name="orders",
     description="One row per order, as the newest valid line about it says.",
     key="order_id",
+    expected="daily",
     columns=(
         Column(
             name="order_num",

@@ -6,6 +6,7 @@ TABLE = Dataset(
     name="products",
     description="One row per product, as the newest valid line about it says.",
     key="product_id",
+    keep_history=True,
     columns=(
         Column(name="product_id", type="BIGINT", required=True, description="The product."),
         Column(

@@ -14,6 +14,7 @@ def _amount(name: str, description: str) -> Column:
 TABLE = Dataset(
     name="order_items",
     description="One row per line of an order.",
+    keep_history=True,
     key=("order_id", "order_item_id"),
     columns=(
         identity("order_id", "Its order.", references="orders"),

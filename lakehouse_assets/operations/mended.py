@@ -1,0 +1,140 @@
+"""Files of mended rows: whose rows they mend, and which of these nobody has mended yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lakehouse_assets.operations.export_rejected import exported
+from lakehouse_assets.parse import Dialect, Expected, Unreadable, parse
+from lakehouse_assets.parse.model import ORIGIN
+from lakehouse_assets.pipeline.bronze_reading import expectation
+
+if TYPE_CHECKING:
+    from lakehouse_assets.store.ledger import Ledger
+    from lakehouse_assets.tables.contract import Dataset
+
+_FILE: Final = ORIGIN[0]
+_NAMED: Final = 3
+
+_Line = tuple[str, ...]
+"""An exported row: the four cells of its origin, the source's columns, the line's text."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """The rows of a file that mend others.
+
+    ``origins`` counts them by the file that they come from. Of a lakehouse's own rejected rows
+    ``as_exported`` are those that say what they said, and ``lost`` those whose origin is not in
+    force there; both are 0 where no lakehouse was asked.
+    """
+
+    origins: dict[str, int]
+    as_exported: int = 0
+    lost: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows mend one."""
+        return sum(self.origins.values())
+
+    def lines(self) -> Iterator[str]:
+        """What there is to say about them, without the file's name."""
+        most = sorted(self.origins.items(), key=lambda it: (-it[1], it[0]))
+        named = ", ".join(f"{rows:,} of {file}" for file, rows in most[:_NAMED])
+        more = f", and those of {len(most) - _NAMED} more files" if len(most) > _NAMED else ""
+        yield f"mends rejected rows: {named}{more}"
+        yield from self.warnings()
+
+    def warnings(self) -> Iterator[str]:
+        """What a person may want to do before, or after, the file lands."""
+        if self.as_exported:
+            yield (
+                f"{self.as_exported:,} of its {self.rows:,} rows are as they were exported: they "
+                "stay rejected, and so does each that they come from; mend them, or take them out"
+            )
+        if self.lost:
+            yield (
+                f"{self.lost:,} of its {self.rows:,} rows come from what is not in force here; "
+                "they are rejected (origin) until it is"
+            )
+
+
+def repair(file: Path, dataset: Dataset, ledger: Ledger | None) -> Repair:
+    """The rows of a file that mend some of a dataset's; none where it cannot be read.
+
+    With a ledger they are compared with the rows that its lake rejects now.
+    """
+    found = Counter(_lines(file, dataset))
+    origins = Counter[str]()
+    for (path, *_), rows in found.items():
+        origins[path.strip() or "nowhere"] += rows
+    if ledger is None:
+        return Repair(dict(origins))
+    state = ledger.state()
+    in_force = {(str(past.path), past.in_force) for past in state.of(dataset.name)}
+    lost = sum(
+        rows
+        for (path, digest, *_), rows in found.items()
+        if (path.strip(), digest.strip()) not in in_force
+    )
+    same = 0
+    for row in exported(ledger.lake, state, dataset):
+        same += found.pop(tuple(cell or "" for cell in row[:-1]), 0)  # the last are its rules
+    return Repair(dict(origins), same, lost)
+
+
+def _lines(file: Path, dataset: Dataset) -> list[_Line]:
+    """The rows of a file that mend one, as `exported` has them but for the rules."""
+    lines: list[_Line] = []
+    try:
+        with file.open("rb") as stream:
+            for batch in parse(file.name, stream, expectation(dataset)):
+                for row in batch.to_pylist():
+                    extra = dict(row["_extra"] or ())
+                    origin = [extra.get(name) for name in ORIGIN]
+                    if any(origin):
+                        cells = (*origin, *(row[h] for h in dataset.headers), extra.get("_raw"))
+                        lines.append(tuple(cell or "" for cell in cells))
+    except (Unreadable, OSError):
+        return []
+    return lines
+
+
+def datasets_of_origin(file: Path, datasets: Iterable[Dataset], *, sheets: bool) -> set[str]:
+    """The datasets that a file's rows come from, as its column ``_origin_file`` says.
+
+    Empty where it has no such column, or cannot be read. A CSV file is read no further than its
+    header where that lacks it; a workbook is looked into only where ``sheets`` asks for it, as
+    that takes a second.
+    """
+    known = list(datasets)
+    if file.suffix.lower() == ".xlsx" and not sheets:
+        return set()
+    # How the rows' values are written does not matter here; a file is read as one of each kind.
+    dialects = {
+        replace(Dialect(), delimiter=d.delimiter, encoding=d.encoding, skip_rows=d.skip_rows)
+        for d in (Dialect(), *(dataset.dialect for dataset in known))
+    }
+    for dialect in sorted(dialects, key=repr):
+        if found := _origins(file, dialect):
+            return found & {dataset.name for dataset in known}
+    return set()
+
+
+def _origins(file: Path, dialect: Dialect) -> set[str]:
+    try:
+        with file.open("rb") as stream:
+            reading = parse(file.name, stream, Expected((_FILE,), dialect=dialect))
+            return {
+                str(origin).partition("/")[0].lstrip("'")
+                for batch in reading
+                for origin in batch.column(_FILE).unique().to_pylist()
+                if origin
+            }
+    except (Unreadable, OSError):
+        return set()

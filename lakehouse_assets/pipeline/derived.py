@@ -1,0 +1,232 @@
+"""Gold and marts: follow changed silver rows to the units they touch, and compute those again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from lakehouse_assets.pipeline.derived_units import affected_units, in_scope
+from lakehouse_assets.pipeline.publish import Replaced, replace_rows
+from lakehouse_assets.pipeline.result import Check, Result
+from lakehouse_assets.pipeline.table_changes import VersionGoneError
+from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.planning.staleness import table_reason, to_absorb
+from lakehouse_assets.store import receipts
+from lakehouse_assets.store.delta import TableVersion, row_count
+from lakehouse_assets.store.facts import Absorbed, Fact
+from lakehouse_assets.store.ledger import Ledger, State
+from lakehouse_assets.tables.column_lineage import inputs as tables_of
+from lakehouse_assets.tables.contract import Derived
+from lakehouse_assets.tables.jobs import derived_job, dimensions
+from lakehouse_assets.tables.registry import sources
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_SAMPLES = 20
+
+AUDITS: Final = ("grain_unique",)
+"""The checks without which `publish` commits nothing."""
+
+
+def run(
+    work: Workspace, ledger: Ledger, derived: Derived, dates: Sequence[date], *, replay: bool
+) -> Result:
+    """Absorb all that has changed in silver; see `run_table`."""
+    state = ledger.followed()
+    table = derived.table
+    result = Result(table.id, version=work.lake.create(table))
+    job = derived_job(derived)
+    for read in job.reads:
+        work.lake.create(read)
+    now = work.lake.versions(job.tables)
+    reason = table_reason(job, state, now)
+    made: list[Check] = []
+    if replay:
+        reason = reason or "replayed"
+    if reason and not state.frozen:
+        result.metadata["reason"] = reason
+        again = frozenset(dates if replay else ())
+        made = _absorb(work, ledger, state, derived, now, again, result)
+    rows = row_count(work.lake.files(table, result.version))
+    result.metadata["rows"] = rows
+    came = _rows_that_came(work, derived, dates)
+    for day in dates:
+        result.days[day] = came[day]
+        for name, note in checks(derived).items():
+            found = [c for c in made if c.name == name]
+            outcome = found[0] if found else Check(name, passed=True, description=note)
+            result.checks.append(
+                Check(
+                    name,
+                    outcome.passed,
+                    day,
+                    outcome.severity,
+                    outcome.description,
+                    outcome.metadata,
+                )
+            )
+    return result
+
+
+def _rows_that_came(
+    work: Workspace, derived: Derived, dates: Sequence[date]
+) -> dict[date, dict[str, int]]:
+    """Of each batch date, how many rows of its files are published in each of the inputs."""
+    read = sorted({sources()[name].dataset.name for name in tables_of(derived)})
+    came = {day: {f"published_{name}": 0 for name in read} for day in dates}
+    for receipt in receipts.current(work.lake, dates=dates):
+        counts, name = came[receipt.path.batch_date], f"published_{receipt.path.dataset}"
+        if name in counts:
+            counts[name] += receipt.counts.published
+    return came
+
+
+def checks(derived: Derived) -> dict[str, str]:
+    """A derived table's checks by name, with what each says when it passes."""
+    return {
+        "grain_unique": f"Every ({', '.join(derived.grain)}) stands once.",
+        **{
+            f"sums_{r.name}": f"{r.gold} of the rows computed equals silver's {r.silver}."
+            for r in derived.reconciliations
+        },
+        **{
+            f"dimension_{column}": f"Every {column} of the rows computed is in {mart.table.id}."
+            for column, mart in dimensions(derived).items()
+        },
+    }
+
+
+def _absorb(
+    work: Workspace,
+    ledger: Ledger,
+    state: State,
+    derived: Derived,
+    now: Mapping[str, TableVersion],
+    again: Collection[date],
+    result: Result,
+) -> list[Check]:
+    """Find the units, compute them, publish them, record the fact: in this order.
+
+    A run that dies before the fact leaves another version than the recorded one: the next run
+    computes everything.
+    """
+    table, job = derived.table, derived_job(derived)
+    inputs = to_absorb(job, state, now)
+    tables = {name: sources()[name].table for name in tables_of(derived)}
+    silver = {name: work.read(t, inputs[t.id].version) for name, t in tables.items()}
+    units = _affected_units(work, state.absorbed.get(table.id), derived, silver, now, again)
+    present = work.read(table, result.version)
+    if units is None:
+        owned, others = present, present.where("false")
+    else:
+        column = derived.unit.split(".")[1] if derived.unit else ""
+        silver = in_scope(work, derived, silver, units)
+        owned = matching(present, [column], units)
+        others = without(present, [column], units)
+        result.metadata["units_recomputed"] = units.count()
+    for name, rows in silver.items():
+        rows.createOrReplaceTempView(name)
+    computed = work.stage(work.spark.sql(derived.sql))
+    published = replace_rows(
+        work, table, owned=owned, others=others, rows=computed, grain=derived.grain
+    )
+    result.version = published.version
+    result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
+    result.metadata |= _changed(derived, published)
+    written = work.lake.versions(job.writes)
+    done = Absorbed(job.id, written, inputs, job.rules, published.added, published.removed)
+    ledger.append([Fact(done, run_id=work.run_id)])
+    return [
+        *_reconcile(work, derived, computed),
+        *_in_dimensions(work, state, derived, inputs, computed),
+    ]
+
+
+def _affected_units(
+    work: Workspace,
+    before: Absorbed | None,
+    derived: Derived,
+    silver: Mapping[str, DataFrame],
+    now: Mapping[str, TableVersion],
+    again: Collection[date],
+) -> DataFrame | None:
+    """The units that changes since ``before`` belong to; None for all, where that is unknown."""
+    job = derived_job(derived)
+    same = before is not None and before.written == {derived.table.id: now[derived.table.id]}
+    if not derived.unit or before is None or not same or before.rules != job.rules:
+        return None
+    try:
+        return affected_units(work, derived, silver, before.inputs, now, again)
+    except VersionGoneError:
+        return None  # lost, or too long ago to tell what changed
+
+
+def _changed(derived: Derived, published: Replaced) -> dict[str, object]:
+    """How many grains now say something else than before, and some of them."""
+    if published.rows is None:
+        return {"changed_grains": 0}
+    grain = ", ".join(f"`{c}`" for c in derived.grain)
+    changed = published.rows.selectExpr(*derived.grain).distinct()
+    some = changed.selectExpr(f"concat_ws(' ', {grain}) AS grain", "count(*) OVER () AS n")
+    found = some.orderBy("grain").limit(_SAMPLES).collect()
+    return {"changed_grains": found[0]["n"], "changed": "; ".join(row["grain"] for row in found)}
+
+
+def _reconcile(work: Workspace, derived: Derived, computed: DataFrame) -> list[Check]:
+    """Prove the computed rows against the views that they were computed from."""
+    computed.createOrReplaceTempView("_computed")
+    sides = [
+        f"(SELECT {proof.gold} FROM _computed) AS gold_{i}, ({proof.silver}) AS silver_{i}"
+        for i, proof in enumerate(derived.reconciliations)
+    ]
+    found: list[Check] = []
+    if not sides:
+        return found
+    [totals] = work.spark.sql(f"SELECT {', '.join(sides)}").collect()
+    for i, proof in enumerate(derived.reconciliations):
+        mine, theirs = totals[f"gold_{i}"] or 0, totals[f"silver_{i}"] or 0
+        name = f"sums_{proof.name}"
+        found.append(
+            Check(
+                name,
+                mine == theirs,
+                description=checks(derived)[name]
+                if mine == theirs
+                else f"gold {mine}, silver {theirs}",
+                metadata={"gold": str(mine), "silver": str(theirs)},
+            )
+        )
+    return found
+
+
+def _in_dimensions(
+    work: Workspace,
+    state: State,
+    derived: Derived,
+    inputs: Mapping[str, TableVersion],
+    computed: DataFrame,
+) -> list[Check]:
+    """Whether every key of the computed rows is in its dimension, as that table is now.
+
+    A dimension that has absorbed other versions than this table may lack keys without fault.
+    """
+    found: list[Check] = []
+    for column, mart in dimensions(derived).items():
+        name, [key] = f"dimension_{column}", mart.grain
+        keys = computed.select(column).where(f"`{column}` IS NOT NULL").distinct()
+        there = work.now(mart.table).select(key)
+        missing = without(keys, [column], there, key=[key]).selectExpr(f"`{column}` AS k")
+        some = [row["k"] for row in missing.limit(_SAMPLES).collect()]
+        absorbed = state.absorbed.get(mart.table.id)
+        shared = {t.id for t in derived_job(mart).reads} & inputs.keys()
+        taken_in = absorbed.inputs if absorbed else {}
+        behind = any(inputs[table] != taken_in.get(table) for table in shared)
+        note = checks(derived)[name]
+        if some and behind:
+            note = f"{mart.table.id} has not taken in the same versions yet: compared next time."
+        elif some:
+            note = f"not in {mart.table.id}: {', '.join(map(str, some))}"
+        found.append(Check(name, passed=not some or behind, description=note))
+    return found

@@ -1,0 +1,1 @@
+"""The marts: a star schema over silver, one module a dimension or fact."""

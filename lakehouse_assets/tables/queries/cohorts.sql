@@ -1,0 +1,47 @@
+-- Customers by the month of their first order: how many ordered again in each month since.
+-- The twelve months up to a day's. A share at 0 months is 1: the month of the first order itself.
+-- as_of: the day; later orders do not count.
+WITH as_of AS (
+    SELECT CAST(? AS DATE) AS day
+),
+months AS (
+    SELECT DISTINCT o.user_id, CAST(date_trunc('month', o.order_date) AS DATE) AS month
+    FROM silver.orders AS o
+    JOIN as_of AS a ON o.order_date <= a.day
+),
+firsts AS (
+    SELECT user_id, min(month) AS cohort FROM months GROUP BY user_id
+),
+sizes AS (
+    SELECT cohort, count(*) AS cohort_size FROM firsts GROUP BY cohort
+),
+-- A month is 30.4375 days on average: the nearest whole number of them is exact for centuries.
+counted AS (
+    SELECT
+        f.cohort,
+        CAST(
+            CAST(
+                CAST(date_diff('day', f.cohort, m.month) AS DOUBLE) / CAST(30.4375 AS DOUBLE)
+                AS DECIMAL(38, 4)
+            ) AS DECIMAL(18, 0)
+        ) AS months_since,
+        count(*) AS customers
+    FROM firsts AS f
+    JOIN months AS m ON m.user_id = f.user_id
+    GROUP BY f.cohort, m.month
+)
+SELECT
+    c.cohort,
+    c.months_since,
+    c.customers,
+    s.cohort_size,
+    CAST(
+        CAST(
+            CAST(c.customers AS DOUBLE) / CAST(s.cohort_size AS DOUBLE)
+            AS DECIMAL(38, 8)
+        ) AS DECIMAL(18, 4)
+    ) AS retained_share
+FROM counted AS c
+JOIN sizes AS s ON s.cohort = c.cohort
+JOIN as_of AS a ON date_diff('day', c.cohort, a.day) < 366
+ORDER BY cohort, months_since

@@ -1,0 +1,45 @@
+"""Says where the UI is once it answers, and ends it when its folder is removed.
+
+``python ui_watcher.py URL FILE``, FILE being one of that folder. Ends with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+
+def announce(url: str, parent: int) -> None:
+    """Wait until the webserver answers and say so; say nothing where the parent ends before."""
+    while os.getppid() == parent:
+        try:
+            with urlopen(f"{url}/server_info", timeout=5):  # noqa: S310 - our own webserver
+                print(f"\nThe UI is ready: {url} (Ctrl-C ends it)\n", flush=True)  # noqa: T201
+                return
+        except (URLError, OSError):
+            time.sleep(0.3)
+
+
+def watch(file: Path, parent: int) -> None:
+    """Wait until a file is gone; then end the parent, as Ctrl-C does."""
+    while os.getppid() == parent:
+        if not file.exists():
+            print(  # noqa: T201
+                f"{file.parent}: the folder has been removed, and the UI ends; "
+                "start it again with lakehouse ui",
+                file=sys.stderr,
+                flush=True,
+            )
+            os.kill(parent, signal.SIGINT)
+            return
+        time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    announce(sys.argv[1], os.getppid())
+    watch(Path(sys.argv[2]), os.getppid())
