@@ -17,7 +17,6 @@ from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.asking import let_ask, let_find, let_read_answers, processed
-from deploy.cdk.catalog import BY_COLUMN
 from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.query import ANALYSTS_RESULTS
@@ -61,7 +60,7 @@ class Analysts(Part):
         )
         self._let_ask()
         for name, table in queryable().items():
-            if table.layer in BY_COLUMN:
+            if table.layer in names.BY_COLUMN:
                 self._let_see(name, table)
 
     def _role_arn(self, name: str) -> str:
@@ -78,7 +77,7 @@ class Analysts(Part):
             description="What Lake Formation reads tables with, for those who may see them.",
             assumed_by=iam.ServicePrincipal("lakeformation.amazonaws.com"),
         )
-        places = [f"{processed(self)}/{layer}" for layer in BY_COLUMN]
+        places = [f"{processed(self)}/{layer}" for layer in names.BY_COLUMN]
         grant(role, ["s3:GetBucketLocation", "s3:ListBucket"], [processed(self)])
         grant(
             role,
@@ -88,7 +87,7 @@ class Analysts(Part):
         )
         grant(role, ["kms:Decrypt"], [self._foundation.data_key.key_arn])
         found = []
-        for layer, place in zip(BY_COLUMN, places, strict=True):
+        for layer, place in zip(names.BY_COLUMN, places, strict=True):
             resource = lakeformation.CfnResource(
                 self,
                 f"Place-{layer}",
@@ -103,7 +102,7 @@ class Analysts(Part):
     def _serve(self, who: str, role: str) -> None:
         """Let who works on the tables go on doing so: IAM alone no longer suffices."""
         of = lakeformation.CfnPrincipalPermissions
-        for layer in BY_COLUMN:
+        for layer in names.BY_COLUMN:
             self._permit(
                 f"Serves-{who}-{layer}",
                 role,
@@ -171,7 +170,7 @@ class Analysts(Part):
         let_find(
             self,
             self.role,
-            [*BY_COLUMN, VIEWS],
+            [*names.BY_COLUMN, VIEWS],
             "Of these databases every table: which columns is for Lake Formation to say.",
         )
         let_read_answers(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
@@ -22,8 +22,6 @@ from lakehouse_assets.tables.glue_entries import (
 )
 from lakehouse_assets.tables.registry import DATASETS
 
-BY_COLUMN: Final = ("silver", "gold", "mart")
-"""Layers whose tables people see by columns: of these Lake Formation decides, not IAM alone."""
 _CRAWLED_AT = "cron(0 1 ? * SUN *)"
 _RAW = "raw_files"
 
@@ -64,7 +62,7 @@ class Catalog(Part):
                 parameters=told.get("Parameters"),
                 # Else every new table in it is for whoever IAM lets ask Glue, whole.
                 # https://docs.aws.amazon.com/lake-formation/latest/dg/change-settings.html
-                create_table_default_permissions=[] if layer in BY_COLUMN else None,
+                create_table_default_permissions=[] if layer in names.BY_COLUMN else None,
             ),
         )
 

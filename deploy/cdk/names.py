@@ -20,6 +20,8 @@ DAEMON_IS_STILL: Final = "sensor-is-still"
 """The alarm that nobody takes the hints of new files; by it the standby may start."""
 ZONES: Final = ("raw", "processed", "deployment")
 """The buckets that hold the lake; ``access-logs`` and ``trail`` stand beside them."""
+BY_COLUMN: Final = ("silver", "gold", "mart")
+"""Layers whose tables people see by columns: of these Lake Formation decides, not IAM alone."""
 
 
 def of(environment: Environment, thing: str) -> str:

@@ -16,7 +16,6 @@ from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.asking import let_ask, let_find, let_read_answers, processed
-from deploy.cdk.catalog import BY_COLUMN
 from deploy.cdk.config import Environment, QuickSightGroups
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.query import RESULTS
@@ -235,7 +234,7 @@ class QuickSight(Part):
 
 
 def _by_column(table: str) -> bool:
-    return table.split(".", maxsplit=1)[0] in BY_COLUMN
+    return table.split(".", maxsplit=1)[0] in names.BY_COLUMN
 
 
 def _arn(of: cdk.CfnResource) -> str:

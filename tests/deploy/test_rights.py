@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.cdk.catalog import BY_COLUMN
+from deploy.cdk import names
 from deploy.cdk.config import ENVIRONMENTS
 from lakehouse_assets.queries.named import VIEWS, tables
 from lakehouse_assets.tables.glue_entries import database_inputs
@@ -90,12 +90,12 @@ def test_a_run_goes_on_where_lake_formation_decides(found: Templates) -> None:
     changes = ("ALTER", "DESCRIBE", "DROP")
     assert granted == {
         f"lakehouse-{found.name}-dagster-run": {
-            *((layer,) for layer in BY_COLUMN),
-            *((layer, *changes, "SELECT") for layer in BY_COLUMN),
+            *((layer,) for layer in names.BY_COLUMN),
+            *((layer, *changes, "SELECT") for layer in names.BY_COLUMN),
         },
         f"lakehouse-{found.name}-cloudformation": {
-            *((layer,) for layer in BY_COLUMN),
-            *((layer, *changes) for layer in BY_COLUMN),
+            *((layer,) for layer in names.BY_COLUMN),
+            *((layer, *changes) for layer in names.BY_COLUMN),
         },
     }  # fmt: skip
 
@@ -120,7 +120,7 @@ def test_analysts_can_ask_and_read_no_object_but_their_answers(found: Templates)
     prefix = f"lakehouse_{found.name}_"
     [find] = analysts["glue:GetTable"]
     assert {r.rpartition("database/")[2] for r in find["Resource"] if ":database/" in r} == {
-        *(f"{prefix}{layer}" for layer in BY_COLUMN), f"{prefix}views", "default"
+        *(f"{prefix}{layer}" for layer in names.BY_COLUMN), f"{prefix}views", "default"
     }  # fmt: skip
     # With a right of their own on the tables' objects, no column would be hidden.
     answers = (
@@ -143,7 +143,7 @@ def test_lake_formation_reads_the_registered_places(found: Templates) -> None:
     reads = may(found, "analysts", "lakeformation")
     bucket = f"arn:<AWS::Partition>:s3:::lakehouse-{found.name}-processed-<AWS::AccountId>"
     [objects] = reads["s3:GetObject"]
-    assert objects["Resource"] == {f"{bucket}/{layer}/*" for layer in BY_COLUMN}
+    assert objects["Resource"] == {f"{bucket}/{layer}/*" for layer in names.BY_COLUMN}
     assert {"kms:Decrypt", "s3:ListBucket"} < set(reads)
     [role] = [
         r
