@@ -15,7 +15,7 @@ from lakehouse_assets.queries.named import named_queries
 from lakehouse_assets.queries.named import tables as queryable
 from lakehouse_assets.tables import column_lineage
 from lakehouse_assets.tables.contract import VALIDITY, Column, Dataset, Derived, Layer, Table
-from lakehouse_assets.tables.jobs import derived_job, dimensions, jobs, upstream
+from lakehouse_assets.tables.jobs import derived_job, dimensions, upstream
 from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from lakehouse_assets.tables.rules import rules
 
@@ -91,11 +91,11 @@ def _pictures() -> Iterator[str]:
             f'  raw_{name}["raw/{name}"] --> bronze_{name}["bronze.{name}"]',
             f'  bronze_{name} --> silver_{name}["silver.{name}"]',
         ]
-    for name, job in jobs().items():
+    for name, made_of in upstream().items():
         if name in DERIVED:
             flow += [
                 f'  {read.replace(".", "_")} --> {name.replace(".", "_")}["{name}"]'
-                for read in upstream(job)
+                for read in made_of
             ]
     yield "What is made of what:"
     yield _fenced("mermaid", flow)

@@ -59,8 +59,8 @@ def publish(
 
 def tables_of(dashboard: Dashboard) -> list[str]:
     """The tables that a dashboard's queries name."""
-    asked = [named(DAYS_QUERY), *map(question, sources(dashboard))]
-    return sorted({name for query in asked for name in tables_asked(query)})
+    asked = {DAYS_QUERY, *(source.query for source in sources(dashboard))}
+    return sorted({name for query in asked for name in tables_asked(named(query))})
 
 
 def stamp_of(dashboard: Dashboard, lake: Lake, others: Iterable[Dashboard]) -> str:

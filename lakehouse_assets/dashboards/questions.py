@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlglot
@@ -67,14 +68,12 @@ def _sources(dashboard: Dashboard) -> Iterator[Source]:
 
 def answer_columns(query: NamedQuery) -> list[str]:
     """The columns of a named query's answer, as its text says."""
-    tree = sqlglot.parse_one(query.sql, read="trino")
-    assert isinstance(tree, exp.Query)  # the lint refuses all else
-    return list(tree.named_selects)
+    return list(_tree(query.sql).named_selects)
 
 
 def order_of(query: NamedQuery) -> list[str]:
     """The columns that a named query's answer is ordered by, as its text says."""
-    order = sqlglot.parse_one(query.sql, read="trino").args["order"]
+    order = _tree(query.sql).args["order"]
     return [column.sql("trino") for column in order.expressions]
 
 
@@ -98,10 +97,17 @@ def source_columns(source: Source) -> list[str]:
 
 def tables_asked(query: NamedQuery) -> list[str]:
     """The tables that a query names, by the names that queries know them by."""
-    tree = sqlglot.parse_one(query.sql, read="trino")
+    tree = _tree(query.sql)
     own = {cte.alias for cte in tree.find_all(exp.CTE)}
     found = (".".join(p.name for p in table.parts) for table in tree.find_all(exp.Table))
     return sorted({name for name in found if name not in own})
+
+
+@cache  # every process that loads definitions asks of every query, and again for every visual
+def _tree(sql: str) -> exp.Query:
+    tree = sqlglot.parse_one(sql, read="trino")
+    assert isinstance(tree, exp.Query)  # the lint refuses all else
+    return tree
 
 
 def ask(dashboard: Dashboard, lake: Lake, engine: Ask) -> Answers:

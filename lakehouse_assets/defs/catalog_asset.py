@@ -9,7 +9,7 @@ import dagster as dg
 from lakehouse_assets.defs import checks, metadata
 from lakehouse_assets.defs.keys import CATALOG_KEY, OWNERS, asset_key
 from lakehouse_assets.ports import Catalog, Registered
-from lakehouse_assets.tables.jobs import jobs, upstream
+from lakehouse_assets.tables.jobs import upstream
 
 _CHECK = "catalog_drift"
 
@@ -25,8 +25,9 @@ def _last_tables() -> list[dg.AssetKey]:
 
     An edge from every table would say no more, and bury the way of the data in the lineage graph.
     """
-    read = {name for job in jobs().values() for name in upstream(job)}
-    return [asset_key(name) for name in jobs() if name not in read]
+    made_of = upstream()
+    read = {name for names in made_of.values() for name in names}
+    return [asset_key(name) for name in made_of if name not in read]
 
 
 def _catalog_asset(

@@ -22,7 +22,7 @@ from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables import sql_checks
 from lakehouse_assets.tables.contract import Layer, Table
-from lakehouse_assets.tables.jobs import derived_job, silver_job, upstream
+from lakehouse_assets.tables.jobs import upstream
 from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.lakehouse import Lakehouse
 
@@ -51,6 +51,7 @@ def table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> list[dg.Asse
 
 def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> Iterator[dg.AssetsDefinition]:
     sql_checks.check_all()
+    made_of = upstream()
     for dataset in DATASETS.values():
         yield _asset(
             dataset.bronze,
@@ -67,7 +68,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> Iterator[dg
         )
         yield _asset(
             dataset.silver,
-            upstream(silver_job(dataset)),
+            made_of[dataset.silver.id],
             days,
             silver_checks.checks(dataset),
             silver_checks.AUDITS,
@@ -81,7 +82,7 @@ def _table_assets(lake: Lake, days: dg.DailyPartitionsDefinition) -> Iterator[dg
     for table in DERIVED.values():
         yield _asset(
             table.table,
-            upstream(derived_job(table)),
+            made_of[table.table.id],
             days,
             derived.checks(table),
             derived.AUDITS,

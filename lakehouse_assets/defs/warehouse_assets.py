@@ -16,7 +16,6 @@ from lakehouse_assets.defs.keys import FRESH, OWNERS, WAREHOUSE, asset_key
 from lakehouse_assets.ports import Loader
 from lakehouse_assets.tables.contract import Mart
 from lakehouse_assets.tables.jobs import dimensions, jobs
-from lakehouse_assets.tables.registry import queryable
 from lakehouse_assets.tables.spectrum import is_read
 
 _SCHEMA_KEY: Final = dg.AssetKey([WAREHOUSE, "schema"])
@@ -35,7 +34,7 @@ def warehouse_assets(
 def _manifests(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         key=_MANIFESTS_KEY,
-        deps=[asset_key(t.id) for t in queryable().values() if t.id in jobs() and is_read(t)],
+        deps=[asset_key(job.id) for job in jobs().values() if is_read(job.table)],
         description=(
             "What Redshift Spectrum reads silver and gold by: a manifest of each partition's "
             "files, and databases of their own in the catalog. Nothing without one "

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
 from typing import Final
 
 from lakehouse_assets.errors import LakehouseError
@@ -65,6 +66,7 @@ class NamedQuery:
         return found
 
 
+@cache  # a dashboard asks for one query after the other
 def parse(name: str, text: str) -> NamedQuery:
     """A named query from its file's text. Raises ValueError where its comments say too little."""
     lines = text.splitlines()

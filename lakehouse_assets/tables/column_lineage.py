@@ -15,57 +15,55 @@ from lakehouse_assets.tables.contract import Derived
 from lakehouse_assets.tables.registry import contract_of, sources
 
 
-@cache
 def inputs(table: Derived) -> tuple[str, ...]:
     """The tables that the SELECT reads, by their names there, sorted.
 
     Raises ContractError where the SQL is no SELECT, names a table that there is not, or leaves
     out what the unit or a reconciliation needs.
     """
-    found = _tables(table, table.sql)
+    contract = contract_of(table.table)
+    found = _tables(contract, table.sql)
     if not found:
-        raise ContractError(f"{contract_of(table.table)}: its SELECT reads no silver table")
+        raise ContractError(f"{contract}: its SELECT reads no silver table")
     unit = (table.unit or "").partition(".")[0]
     if unit and unit not in found:
         raise ContractError(
-            f"{contract_of(table.table)}: its unit is of {unit}, which its SELECT does not read; "
+            f"{contract}: its unit is of {unit}, which its SELECT does not read; "
             f"take a unit of {' or '.join(found)}"
         )
     for proof in table.reconciliations:
         # Only what the SELECT reads is cut down to the units at hand.
-        if more := [n for n in _tables(table, proof.silver) if n not in found]:
+        if more := [n for n in _tables(contract, proof.silver) if n not in found]:
             raise ContractError(
-                f"{contract_of(table.table)}: reconciliation {proof.name!r} reads {more[0]}, "
+                f"{contract}: reconciliation {proof.name!r} reads {more[0]}, "
                 f"which its SELECT does not; use {' or '.join(found)}"
             )
     return found
 
 
-def _tables(table: Derived, sql: str) -> tuple[str, ...]:
-    tree = _select(table, sql)
+def _tables(contract: str, sql: str) -> tuple[str, ...]:
+    tree = _select(contract, sql)
     own = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     found = {t.name for t in tree.find_all(exp.Table)} - own
     unknown = sorted(found - set(sources()))
     if unknown:
         known = ", ".join(sorted(sources()))
-        raise ContractError(
-            f"{contract_of(table.table)}: no silver table is named {unknown[0]!r}; use {known}"
-        )
+        raise ContractError(f"{contract}: no silver table is named {unknown[0]!r}; use {known}")
     return tuple(sorted(found))
 
 
 @cache
-def _select(table: Derived, sql: str) -> exp.Query:
+def _select(contract: str, sql: str) -> exp.Query:
     try:
         tree = sqlglot.parse_one(sql, dialect="spark")
     except ParseError as error:
         at = error.errors[0]
         raise ContractError(
-            f"{contract_of(table.table)}: its SQL cannot be read: {at['description']} at "
+            f"{contract}: its SQL cannot be read: {at['description']} at "
             f"{at['highlight']!r}, line {at['line']} of the text"
         ) from None
     if not isinstance(tree, exp.Query):
-        raise ContractError(f"{contract_of(table.table)}: its SQL must be one SELECT")
+        raise ContractError(f"{contract}: its SQL must be one SELECT")
     return tree
 
 
@@ -76,30 +74,28 @@ def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
     Raises ContractError where the SELECT gives other columns than the contract has, or names
     one that no silver table has.
     """
-    given, wanted = _select(table, table.sql).named_selects, table.table.names
+    contract = contract_of(table.table)
+    given, wanted = _select(contract, table.sql).named_selects, table.table.names
     if "*" in given:
-        raise ContractError(
-            f"{contract_of(table.table)}: its SELECT gives *; name the columns one by one"
-        )
+        raise ContractError(f"{contract}: its SELECT gives *; name the columns one by one")
     if missing := [n for n in wanted if n not in given]:
         raise ContractError(
-            f"{contract_of(table.table)}: its SELECT gives no column {missing[0]!r}; it gives "
-            f"{', '.join(given)}"
+            f"{contract}: its SELECT gives no column {missing[0]!r}; it gives {', '.join(given)}"
         )
     if extra := [n for n in given if n not in wanted]:
         raise ContractError(
-            f"{contract_of(table.table)}: its SELECT gives {extra[0]!r}, which is no column of the "
+            f"{contract}: its SELECT gives {extra[0]!r}, which is no column of the "
             "contract; add it there, or take it out"
         )
     read = {name: source for name, source in sources().items() if name in inputs(table)}
     schema = {n: {c.name: c.type for c in s.table.columns} for n, s in read.items()}
     try:
         # Nobody looks at the nodes' own SELECTs, and to trim each takes as long as all the rest.
-        tree = _select(table, table.sql)
+        tree = _select(contract, table.sql)
         nodes = lineage(None, tree, schema=schema, dialect="spark", trim_selects=False)
     except SqlglotError as error:
         raise ContractError(
-            f"{contract_of(table.table)}: {error}; the columns are those of "
+            f"{contract}: {error}; the columns are those of "
             f"{', '.join(source.table.id for source in read.values())}"
         ) from None
     # What counts rows names none of their columns: it comes from which rows there are.

@@ -76,11 +76,21 @@ def dimensions(derived: Derived) -> dict[str, Derived]:
     return {c.name: DERIVED[f"{Layer.MART}.{c.references}"] for c in derived.dimensions}
 
 
-def upstream(job: TableJob) -> list[str]:
-    """The jobs whose tables a job reads; a fact's dimensions too, so that its checks find them."""
-    writers = {table.id: other.id for other in jobs().values() for table in other.writes}
-    others = job.checks_read if job.table.layer == Layer.MART else ()
-    return list(dict.fromkeys(writers[table.id] for table in (*job.reads, *others)))
+def upstream() -> dict[str, list[str]]:
+    """For each job the jobs whose tables it reads, by their tables' ids.
+
+    A fact reads its dimensions too, so that its checks find them.
+    """
+    every = jobs()
+    writers = {table.id: name for name, job in every.items() for table in job.writes}
+    return {
+        name: list(dict.fromkeys(writers[table.id] for table in _read_before(job)))
+        for name, job in every.items()
+    }
+
+
+def _read_before(job: TableJob) -> tuple[Table, ...]:
+    return (*job.reads, *(job.checks_read if job.table.layer == Layer.MART else ()))
 
 
 def jobs(
