@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.errors import LakehouseError
+from lakehouse_assets.pipeline.keys import without
 from lakehouse_assets.pipeline.table_changes import VersionGoneError, between
-from lakehouse_assets.pipeline.workspace import Workspace, without
+from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.tables import redshift
 from lakehouse_assets.tables.contract import Mart

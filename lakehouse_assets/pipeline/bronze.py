@@ -10,7 +10,6 @@ receipts, which follow from all that, come last.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -84,7 +83,8 @@ def _take_in(
     staged = stage_files(work, dataset, state, pending.read, limits)
     stamps = {file.path: file.stored.stamp for file in files}
     facts = judge(dataset, state, staged, stamps, work.run_id)
-    change = _change(work.lake, state, _as_if(state, facts), dataset, dates, staged)
+    numbered = (replace(fact, seq=state.seq + 1 + i) for i, fact in enumerate(facts))
+    change = _change(work.lake, state, state.after(numbered), dataset, dates, staged)
     _audit(dataset, staged, change)
     _commit_rows(work, dataset, dates, staged, change)
     _record_facts(work, ledger, dataset, facts)
@@ -97,14 +97,6 @@ def _files(lake: Lake, dataset: Dataset, dates: Sequence[date]) -> list[RawFile]
     """The dataset's files at their paths."""
     found = lake.raw_files(dates)
     return [f for f in found if isinstance(f, RawFile) and f.path.dataset == dataset.name]
-
-
-def _as_if(state: State, facts: Sequence[Fact]) -> State:
-    """The state once these facts are recorded."""
-    after = copy.deepcopy(state)
-    for i, fact in enumerate(facts):
-        after.take(replace(fact, seq=state.seq + 1 + i))
-    return after
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.derived_units import affected_units, in_scope
+from lakehouse_assets.pipeline.keys import Keys, matching, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
-from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion, row_count
@@ -124,8 +125,8 @@ def _absorb(
         column = derived.unit.split(".")[1] if derived.unit else ""
         silver = in_scope(work, derived, silver, units)
         owned = matching(present, [column], units)
-        others = without(present, [column], units)
-        result.metadata["units_recomputed"] = units.count()
+        others = without(present, [column], units.rows)
+        result.metadata["units_recomputed"] = units.count
     for name, rows in silver.items():
         rows.createOrReplaceTempView(name)
     computed = work.stage(work.spark.sql(derived.sql))
@@ -151,7 +152,7 @@ def _affected_units(
     silver: Mapping[str, DataFrame],
     now: Mapping[str, TableVersion],
     again: Collection[date],
-) -> DataFrame | None:
+) -> Keys | None:
     """The units that changes since ``before`` belong to; None for all, where that is unknown."""
     job = derived_job(derived)
     same = before is not None and before.written == {derived.table.id: now[derived.table.id]}

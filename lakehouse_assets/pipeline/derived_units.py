@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.pipeline.keys import Keys, distinct, matching, of_staged
 from lakehouse_assets.pipeline.table_changes import between
-from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union
+from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.tables.contract import Dataset, Derived
 from lakehouse_assets.tables.registry import DATASETS, sources
@@ -23,7 +24,7 @@ def affected_units(
     before: Mapping[str, TableVersion],
     after: Mapping[str, TableVersion],
     again: Collection[date],
-) -> DataFrame:
+) -> Keys:
     """The values of the unit that changed rows belong to, before or after the change.
 
     Rows of the batch dates to do ``again`` count as changed.
@@ -50,19 +51,19 @@ def affected_units(
             # A step along a foreign key joins the parent's key, one against it the child's.
             if child_column in parent_first and _refers(DATASETS[here], child_column, there):
                 [key] = DATASETS[there].key_columns
-                values = work.stage(rows.selectExpr(f"`{child_column}` AS `{key}`").distinct())
+                values = distinct(work, rows.selectExpr(f"`{child_column}` AS `{key}`"))
                 rows = matching(frames[there], [key], values)
             else:
                 key_here = DATASETS[here].key_columns
-                values = work.stage(rows.select(*key_here).distinct())
-                rows = matching(frames[there], [child_column], values, key=key_here)
+                values = distinct(work, rows.select(*key_here))
+                rows = matching(frames[there], [child_column], values)
             here = there
         found.append(rows.select(column))
-    return work.stage(union(found).distinct())
+    return distinct(work, union(found))
 
 
 def in_scope(
-    work: Workspace, derived: Derived, silver: Mapping[str, DataFrame], units: DataFrame
+    work: Workspace, derived: Derived, silver: Mapping[str, DataFrame], units: Keys
 ) -> dict[str, DataFrame]:
     """Each input cut down to the rows that belong to the units.
 
@@ -73,15 +74,14 @@ def in_scope(
     rows = work.stage(matching(silver[root], [column], units))
     scoped = {root: rows}
     whole = sources()[root].dataset
+    keys = of_staged(rows, whole.key_columns) if len(silver) > 1 else None
     for name in silver:
         if name == root:
             continue
         mine = sources()[name].dataset
         links = [c.name for c in mine.foreign_keys if c.references == whole.name]
         by = whole.key_columns if mine is whole else links[:1]
-        scoped[name] = (
-            matching(silver[name], by, rows, key=whole.key_columns) if by else silver[name]
-        )
+        scoped[name] = matching(silver[name], by, keys) if by and keys else silver[name]
     return scoped
 
 

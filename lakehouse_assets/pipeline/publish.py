@@ -16,7 +16,7 @@ from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.tables.contract import Table
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 
 class AuditError(Exception):
@@ -65,22 +65,23 @@ def replace_rows(
     """
     rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
     version = work.lake.create(table)
-    count = _audit(table, rows, grain, required)
     comparable = _comparable(table)
+    columns = [*comparable.values()]
     if work.lake.files(table, version):
-        columns = [*comparable.values()]
         old, new = owned.selectExpr(*columns), rows.selectExpr(*columns)
         differing = difference(work, old, new, [*comparable])
-    elif count:
-        differing = rows.selectExpr(*comparable.values(), "0 AS _removed", "1 AS _added")
     else:
-        return Replaced(version)
-    partitions = (
+        differing = rows.selectExpr(*columns, "0 AS _removed", "1 AS _added")
+    grains = _grains(rows, grain, required)
+    # One query: what the audit needs to know, and a row for each partition in which rows differ.
+    found = _totals(grains, required).unionByName(
         differing.groupBy(*table.partition_by)
         .agg({"_removed": "sum", "_added": "sum"})
-        .where("`sum(_removed)` + `sum(_added)` > 0")
-        .collect()
+        .where("`sum(_removed)` + `sum(_added)` > 0"),
+        allowMissingColumns=True,
     )
+    [totals, *partitions] = sorted(found.collect(), key=lambda row: row["_most"] is None)
+    _audit(table, grains, totals, grain, required)
     if not partitions:
         return Replaced(version)
     where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
@@ -118,28 +119,35 @@ def _as_stored(work: Workspace, table: Table) -> list[str]:
     ]
 
 
-def _audit(table: Table, rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> int:
-    """Refuse rows that may not be published; returns how many there are."""
-    # Null is a value of its own in a grain, as GROUP BY has it.
+def _grains(rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> DataFrame:
+    """Of each grain how many rows there are, and how many lack what is required.
+
+    Null is a value of its own in a grain, as GROUP BY has it.
+    """
     flags = {c: f"CASE WHEN `{c}` IS NULL THEN 1 ELSE 0 END AS _null_{c}" for c in required}
     marked = rows.selectExpr(*(f"`{c}`" for c in grain), "1 AS _n", *flags.values())
-    grains = marked.groupBy(*grain).agg(
-        dict.fromkeys(["_n", *(f"_null_{c}" for c in flags)], "sum")
-    )
-    of_all = [f"sum(`sum(_null_{c})`) AS `{c}`" for c in flags]
-    found = grains.selectExpr("sum(`sum(_n)`) AS _rows", "max(`sum(_n)`) AS _most", *of_all)
-    [total] = found.collect()
-    if (total["_most"] or 0) > 1:
+    return marked.groupBy(*grain).agg(dict.fromkeys(["_n", *(f"_null_{c}" for c in flags)], "sum"))
+
+
+def _totals(grains: DataFrame, required: Sequence[str]) -> DataFrame:
+    """One row: the most rows of a grain (0 where there is none), and the nulls of each column."""
+    nulls = [f"sum(`sum(_null_{c})`) AS `_null_{c}`" for c in required]
+    return grains.selectExpr("coalesce(max(`sum(_n)`), 0) AS _most", *nulls)
+
+
+def _audit(
+    table: Table, grains: DataFrame, totals: Row, grain: Sequence[str], required: Sequence[str]
+) -> None:
+    """Refuse rows that may not be published. Raises AuditError."""
+    if totals["_most"] > 1:
         [first] = grains.where("`sum(_n)` > 1").limit(1).collect()
         sample = ", ".join(f"{c}={first[c]}" for c in grain)
         keys = ", ".join(f"`{c}`" for c in grain)
         raise AuditError(f"{table.id}: grain ({keys}) repeats at {sample}; nothing published")
-    missing = {c: total[c] for c in required if total[c]}
+    missing = {c: totals[f"_null_{c}"] for c in required if totals[f"_null_{c}"]}
     if missing:
         listed = ", ".join(f"{c} ({n})" for c, n in missing.items())
         raise AuditError(f"{table.id}: null in required column {listed}; nothing published")
-    count: int = total["_rows"] or 0
-    return count
 
 
 def _comparable(table: Table) -> dict[str, str]:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.pipeline.keys import distinct, matching, without
+from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.tables.contract import LINEAGE, Dataset
 from lakehouse_assets.tables.natural_order import natural_sql
 from lakehouse_assets.tables.rules import (
@@ -140,17 +141,18 @@ def resolve(
     result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
     result += ["_retired", *_ROOT, "_repair"]
     key = dataset.key_columns
-    repeated = work.stage(
+    repeated = distinct(
+        work,
         staged.where(" AND ".join(f"`{part}` IS NOT NULL" for part in key))
         .groupBy(*key)
         .count()
         .where("count > 1")
-        .select(*key)
+        .select(*key),
     )
-    if not repeated.limit(1).collect():
+    if not repeated.count:
         return ruled.selectExpr(*result, alone)
     several = work.stage(_among_versions(dataset, matching(ruled, key, repeated)))
-    single = without(ruled, key, repeated).selectExpr(*result, alone)
+    single = without(ruled, key, repeated.rows).selectExpr(*result, alone)
     return single.unionByName(several.select(*result, "_fate"))
 
 
@@ -165,13 +167,14 @@ def _with_foreign_keys(
     for rule in foreign_key_rules(dataset):
         name = rule.column
         reference = dataset.silver.column(name).references or ""
-        asked = work.stage(rows.select(name).where(f"`{name}` IS NOT NULL").distinct())
+        asked = distinct(work, rows.select(name).where(f"`{name}` IS NOT NULL"))
         parent = parents[reference]
-        known = matching(parent, parent.columns, asked, key=[name])
-        orphans = work.stage(without(asked, [name], known, key=known.columns))
-        if not orphans.limit(1).collect():
+        key = parent.columns
+        known = matching(parent, key, asked)
+        orphans = distinct(work, without(asked.rows, [name], known, key=key))
+        if not orphans.count:
             continue
-        flags = orphans.selectExpr(f"`{name}`", f"true AS `_orphan_{name}`")
+        flags = orphans.rows.selectExpr(f"`{name}`", f"true AS `_orphan_{name}`")
         rows = rows.join(flags, name, "left")
         missing.append(rule)
     together = f"concat(_own, {broken(tuple(missing))})" if missing else "_own"

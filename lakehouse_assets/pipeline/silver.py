@@ -16,14 +16,15 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline import history
+from lakehouse_assets.pipeline.keys import matching, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.pipeline.result import Result
-from lakehouse_assets.pipeline.silver_affected import Affected, keys_of, touched
+from lakehouse_assets.pipeline.silver_affected import Affected, touched
 from lakehouse_assets.pipeline.silver_checks import report
 from lakehouse_assets.pipeline.silver_receipts import in_tables
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
-from lakehouse_assets.pipeline.workspace import Workspace, matching, without
+from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion
@@ -110,7 +111,7 @@ def _affected(
     here = work.lake.contents(dataset.bronze, bronze)
     days = {s.path.batch_date for s in state.of(dataset.name)}
     repairs = bool(state.repairing(dataset.name, here))
-    return Affected(None, work.read(dataset.bronze, bronze), days, repairs)
+    return Affected(None, None, work.read(dataset.bronze, bronze), days, repairs)
 
 
 def _parents(
@@ -160,10 +161,9 @@ def _replace_by_key(
 ) -> Replaced:
     present = work.now(table)
     owned, others = present, present.where("false")
-    if affected.subjects is not None:
-        keys = work.stage(keys_of(dataset, affected.subjects))
-        owned = matching(present, dataset.key_columns, keys)
-        others = without(present, dataset.key_columns, keys)
+    if affected.keys is not None:
+        owned = matching(present, dataset.key_columns, affected.keys)
+        others = without(present, dataset.key_columns, affected.keys.rows)
     return replace_rows(
         work,
         table,

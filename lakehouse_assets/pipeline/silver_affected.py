@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.pipeline.keys import Keys, distinct, matching, nothing, without
 from lakehouse_assets.pipeline.resolve import key_of_subject, subject, subject_in_bronze
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
-from lakehouse_assets.pipeline.workspace import Workspace, among, matching, union, without
+from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Affected:
-    """What must be resolved: subjects (None for all) and the bronze rows of them.
+    """What must be resolved: subjects (None for all), their keys, and the bronze rows of them.
 
     ``repairs`` says whether rows that mend others may be among them.
     """
 
     subjects: DataFrame | None
+    keys: Keys | None
     rows: DataFrame
     dates: set[date]
     repairs: bool
@@ -69,8 +71,10 @@ def touched(
         found.append(rows.selectExpr(name))
     found += _of_changed_parents(work, dataset, before, after)
     if not found:
-        nothing = work.read(bronze, new).where("false")
-        return Affected(nothing.selectExpr(name), nothing, set(), repairs=False)
+        none = work.read(bronze, new).where("false")
+        subjects = none.selectExpr(name)
+        keys = nothing(_keys_of(dataset, subjects))
+        return Affected(subjects, keys, none, set(), repairs=False)
     subjects = work.stage(union(found).distinct())
     repairing = state.repairing(dataset.name, here | removed)
     if repairing:
@@ -79,7 +83,8 @@ def touched(
             work.read(bronze, old).where(among("_content", removed)),
         ]
         subjects = _with_families(work, dataset, subjects, both, repairing)
-    elsewhere = _uploads_of(work, dataset, subjects)
+    keys = distinct(work, _keys_of(dataset, subjects))
+    elsewhere = _uploads_of(work, dataset, subjects, keys)
     days |= set(elsewhere.values())
     # Every row of an upload that came is touched; of the others only those of the subjects.
     frames = [work.read(bronze, new).where(among("_content", added))]
@@ -89,7 +94,7 @@ def touched(
         where += f" AND {among('_content', others)}"
         rows = work.read(bronze, new).where(where).selectExpr("*", name)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
-    return Affected(subjects, union(frames), days, bool(repairing))
+    return Affected(subjects, keys, union(frames), days, bool(repairing))
 
 
 def _with_families(
@@ -120,8 +125,8 @@ def _with_families(
     ties = work.stage(pairs.unionByName(back).where("_subject <> _other").distinct())
     while True:
         tied = ties.join(subjects, "_subject", "left_semi").selectExpr("_other AS _subject")
-        more = work.stage(tied.distinct().join(subjects, "_subject", "left_anti"))
-        if not more.limit(1).collect():
+        more = work.stage_any(tied.distinct().join(subjects, "_subject", "left_anti"))
+        if more is None or not more.limit(1).collect():
             return subjects
         subjects = work.stage(subjects.unionByName(more))
 
@@ -143,24 +148,24 @@ def _of_changed_parents(
         if changes is None:
             continue
         key = parent.key_columns
-        came = work.stage(without(changes.added.select(*key), key, changes.removed))
-        left = work.stage(without(changes.removed.select(*key), key, changes.added))
-        moved = came.unionByName(left)
-        if not moved.limit(1).collect():
-            continue
+        came = distinct(work, without(changes.added.select(*key), key, changes.removed))
+        left = distinct(work, without(changes.removed.select(*key), key, changes.added))
         child = [column.name]
         rejected = work.now(dataset.rejected).selectExpr(
             "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
         )
-        found.append(matching(rejected, child, moved, key=key).select("_subject"))
-        orphaned = matching(work.now(dataset.silver), child, left, key=key)
-        found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))
+        moved = [keys for keys in (came, left) if keys.count]
+        found += [matching(rejected, child, keys).select("_subject") for keys in moved]
+        if left.count:
+            orphaned = matching(work.now(dataset.silver), child, left)
+            found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))
     return found
 
 
-def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[str, date]:
+def _uploads_of(
+    work: Workspace, dataset: Dataset, subjects: DataFrame, keys: Keys
+) -> dict[str, date]:
     """The uploads (with their batch dates) in which the tables' rows of these subjects stand."""
-    keys = keys_of(dataset, subjects)
     published = matching(work.now(dataset.silver), dataset.key_columns, keys)
     frames = [published.select("_content", "_batch_date")]
     for table in (dataset.rejected, dataset.superseded):
@@ -169,6 +174,6 @@ def _uploads_of(work: Workspace, dataset: Dataset, subjects: DataFrame) -> dict[
     return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
 
 
-def keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
+def _keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
     """The keys of those subjects that have one."""
     return subjects.where("_subject LIKE '=%'").selectExpr(*key_of_subject(dataset))

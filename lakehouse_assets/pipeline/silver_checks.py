@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.pipeline.workspace import Workspace, among
@@ -178,16 +178,16 @@ def _check_advice(
     for other in DATASETS.values():
         work.now(other.silver).createOrReplaceTempView(other.name)
     published.createOrReplaceTempView("published")
-    for advice in dataset.advice:
-        rows: list[Any] = (
-            work.spark.sql(advice.sql)
-            .groupBy("_batch_date")
-            .agg({"sample": "min", "*": "count"})
-            .collect()
-        )
-        counts = {r["_batch_date"]: (r["count(1)"], r["min(sample)"]) for r in rows}
+    asked = [
+        f"SELECT {i} AS which, _batch_date, count(*) AS rows, CAST(min(sample) AS STRING) AS sample"
+        f" FROM (\n{advice.sql}\n) GROUP BY _batch_date"
+        for i, advice in enumerate(dataset.advice)
+    ]
+    found = work.spark.sql("\nUNION ALL\n".join(asked)).collect()
+    counts = {(r["which"], r["_batch_date"]): (r["rows"], r["sample"]) for r in found}
+    for i, advice in enumerate(dataset.advice):
         for day in dates:
-            number, sample = counts.get(day, (0, ""))
+            number, sample = counts.get((i, day), (0, ""))
             result.checks.append(
                 Check(
                     advice.name,

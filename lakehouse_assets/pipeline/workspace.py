@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Self
 
 from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
@@ -94,6 +93,11 @@ class Workspace:
         # The schema is told, because no rows may leave no file to read it from.
         return self.spark.read.schema(rows.schema).parquet(uri)
 
+    def stage_any(self, rows: DataFrame) -> DataFrame | None:
+        """The same; None where it leaves no file, and so there are no rows."""
+        staged, _, files = self.stage_files(rows)
+        return staged if files else None
+
     def stage_files(self, rows: DataFrame) -> tuple[DataFrame, str, list[StoredObject]]:
         """The same, for who reads Parquet without the engine, too: with the folder and its files.
 
@@ -128,42 +132,9 @@ def among(column: str, values: Iterable[object]) -> str:
     return f"`{column}` IN ({listed})" if listed else "false"
 
 
-def matching(
-    rows: DataFrame, columns: Sequence[str], values: DataFrame, key: Sequence[str] = ()
-) -> DataFrame:
-    """The rows whose columns stand among values (a semi-join that file statistics prune).
-
-    ``key`` are the values' columns, by default those of the same names. The least and greatest
-    value of each go into the scan as a range, so that files without any of them are not read.
-    """
-    key = key or columns
-    ends = values.selectExpr(*(f"{end}(`{k}`)" for k in key for end in ("min", "max"))).collect()[0]
-    if ends[0] is None:
-        return rows.where("false")
-    for column, least, greatest in zip(columns, ends[::2], ends[1::2], strict=True):
-        if type(least) in _RANGED:
-            rows = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
-    return rows.join(_named(values, key, columns), list(columns), "left_semi")
-
-
-_RANGED = (int, str, date)
-"""Values that mean the same as a literal on every engine."""
-
-
-def without(
-    rows: DataFrame, columns: Sequence[str], values: DataFrame, key: Sequence[str] = ()
-) -> DataFrame:
-    """The rows whose columns do not stand among values."""
-    return rows.join(_named(values, key or columns, columns), list(columns), "left_anti")
-
-
 def union(frames: Sequence[DataFrame]) -> DataFrame:
     """All rows of all frames, columns matched by name."""
     first, *rest = frames
     for frame in rest:
         first = first.unionByName(frame)
     return first
-
-
-def _named(values: DataFrame, key: Sequence[str], columns: Sequence[str]) -> DataFrame:
-    return values.selectExpr(*(f"`{k}` AS `{c}`" for k, c in zip(key, columns, strict=True)))

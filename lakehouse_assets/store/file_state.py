@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lakehouse_assets.parse.model import shown
@@ -59,9 +58,22 @@ class PathState:
             case _:
                 pass
 
+    def copy(self) -> PathState:
+        """The same, to take in more; facts and judgements never change."""
+        return replace(
+            self,
+            landings=[*self.landings],
+            withdrawals=[*self.withdrawals],
+            judgements={**self.judgements},
+            admitted={*self.admitted},
+            accepted={*self.accepted},
+            read_at={**self.read_at},
+            archived={**self.archived},
+        )
+
     def after(self, fact: Fact) -> PathState:
         """The state once a further fact, which has no number yet, is recorded."""
-        later = copy.deepcopy(self)
+        later = self.copy()
         later.take(fact)
         return later
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import (
@@ -114,6 +114,23 @@ class State:
         """The version of each table that the ledger knows last."""
         return {n: v for known in self.absorbed.values() for n, v in known.written.items()}
 
+    def after(self, facts: Iterable[Fact]) -> State:
+        """The state once further facts are recorded; this one stays as it is."""
+        later = replace(
+            self,
+            paths={**self.paths},
+            absorbed={**self.absorbed},
+            published=[*self.published],
+            maintained={**self.maintained},
+        )
+        own: set[FilePath] = set()
+        for fact in facts:
+            if fact.path in later.paths and fact.path not in own:
+                later.paths[fact.path] = later.paths[fact.path].copy()
+                own.add(fact.path)
+            later.take(fact)
+        return later
+
     def take(self, fact: Fact) -> None:
         """Take in the next fact."""
         self.seq = fact.seq
@@ -141,24 +158,58 @@ class State:
                 pass
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What has been read of a ledger: its data files, their facts in order, and these folded."""
+
+    files: frozenset[str]
+    facts: tuple[Fact, ...]
+    state: State
+
+
+_NOTHING: Final = _Read(frozenset(), (), State())
+_LAST_READ: Final[dict[str, _Read]] = {}
+"""What this process has read of the ledger that it read last, by where that is.
+
+Every table's job reads the ledger, and of a long one only the last facts are new to it. A data file
+never changes: while all that were read are still there, only the others are to be read.
+"""
+
+
 class Ledger:
     """Reads and appends facts. The only thing that makes anything land."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
-        self._known: tuple[int, list[Fact]] = (-1, [])
+        self._version = -1
+        self._read = _NOTHING
 
-    def facts(self) -> list[Fact]:
+    def facts(self) -> Sequence[Fact]:
         """Every fact, in order."""
-        version = self.lake.version(FACTS)
-        if version is not None and version != self._known[0]:
-            rows = self.lake.rows(FACTS, version=version)
-            self._known = version, _in_order(rows)
-        return self._known[1]
+        return self._now().facts
 
     def state(self, through: int | None = None) -> State:
-        """The ledger, folded, up to a ``seq`` (by default to its end)."""
-        return _folded(self.facts(), through)
+        """The ledger, folded, up to a ``seq`` (by default to its end); to be read alone."""
+        now = self._now()
+        return now.state if through is None else _folded(now.facts, through)
+
+    def _now(self) -> _Read:
+        version = self.lake.version(FACTS)
+        if version is not None and version != self._version:
+            place = self.lake.uri(FACTS)
+            files = frozenset(file["path"] for file in self.lake.files(FACTS, version))
+            known = _LAST_READ.get(place, _NOTHING)
+            if not known.files <= files:
+                known = _NOTHING  # rewritten by maintenance, or another ledger in its place
+            if known.files != files:
+                last = known.facts[-1].seq if known.facts else 0
+                sql = f"SELECT * FROM t WHERE seq > {last}"
+                new = _in_order(self.lake.rows(FACTS, sql, version))
+                known = _Read(files, (*known.facts, *new), known.state.after(new))
+            _LAST_READ.clear()
+            _LAST_READ[place] = known
+            self._version, self._read = version, known
+        return self._read
 
     def followed(self) -> State:
         """The state that tables follow: all of it, or what the restored run had read of it."""
@@ -184,7 +235,7 @@ class Ledger:
         """
         while True:
             state = self.state()
-            on, first = self._known[0], state.seq + 1
+            on, first = self._version, state.seq + 1
             new = make(state)
             if not new:
                 return []

@@ -127,20 +127,20 @@ MUTANTS = (
     Mutant(
         "versions that were hidden come back: other uploads of a key are looked up",
         "lakehouse_assets/pipeline/silver_affected.py",
-        "    elsewhere = _uploads_of(work, dataset, subjects)",
+        "    elsewhere = _uploads_of(work, dataset, subjects, keys)",
         "    elsewhere: dict[str, date] = {}",
     ),
     Mutant(
         "parents' return: rejected rows are judged again when a parent comes",
         "lakehouse_assets/pipeline/silver_affected.py",
-        "        found.append(matching(rejected, child, moved, key=key)",
-        "        found.append(matching(rejected, child, left, key=key)",
+        "        moved = [keys for keys in (came, left) if keys.count]",
+        "        moved = [keys for keys in (left,) if keys.count]",
     ),
     Mutant(
         "parents' loss: children go back to quarantine",
         "lakehouse_assets/pipeline/silver_affected.py",
-        '        found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))',
-        "        pass",
+        "        if left.count:",
+        "        if False:",
     ),
     Mutant(
         "dead runs: a version that differs from the record means: resolve everything",
@@ -209,13 +209,13 @@ MUTANTS = (
     Mutant(
         "gold: a changed product reaches the days on which it was sold",
         "lakehouse_assets/pipeline/derived_units.py",
-        "rows = matching(frames[there], [child_column], values, key=key_here)",
+        "rows = matching(frames[there], [child_column], values)",
         'rows = frames[there].where("false")',
     ),
     Mutant(
         "gold: grains that nothing feeds any more disappear",
         "lakehouse_assets/pipeline/derived.py",
-        "        others = without(present, [column], units)",
+        "        others = without(present, [column], units.rows)",
         "        owned, others = owned.where('false'), present",
     ),
     Mutant(
