@@ -19,6 +19,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from deploy.cdk.config import WAREHOUSE_NODES, WAREHOUSE_RPUS, WarehouseKind
+
 PRICES: Final = Path(__file__).with_name("prices.toml")
 HOURS: Final = 730
 DAYS: Final = 365 / 12
@@ -61,6 +63,12 @@ FIGURES: Final = 4
 """Metrics of a table, paid for in the hours in which there is one."""
 BATCH_GB: Final = 1
 """What a month's files and tables are, with old versions."""
+
+# Of a warehouse, which no environment has as they are written.
+LOAD_MINUTES: Final = 2
+"""Of a run's loads: a short statement for each mart, and RPUs are paid for a minute at least."""
+QUESTION_HOURS: Final = 20
+"""In which people ask it something."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +268,26 @@ def _tables(found: Templates) -> list[dict[str, Any]]:
     return [t for t in entries if str(t["DatabaseName"]).rsplit("_", 1)[-1] in layers]
 
 
+# ---------------------------------------------------------------------------------- a warehouse
+
+
+def warehouse(kind: WarehouseKind) -> list[Line]:
+    """What a warehouse adds in a month where it is turned on, idle and asked together."""
+    rpus, (nodes, node) = WAREHOUSE_RPUS[0], WAREHOUSE_NODES
+    lines = {
+        WarehouseKind.SERVERLESS: [
+            Line("runs' loads (assumed)", "redshift_rpu", rpus * RUNS * LOAD_MINUTES / 60),
+            Line("people's questions (assumed)", "redshift_rpu", rpus * QUESTION_HOURS),
+        ],
+        WarehouseKind.PROVISIONED: [Line(f"nodes: `{node}`", f"redshift_{node}", nodes * HOURS)],
+    }
+    return [
+        *lines[kind],
+        Line("what lies there (assumed)", "redshift_gb", LAKE_GB),
+        Line("secret", "secret", 1),
+    ]
+
+
 FREE: Final = frozenset(
     {
         "Athena::NamedQuery", "Athena::WorkGroup", "Backup::BackupPlan", "Backup::BackupSelection",
@@ -297,7 +325,7 @@ PRICED: Final = frozenset(
 
 
 def tables(folder: Path) -> str:
-    """Both tables of the environments whose templates are in a folder, and the list of prices."""
+    """The tables: of environments whose templates are in a folder, of a warehouse, of prices."""
     found = {name: Templates(folder / name) for name in ("dev", "staging", "prod")}
     profiles = {n: "guarded" if t.guarded else "frugal" for n, t in found.items()}
     heads = [f"{name} ({profiles[name]})" for name in found]
@@ -310,6 +338,10 @@ def tables(folder: Path) -> str:
             f"### What {ITEMS:,} items a month add, in {RUNS} runs",
             "",
             _table(heads, [batches(it) for it in found.values()]),
+            "",
+            "### What a warehouse adds, where one is turned on",
+            "",
+            _table([*WarehouseKind], [warehouse(kind) for kind in WarehouseKind]),
             "",
             f"### Prices ({_list()['region']}, as known on {_list()['known']})",
             "",

@@ -30,6 +30,12 @@ class WarehouseKind(StrEnum):
     """By the hour, for two nodes of ra3.xlplus."""
 
 
+WAREHOUSE_RPUS: Final = (8, 64)
+"""What a Serverless warehouse is scaled between: no more can be spent on a question by mistake."""
+WAREHOUSE_NODES: Final = (2, "ra3.xlplus")
+"""What a provisioned one has."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuickSightGroups:
     """Who has the dashboards in QuickSight: groups of one of its namespaces, by their names.

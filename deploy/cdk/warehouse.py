@@ -14,7 +14,7 @@ from aws_cdk import aws_redshiftserverless as serverless
 from constructs import Construct
 
 from deploy.cdk import names
-from deploy.cdk.config import Environment, WarehouseKind
+from deploy.cdk.config import WAREHOUSE_NODES, WAREHOUSE_RPUS, Environment, WarehouseKind
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
 from deploy.cdk.stack import Part, acknowledge, grant
@@ -22,11 +22,6 @@ from lakehouse_assets.tables import spectrum
 
 DATABASE: Final = "lakehouse"
 _ADMINISTRATOR: Final = "loader"
-_LEAST_RPUS: Final = 8
-_MOST_RPUS: Final = 64
-"""What a workgroup is scaled to, at most: so many cannot be spent on a question by mistake."""
-_NODE: Final = "ra3.xlplus"
-_NODES: Final = 2
 _PORT: Final = 5440
 _FOLDERS: Final = (
     "stage/warehouse.*",
@@ -139,8 +134,8 @@ class Warehouse(Part):
             "Workgroup",
             workgroup_name=self._name,
             namespace_name=self._name,
-            base_capacity=_LEAST_RPUS,
-            max_capacity=_MOST_RPUS,
+            base_capacity=WAREHOUSE_RPUS[0],
+            max_capacity=WAREHOUSE_RPUS[1],
             enhanced_vpc_routing=True,
             publicly_accessible=False,
             security_group_ids=self._groups(),
@@ -173,8 +168,8 @@ class Warehouse(Part):
             "Cluster",
             cluster_identifier=self._name,
             cluster_type="multi-node",
-            node_type=_NODE,
-            number_of_nodes=_NODES,
+            node_type=WAREHOUSE_NODES[1],
+            number_of_nodes=WAREHOUSE_NODES[0],
             db_name=DATABASE,
             master_username=_ADMINISTRATOR,
             manage_master_password=True,

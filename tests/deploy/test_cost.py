@@ -9,8 +9,8 @@ from datetime import date
 import pytest
 
 from deploy import cost
-from deploy.cdk.config import ENVIRONMENTS
-from deploy.cost import FREE, PRICED, batches, idle, prices, put, tables
+from deploy.cdk.config import ENVIRONMENTS, WarehouseKind
+from deploy.cost import FREE, PRICED, batches, idle, prices, put, tables, warehouse
 from tests.support import PROJECT
 from tests.support.templates import Templates
 
@@ -73,6 +73,7 @@ def test_lines_count_what_the_templates_have(
 def test_every_price_is_used_and_says_where_it_stands(written: dict[str, Templates]) -> None:
     found = [cost.Templates(templates.folder) for templates in written.values()]
     used = {line.price for it in found for line in [*idle(it), *batches(it)]}
+    used |= {line.price for kind in WarehouseKind for line in warehouse(kind)}
     assert used == set(prices())
     for price in prices().values():
         assert price["page"].startswith("https://aws.amazon.com/")
