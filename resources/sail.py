@@ -30,9 +30,7 @@ def sail_session(kms_key: str | None = None) -> SparkSession:
     _, port = server.listening_address
     _SERVERS.append(server)  # it ends when nothing holds it
     session = connect(f"sc://127.0.0.1:{port}")
-    # No network lies between that could break an answer off: to hold each until it is released is
-    # one request more a query, and where in Python a query was made is nowhere told.
-    session.client.disable_reattachable_execute()  # type: ignore[operator]
+    # Where in Python a query was made is nowhere told, and finding out costs each of its calls.
     session.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     return session
 

@@ -42,6 +42,16 @@ print(interruptible(work, last_word))
 """
 
 
+# Where the tests run in the background, a process would inherit being deaf to both signals. Not as
+# preexec_fn: that forks this process, in which gRPC may have threads that say so.
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.Handlers(int(sys.argv[1])))
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
 class Command:
     """A process with a process group of its own, as a shell starts it, on a pipe or a terminal."""
 
@@ -52,16 +62,12 @@ class Command:
         environment: Mapping[str, str] | None,
         interrupt: signal.Handlers,
     ) -> None:
-        def prepare() -> None:
-            # Where the tests run in the background, it would inherit being deaf to both.
-            signal.signal(signal.SIGINT, interrupt)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
         ours, theirs = pty.openpty() if terminal else os.pipe()
         self._output, self.said = ours, ""
         self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
-            cwd=PROJECT, process_group=0, env=environment, preexec_fn=prepare,  # noqa: PLW1509
+            [sys.executable, "-c", HEARING, str(int(interrupt)), *arguments],
+            stdout=theirs, stderr=theirs, stdin=subprocess.DEVNULL,
+            cwd=PROJECT, process_group=0, env=environment,
         )  # fmt: skip
         os.close(theirs)
 

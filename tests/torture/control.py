@@ -51,7 +51,7 @@ MUTANTS = (
     Mutant(
         "audit before commit: a grain that repeats",
         "lakehouse_assets/pipeline/publish.py",
-        'if (total["_most"] or 0) > 1:',
+        'if totals["_most"] > 1:',
         "if False:",
         "tests/test_publish.py",
     ),
