@@ -31,6 +31,7 @@ def april(tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
     return house
 
 
+@pytest.mark.slow
 def test_every_row_reaches_silver(april: Lakehouse) -> None:
     """All fifteen sheets are read; order_num is no key, and pairs repeat on purpose."""
     assert april.rows("SELECT count(*) n, sum(total_amount) s FROM silver.orders") == [
@@ -42,6 +43,7 @@ def test_every_row_reaches_silver(april: Lakehouse) -> None:
         assert april.value(f"SELECT count(*) FROM rejected.{name}") == 0
 
 
+@pytest.mark.slow
 def test_every_file_adds_up(april: Lakehouse) -> None:
     """Each file's rows have exactly one fate each."""
     receipts = april.rows(
@@ -54,6 +56,7 @@ def test_every_file_adds_up(april: Lakehouse) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_gold_sums(april: Lakehouse) -> None:
     """Gold's money is silver's, to the cent, however it is cut."""
     days = april.rows("SELECT order_date, revenue FROM gold.daily_sales ORDER BY order_date")
@@ -69,6 +72,7 @@ def test_gold_sums(april: Lakehouse) -> None:
         assert Decimal(total) == Decimal("1945810.41"), table
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(april: Lakehouse) -> None:
     """Nothing is pending; a date run again commits nothing, neither rows nor facts."""
     before = april.versions()

@@ -47,6 +47,7 @@ def archived(world: World) -> dict[str, bytes]:
     return {path: world.lake.raw.read(path) for path in found}
 
 
+@pytest.mark.slow
 def test_only_what_is_in_the_tables_leaves(lake: World) -> None:
     """Held and unreadable files stay where a person finds them; what leaves stays in force."""
     lake.apply(Land(*PATH, ONE), Land(*HELD, FAULTY), Land(*BROKEN, b"a,b\n"), Run(), Archive())
@@ -60,6 +61,7 @@ def test_only_what_is_in_the_tables_leaves(lake: World) -> None:
     lake.settle()
 
 
+@pytest.mark.slow
 def test_what_is_archived_can_be_withdrawn_replaced_and_brought_back(lake: World) -> None:
     lake.apply(Land(*PATH, ONE), Run(), Archive(), Withdraw(*PATH), Run())
     assert not lake.rows("silver/products")

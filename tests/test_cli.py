@@ -57,6 +57,7 @@ def test_land_run_query(house: Lakehouse, tmp_path: Path) -> None:
     assert "Atlas" in house.ok("query", "SELECT * FROM silver.products")
 
 
+@pytest.mark.slow
 def test_files_dropped_by_hand_count_just_the_same(house: Lakehouse) -> None:
     """No command is needed to land a file."""
     for name, content in GOOD.items():
@@ -124,6 +125,7 @@ def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
     assert house("run", "--date", "2025-04-15").code == 1
 
 
+@pytest.mark.slow
 def test_ragged_and_unsplittable_lines_keep_their_text(house: Lakehouse) -> None:
     """A line that has no columns is a rejected row with its text; its neighbours are published."""
     put(house, "products.csv", PRODUCTS + '3,1,Books\n4,1,Bo"oks,Bad\n5,1,Books,Good\n')
@@ -139,6 +141,7 @@ def test_ragged_and_unsplittable_lines_keep_their_text(house: Lakehouse) -> None
     assert "row.unsplittable" in shown
 
 
+@pytest.mark.slow
 def test_out_of_place_files_are_told_and_fail_nothing(
     house: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -476,6 +476,7 @@ def test_one_clear_line(good_day: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------- assets
 
 
+@pytest.mark.slow
 def test_assets_draw_each_page_once(nasty: Lakehouse, tmp_path: Path) -> None:
     """Each page once, with a picture of its main chart; again only where something changed."""
     days = partitions(date(2024, 1, 1))
@@ -513,6 +514,7 @@ def test_assets_draw_each_page_once(nasty: Lakehouse, tmp_path: Path) -> None:
     assert not any(told["drawn"].value or "picture" in told for told in again.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [True, False])
 def test_runs_draw_where_the_setting_says_so(good_day: Path, tmp_path: Path, draw: bool) -> None:
     """Among its steps, and by no other means; the tables and receipts are the same either way."""

@@ -301,6 +301,7 @@ def test_a_restore_that_waits_for_another_process(
     assert last.endswith("is finished by the next `lakehouse run` or `restore`.")
 
 
+@pytest.mark.slow
 def test_a_run_in_the_middle(house: Lakehouse, start: Starter) -> None:
     """Canceled on record, in the history, and the next run goes on from there."""
     command = start("-m", "lakehouse_assets.cli", "run", environment=house.environment)

@@ -24,6 +24,7 @@ print(spark_session().sparkContext.getConf().get("spark.jars"))
 """
 
 
+@pytest.mark.slow
 def test_every_jar_is_the_one_in_the_lock() -> None:
     """Those of this session, and whatever other session's lie beside them (S3's)."""
     locked = {name: digest for digest, name in map(str.split, LOCK.read_text().splitlines())}

@@ -40,8 +40,10 @@ def shop(two_days: World, tmp_path: Path) -> Iterator[World]:
 @pytest.mark.parametrize(
     "names",
     [
-        *([name] for name in ("bronze.orders", "silver.orders", "rejected.products")),
-        [name for name in queryable() if name.startswith("gold")],
+        pytest.param(["bronze.orders"], marks=pytest.mark.slow),
+        pytest.param(["silver.orders"], marks=pytest.mark.slow),
+        pytest.param(["rejected.products"], marks=pytest.mark.slow),
+        pytest.param([n for n in queryable() if n.startswith("gold")], marks=pytest.mark.slow),
         [*queryable()],
     ],
     ids=["bronze", "silver", "rejected", "gold", "all"],

@@ -60,6 +60,7 @@ def sold_as(world: World) -> dict[date, tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_a_line_keeps_the_name_that_it_was_sold_under(lake: World) -> None:
     before = date(2025, 3, 1)
     lake.apply(product(D1, "1,1,Toys,Kite"))

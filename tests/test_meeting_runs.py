@@ -82,6 +82,7 @@ def test_who_finds_a_table_taken_says_so(house: Lakehouse) -> None:
     assert house.value("SELECT sum(revenue) FROM gold.daily_sales") == "35.01"
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_behind(house: Lakehouse) -> None:
     """Its locks are free, the next run ends well, and Dagster knows that it failed."""
     run = house.start("run")

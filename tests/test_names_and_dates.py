@@ -78,6 +78,7 @@ def test_land_takes_dates_in_the_same_one_way(tmp_path: Path) -> None:
         assert says in " ".join(done.err.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_files_of_tomorrow_are_taken_in(tmp_path: Path) -> None:
     """It is that day already where the shop is."""
     lakehouse = Lakehouse(tmp_path)

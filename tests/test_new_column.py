@@ -74,6 +74,7 @@ def brands(shop: World, table: str = "silver") -> dict[str, str | None]:
     return {str(row["product_id"]): row["brand"] for row in found}
 
 
+@pytest.mark.slow
 def test_files_read_before_have_what_was_unexpected_then(shop: World) -> None:
     """In silver and in quarantine; and a file that comes must have the column."""
     come()
@@ -91,6 +92,7 @@ def test_files_read_before_have_what_was_unexpected_then(shop: World) -> None:
     assert brands(shop)["1"] == "Other"
 
 
+@pytest.mark.slow
 def test_files_read_before_may_be_without_it_when_they_are_read_again(shop: World) -> None:
     """Brought back into force, or because bronze is lost: what was admitted stays so."""
     come()
@@ -110,6 +112,7 @@ def test_files_read_before_may_be_without_it_when_they_are_read_again(shop: Worl
     assert not shop.plan()
 
 
+@pytest.mark.slow
 def test_a_release_that_added_it_is_taken_back_and_comes_again(shop: World) -> None:
     come()
     shop.run()

@@ -190,6 +190,7 @@ class Copy:
         return found
 
 
+@pytest.mark.slow
 def test_one_file_is_a_new_table(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     copy.write("gold", "hourly_sales", HOURLY_SALES)

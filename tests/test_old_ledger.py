@@ -115,6 +115,7 @@ def test_every_kind_of_fact_is_read() -> None:
     assert state.maintained == {"silver.products": 5}
 
 
+@pytest.mark.slow
 def test_a_lake_goes_on_with_it(lake: World) -> None:
     """As with this release's own facts, once what was read otherwise has been read again."""
     lake.apply(*STEPS)

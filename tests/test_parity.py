@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.spark, needs_java, pytest.mark.timeout(900)]
 
 
+@pytest.mark.slow
 def test_every_text_means_the_same(spark: SparkSession, tmp_path: Path) -> None:
     """Each nasty text, as each type, gives the same value and breaks the same rules."""
     told = tmp_path / "spark.json"

@@ -188,6 +188,7 @@ def test_results_need_a_place_on_s3(tmp_path: Path) -> None:
         query_engine(Settings(root=str(tmp_path), query_engine=athena))
 
 
+@pytest.mark.slow
 def test_views_for_the_catalog(house: Lakehouse, service: Service) -> None:
     """Every query without parameters, over tables named as the catalog does."""
     service.answer = lambda _sql, _parameters: ([], [])

@@ -42,6 +42,7 @@ def landed(root: Path) -> None:
             shutil.copyfile(file, target)
 
 
+@pytest.mark.slow
 def test_it_takes_in_all_that_is_pending_and_nothing_is_left(
     lake: World,
 ) -> None:

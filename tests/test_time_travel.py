@@ -44,6 +44,7 @@ def test_history_says_what_each_run_did(two_runs: Lakehouse) -> None:
     assert (newest["silver +"], newest["silver -"]) == (2, 2)
 
 
+@pytest.mark.slow
 def test_restore_and_resume(two_runs: Lakehouse) -> None:
     """Restored tables are what --as-of shows; what lands meanwhile waits; resume undoes it."""
     newest, before = runs(two_runs)

@@ -256,6 +256,7 @@ def test_a_column_more_comes_to_the_table_and_is_filled(shop: Shop) -> None:
 # ------------------------------------------------------------------------------ what goes wrong
 
 
+@pytest.mark.slow
 @needs_postgres
 @pytest.mark.parametrize("first", [True, False], ids=["first", "incremental"])
 def test_killed_at_every_statement(shop: Shop, first: bool) -> None:

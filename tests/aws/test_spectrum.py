@@ -88,6 +88,7 @@ def test_spectrum_finds_every_row_by_the_catalog(shop: World, aws: Aws) -> None:
     assert {(d.written, d.removed) for d in renewed(shop).values()} == {(0, 0)}
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_written_and_what_is_gone_goes(shop: World, aws: Aws) -> None:
     shop.apply(Run())
     renewed(shop)
@@ -104,6 +105,7 @@ def test_only_what_has_changed_is_written_and_what_is_gone_goes(shop: World, aws
     assert [f.path for f in folder if "04-02" in f.path] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 2, 3, 4])
 def test_one_that_dies_is_done_again(
     shop: World, aws: Aws, write: int, monkeypatch: pytest.MonkeyPatch
