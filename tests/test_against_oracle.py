@@ -166,6 +166,24 @@ def test_an_accepted_workbook_waits_for_nobody(tmp_path: Path, spark: SparkSessi
         assert [r.has_error for r in world.receipts().values()] == [False]
 
 
+def test_an_accepted_sheet_is_no_error_of_a_file_in_the_tables(lake: World) -> None:
+    """Too few rows to be held: they stay where they are, and what is said of the file changes."""
+    book = openpyxl.Workbook()
+    good, bad = book.active, book.create_sheet("broken")
+    assert good is not None
+    good.append(HEADER["products"].split(","))
+    good.append([1, 2, "Toys", "Kite"])
+    bad.append(HEADER["products"].split(",")[:2])
+    out = io.BytesIO()
+    book.save(out)
+    lake.apply(Land("products", D1, "p.xlsx", out.getvalue()), Run())
+    lake.check()
+    assert [r.has_error for r in lake.receipts().values()] == [True]
+    lake.apply(Accept("products", D1, "p.xlsx"))
+    lake.settle()
+    assert [(r.has_error, r.published) for r in lake.receipts().values()] == [(False, 1)]
+
+
 def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
     """No table holds a row of it, and yet its receipt has to say so."""
     lake.apply(Land("orders", D1, "o.csv", b"nothing like it"), Run())

@@ -32,7 +32,7 @@ from lakehouse_assets.tables.glue_entries import entry_name
 
 # What one may who looks, and who builds upon it; nobody changes by hand what a template says.
 # https://docs.aws.amazon.com/quicksight/latest/developerguide/update-dashboard-permissions.html
-# https://docs.aws.amazon.com/quicksight/latest/APIReference/API_UpdateThemePermissions.html ("User")
+# https://docs.aws.amazon.com/quicksight/latest/APIReference/API_UpdateThemePermissions.html
 # https://docs.aws.amazon.com/quicksight/latest/developerguide/dataset-permissions.html
 _LOOK_AT_DASHBOARD: Final = (
     "quicksight:DescribeDashboard",

@@ -211,5 +211,6 @@ def _forget_aside(
 def _record_receipts(
     work: Workspace, ledger: Ledger, state: State, dataset: Dataset, dates: Sequence[date]
 ) -> None:
-    """The receipts of contents that have no rows in silver's tables."""
-    receipts.record(ledger, receipts.outside_tables(work.lake, state, dataset, dates), work.run_id)
+    """The receipts that need not wait for silver."""
+    due = receipts.due_without_tables(work.lake, state, dataset, dates)
+    receipts.record(ledger, due, work.run_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -107,26 +107,36 @@ def current(
     return sorted(newest.values(), key=lambda r: (r.path, r.digest))
 
 
-def outside_tables(
+def due_without_tables(
     lake: Lake, state: State, dataset: Dataset, dates: Sequence[date] | None
 ) -> list[Receipt]:
-    """The receipts due of contents without rows in any table: held, unreadable, gone or empty.
+    """The receipts due for which no table need be asked.
 
-    What silver still holds rows of keeps its receipt until silver has let them go.
+    Those of contents without rows in any table: held, unreadable, gone or empty. What silver still
+    holds rows of keeps its receipt until silver has let them go; but for what is wrong with it,
+    where a person has accepted that since.
     """
-    published = said_in_tables(lake, dataset, dates)
-    return [
-        r
-        for r in receipts_due(state, dataset, dates, PathState.state, lambda _: Counts())
-        if (r.path, r.digest) not in published and not (r.state == "in_force" and r.counts.read)
+    in_tables = {
+        (r.path, r.digest): r for r in current(lake, dataset.name, dates) if _is_in_tables(r)
+    }
+    due = receipts_due(state, dataset, dates, PathState.state, lambda _: Counts())
+    outside = [r for r in due if (r.path, r.digest) not in in_tables and not _is_in_tables(r)]
+    accepted = [
+        replace(said, error=r.error)
+        for r in due
+        if (said := in_tables.get((r.path, r.digest)))
+        and _is_in_tables(r)
+        and r.counts.read == said.counts.read
+        and r.digest in state.at(r.path).accepted
     ]
+    return outside + accepted
 
 
 def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
-    """The paths of contents outside the tables whose receipt does not say yet what they are."""
+    """The paths of contents whose receipt does not say yet what it can say without the tables."""
     dates = sorted({past.path.batch_date for past in state.of(dataset.name)})
     known = {(r.path, r.digest): r for r in current(lake, dataset.name, dates)}
-    due = outside_tables(lake, state, dataset, dates)
+    due = due_without_tables(lake, state, dataset, dates)
     return [r.path for r in due if known.get((r.path, r.digest)) != r]
 
 
@@ -134,11 +144,11 @@ def said_in_tables(
     lake: Lake, dataset: Dataset, dates: Sequence[date] | None
 ) -> set[tuple[FilePath, str]]:
     """The contents (path and digest) of which the newest receipt says that tables have rows."""
-    return {
-        (r.path, r.digest)
-        for r in current(lake, dataset.name, dates)
-        if r.state == "in_force" and r.counts.read
-    }
+    return {(r.path, r.digest) for r in current(lake, dataset.name, dates) if _is_in_tables(r)}
+
+
+def _is_in_tables(receipt: Receipt) -> bool:
+    return bool(receipt.state == "in_force" and receipt.counts.read)
 
 
 def receipts_due(

@@ -116,7 +116,7 @@ def absorb(
         read = Admitted(rules=contract.rules_digest, reading=READING)
         ledger.record(now, Fact(read, item.path, digest))
     known = {(r.path, r.digest): r for r in receipts.current(lake)}
-    for due in receipts.outside_tables(lake, ledger.state, contract, dates):
+    for due in receipts.due_without_tables(lake, ledger.state, contract, dates):
         if known.get((due.path, due.digest)) != due:
             lake.told.append(
                 {
