@@ -161,6 +161,7 @@ def _replace_by_key(
 ) -> Replaced:
     present = work.now(table)
     owned, others = present, present.where("false")
+    required = [*(c.name for c in dataset.columns if c.required), *table.partition_by]
     if affected.keys is not None:
         owned = matching(present, dataset.key_columns, affected.keys)
         others = without(present, dataset.key_columns, affected.keys.rows)
@@ -171,7 +172,7 @@ def _replace_by_key(
         others=others,
         rows=rows,
         grain=grain,
-        required=[*(c.name for c in dataset.columns if c.required), *table.partition_by],
+        required=[*dict.fromkeys(required)],  # Spark refuses to count one column's nulls twice
     )
 
 
