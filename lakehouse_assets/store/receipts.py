@@ -116,9 +116,7 @@ def due_without_tables(
     holds rows of keeps its receipt until silver has let them go; but for what is wrong with it,
     where a person has accepted that since.
     """
-    in_tables = {
-        (r.path, r.digest): r for r in current(lake, dataset.name, dates) if _is_in_tables(r)
-    }
+    in_tables = said_in_tables(lake, dataset, dates)
     due = receipts_due(state, dataset, dates, PathState.state, lambda _: Counts())
     outside = [r for r in due if (r.path, r.digest) not in in_tables and not _is_in_tables(r)]
     accepted = [
@@ -142,9 +140,9 @@ def behind(lake: Lake, state: State, dataset: Dataset) -> list[FilePath]:
 
 def said_in_tables(
     lake: Lake, dataset: Dataset, dates: Sequence[date] | None
-) -> set[tuple[FilePath, str]]:
-    """The contents (path and digest) of which the newest receipt says that tables have rows."""
-    return {(r.path, r.digest) for r in current(lake, dataset.name, dates) if _is_in_tables(r)}
+) -> dict[tuple[FilePath, str], Receipt]:
+    """The newest receipts that say that tables have rows, by their contents (path and digest)."""
+    return {(r.path, r.digest): r for r in current(lake, dataset.name, dates) if _is_in_tables(r)}
 
 
 def _is_in_tables(receipt: Receipt) -> bool:
