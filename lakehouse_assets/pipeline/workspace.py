@@ -86,12 +86,10 @@ class Workspace:
         Plans are not cached by every engine: what several steps need is written down once.
         As Parquet, a tenth of a Delta write's cost on Spark; only rows ``with_maps`` as Delta.
         """
-        uri = plain_uri(self.lake.storage, self._next_stage())
+        folder = self._next_stage()
         if with_maps:
-            return stage_with_maps(self.spark, rows, uri)
-        rows.write.parquet(uri)
-        # The schema is told, because no rows may leave no file to read it from.
-        return self.spark.read.schema(rows.schema).parquet(uri)
+            return stage_with_maps(self.spark, rows, plain_uri(self.lake.storage, folder))
+        return self._as_parquet(rows, folder)
 
     def stage_any(self, rows: DataFrame) -> DataFrame | None:
         """The same; None where it leaves no file, and so there are no rows."""
@@ -104,10 +102,15 @@ class Workspace:
         The files are those with rows; nothing else in the folder has any.
         """
         folder = self._next_stage()
+        staged = self._as_parquet(rows, folder)
+        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
+        return staged, folder, written
+
+    def _as_parquet(self, rows: DataFrame, folder: str) -> DataFrame:
         uri = plain_uri(self.lake.storage, folder)
         rows.write.parquet(uri)
-        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
-        return self.spark.read.schema(rows.schema).parquet(uri), folder, written
+        # The schema is told, because no rows may leave no file to read it from.
+        return self.spark.read.schema(rows.schema).parquet(uri)
 
     def _next_stage(self) -> str:
         self._stages += 1
