@@ -34,17 +34,24 @@ def lake(tmp_path: Path, spark: SparkSession) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Store]:
-    """An object store, which this process's clients find."""
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    """The one object store of this process: Sail goes on asking the first that it was led to."""
     with Store() as store:
-        before = dict(os.environ)
-        os.environ |= store.environment(failing=False)
-        try:
-            yield store
-        finally:
-            os.environ.clear()
-            os.environ |= before
+        yield store
+
+
+@pytest.fixture(scope="module")
+def s3(store: Store) -> Iterator[Store]:
+    """The object store with an empty bucket, which this process's clients find."""
+    before = dict(os.environ)
+    os.environ |= store.environment(failing=False)
+    try:
+        yield store
+    finally:
+        os.environ.clear()
+        os.environ |= before
+        store.clear()
 
 
 @pytest.fixture(scope="session")

@@ -72,9 +72,9 @@ def replace_rows(
         differing = difference(work, old, new, [*comparable])
     else:
         differing = rows.selectExpr(*columns, "0 AS _removed", "1 AS _added")
-    grains = _grains(rows, grain, required)
+    grains = rows.groupBy(*grain).count()  # null is a value of its own here
     # One query: what the audit needs to know, and a row for each partition in which rows differ.
-    found = _totals(grains, required).unionByName(
+    found = _totals(grains, rows, required).unionByName(
         differing.groupBy(*table.partition_by)
         .agg({"_removed": "sum", "_added": "sum"})
         .where("`sum(_removed)` + `sum(_added)` > 0"),
@@ -119,20 +119,12 @@ def _as_stored(work: Workspace, table: Table) -> list[str]:
     ]
 
 
-def _grains(rows: DataFrame, grain: Sequence[str], required: Sequence[str]) -> DataFrame:
-    """Of each grain how many rows there are, and how many lack what is required.
-
-    Null is a value of its own in a grain, as GROUP BY has it.
-    """
-    flags = {c: f"CASE WHEN `{c}` IS NULL THEN 1 ELSE 0 END AS _null_{c}" for c in required}
-    marked = rows.selectExpr(*(f"`{c}`" for c in grain), "1 AS _n", *flags.values())
-    return marked.groupBy(*grain).agg(dict.fromkeys(["_n", *(f"_null_{c}" for c in flags)], "sum"))
-
-
-def _totals(grains: DataFrame, required: Sequence[str]) -> DataFrame:
+def _totals(grains: DataFrame, rows: DataFrame, required: Sequence[str]) -> DataFrame:
     """One row: the most rows of a grain (0 where there is none), and the nulls of each column."""
-    nulls = [f"sum(`sum(_null_{c})`) AS `_null_{c}`" for c in required]
-    return grains.selectExpr("coalesce(max(`sum(_n)`), 0) AS _most", *nulls)
+    most = grains.selectExpr("coalesce(max(`count`), 0) AS _most")
+    # Not counted by grain: a table of ten million grains would hold as many counts of each column.
+    nulls = [f"count_if(`{c}` IS NULL) AS `_null_{c}`" for c in dict.fromkeys(required)]
+    return most.crossJoin(rows.selectExpr(*nulls)) if nulls else most
 
 
 def _audit(
@@ -140,7 +132,7 @@ def _audit(
 ) -> None:
     """Refuse rows that may not be published. Raises AuditError."""
     if totals["_most"] > 1:
-        [first] = grains.where("`sum(_n)` > 1").limit(1).collect()
+        [first] = grains.where("`count` > 1").limit(1).collect()
         sample = ", ".join(f"{c}={first[c]}" for c in grain)
         keys = ", ".join(f"`{c}`" for c in grain)
         raise AuditError(f"{table.id}: grain ({keys}) repeats at {sample}; nothing published")

@@ -172,7 +172,7 @@ def _replace_by_key(
         others=others,
         rows=rows,
         grain=grain,
-        required=[*dict.fromkeys(required)],  # Spark refuses to count one column's nulls twice
+        required=required,
     )
 
 

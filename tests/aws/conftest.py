@@ -23,9 +23,9 @@ def wheels(once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _glue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGlue]:
+def _glue(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGlue]:
     # A minute of half a second: what times out does so soon.
-    with LocalGlue(tmp_path_factory.mktemp("glue"), minute=0.5) as glue:
+    with LocalGlue(tmp_path_factory.mktemp("glue"), store, minute=0.5) as glue:
         yield glue
 
 
@@ -48,18 +48,12 @@ def glue(
     _glue.reset()
 
 
-@pytest.fixture(scope="session")
-def store() -> Iterator[Store]:
-    with Store() as store:
-        yield store
-
-
 @pytest.fixture
-def aws(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
+def aws(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     """An empty account with one bucket; the lakehouse is in it, its home in a folder."""
-    store.clear()
     environment = store.environment(failing=False)
     environment |= {"LAKEHOUSE_ROOT": f"s3://{BUCKET}/shop", "LAKEHOUSE_HOME": str(tmp_path)}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return Aws(environment)
+    yield Aws(environment)
+    store.clear()

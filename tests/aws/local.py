@@ -28,6 +28,7 @@ from resources.settings import Settings
 from tests.aws.account import LOOK_SECONDS, NAMESPACE, PROCESSED, RAW, Account
 from tests.support import PROJECT
 from tests.support.glue_runtime import LocalGlue
+from tests.support.object_store import Store
 from tests.support.recorded import Recorded
 from tests.support.servers import lakehouse_ui, own_port
 
@@ -46,7 +47,11 @@ def main() -> int:
     parser.add_argument("--frugal", action="store_true", help="without Glue jobs")
     parser.add_argument("--stay", action="store_true", help="leave the UI open until Ctrl-C")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, LocalGlue(Path(folder, "glue")) as glue:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store() as store,
+        LocalGlue(Path(folder, "glue"), store) as glue,
+    ):
         wheels = None
         if not options.frugal:
             say("Building the wheels that travel to Glue")

@@ -47,14 +47,8 @@ def postgres(new_postgres: Callable[[], Postgres]) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[Store]:
-    with Store() as store:
-        yield store
-
-
-@pytest.fixture(scope="session")
-def cluster(moto: Store) -> Iterator[Cluster]:
-    with Cluster(moto.environment(failing=False)) as cluster:
+def cluster(store: Store) -> Iterator[Cluster]:
+    with Cluster(store.environment(failing=False)) as cluster:
         yield cluster
 
 

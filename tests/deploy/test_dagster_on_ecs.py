@@ -38,12 +38,12 @@ pytestmark = [pytest.mark.deploy, needs_postgres, pytest.mark.timeout(600)]
 @pytest.fixture
 def platform(
     postgres: Postgres,
-    moto: Store,
+    store: Store,
     cluster: Cluster,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Platform]:
-    variables = moto.environment(failing=False) | postgres.environment | cluster.environment
+    variables = store.environment(failing=False) | postgres.environment | cluster.environment
     with own_port() as port:
         own = {
             "DAGSTER_LOGS_BUCKET": BUCKET,

@@ -23,8 +23,8 @@ GROUP = "/lakehouse/test/dagster"
 
 
 @pytest.fixture
-def deployed(cluster: Cluster, moto: Store, monkeypatch: pytest.MonkeyPatch) -> Deployed:
-    for name, value in moto.environment(failing=False).items():
+def deployed(cluster: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    for name, value in store.environment(failing=False).items():
         monkeypatch.setenv(name, value)
     return Deployed(
         {

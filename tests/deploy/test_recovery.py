@@ -150,12 +150,6 @@ def rows(found: dict[str, list[str]]) -> int:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    with Store() as store:
-        yield store
-
-
-@pytest.fixture(scope="module")
 def before(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """Two days, each taken in by a run; and copies of the buckets as replication makes them."""
     environment = store.environment(failing=False)

@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.deploy, pytest.mark.aws, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def settings(moto: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An empty lakehouse on S3."""
-    for name, value in moto.environment(failing=False).items():
+    for name, value in store.environment(failing=False).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LAKEHOUSE_ROOT", f"s3://{BUCKET}/{tmp_path.name}")
     monkeypatch.setenv("LAKEHOUSE_HOME", str(tmp_path))

@@ -19,6 +19,7 @@ from tests.support.glue_runtime import LocalGlue
 from tests.support.held import Held, hold, unused
 from tests.support.iam import like
 from tests.support.machine import needs_java, needs_postgres
+from tests.support.object_store import Store
 from tests.support.postgres import Postgres
 from tests.support.resolved import Resolved, resolved
 from tests.support.story import Story, Told
@@ -72,7 +73,11 @@ def case(
     account = resolved(written[request.param])
     wheels = once("wheels", build) / "lakehouse.gluewheels.zip"
     folder = tmp_path_factory.mktemp("story")
-    with LocalGlue(folder / "glue", region="ap-south-1") as glue, new_postgres() as server:
+    with (
+        Store() as store,
+        LocalGlue(folder / "glue", store, region="ap-south-1") as glue,
+        new_postgres() as server,
+    ):
         yield Case(account, Story(folder, account, glue, wheels).tell(server))
 
 

@@ -61,14 +61,16 @@ class Run:
 
 
 class LocalGlue:
-    """The runtime and moto behind it; a context manager that ends both, and every run.
+    """The runtime before a moto; a context manager that ends it, and every run.
 
     ``minute`` is how many seconds a job's minute lasts. Without ``capacity`` runs wait, and
     expire after ``expiry`` minutes. ``refusals`` are answers that operations give instead of
     their own: operation → (code, message).
     """
 
-    def __init__(self, folder: Path, minute: float = 60.0, region: str = "us-east-1") -> None:
+    def __init__(
+        self, folder: Path, store: Store, minute: float = 60.0, region: str = "us-east-1"
+    ) -> None:
         self.minute = minute
         self.region = region
         self.expiry = 60.0
@@ -76,7 +78,7 @@ class LocalGlue:
         self.capacity.set()
         self.refusals: dict[str, tuple[str, str]] = {}
         self.requests: list[str] = []
-        self._folder = folder
+        self._folder, self._store = folder, store
         self._jobs: dict[str, dict[str, Any]] = {}
         self._runs: list[Run] = []
         self._threads: list[threading.Thread] = []
@@ -85,7 +87,6 @@ class LocalGlue:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._store = stack.enter_context(Store())
             self._server = _Server(self._store.port, _Handler)
             self._server.glue = self
             self._url = stack.enter_context(at_work(self._server))
