@@ -20,6 +20,10 @@ def sail_session(kms_key: str | None = None) -> SparkSession:
     # Sail 0.7.2 is configured by its process's environment alone, which it reads as it starts.
     # Its log: a run's own says what a person needs to know.
     os.environ.setdefault("RUST_LOG", "error")
+    # Its allocator gives back at once what is no longer used. By default it waits, and then for the
+    # thread to ask again: of a first load of ten million rows, 1.5 GiB stayed held to the end.
+    # https://microsoft.github.io/mimalloc/environment.html
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     if kms_key:
         # No option of a session or of a write reaches its object store.
         os.environ |= {"AWS_SERVER_SIDE_ENCRYPTION": "aws:kms", "AWS_SSE_KMS_KEY_ID": kms_key}

@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
-from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.pipeline.workspace import Workspace, union
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.content import Digested
 from lakehouse_assets.store.file_state import PathState
@@ -21,6 +21,7 @@ from lakehouse_assets.store.lake import FilePath, Source, Zone, content_id
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.natural_order import natural
+from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lakehouse_assets.store.storage import Storage
 
 _BATCH_ROWS = 65_536
+_LARGE_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,22 @@ def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) 
     """The rows of readable files by the identity of their content.
 
     That is known only when a file's last byte has been read, long after its first rows went out.
+    A large file's is a constant, and so is its date: who writes rows that it knows to be of one
+    partition need not sort them, for which Sail holds them all.
     """
     names = [name for name in rows.columns if name not in {"_content", "_summary"}]
-    contents = work.spark.createDataFrame(
-        [(it.reading, it.content) for it in summaries if it.error is None],
-        "_reading string, _content string",
-    )
     marked = rows.selectExpr(*(f"`{name}`" for name in names), "_content AS _reading")
-    return marked.join(contents, "_reading").drop("_reading")
+    readable = [summary for summary in summaries if summary.error is None]
+    large = [summary for summary in readable if summary.read >= _LARGE_ROWS]
+    small = [(it.reading, it.content) for it in readable if it.read < _LARGE_ROWS]
+    contents = work.spark.createDataFrame(small, "_reading string, _content string")
+    parts = [marked.join(contents, "_reading").drop("_reading")]
+    for it in large:
+        same = {"_batch_date": literal(it.path.batch_date), "_content": literal(it.content)}
+        kept = [f"`{name}`" for name in names if name not in same]
+        of_file = marked.where(f"_reading = {literal(it.reading)}")
+        parts.append(of_file.selectExpr(*kept, *(f"{sql} AS {n}" for n, sql in same.items())))
+    return union(parts)
 
 
 def expectation(dataset: Dataset) -> Expected:
