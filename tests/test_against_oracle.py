@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from data.generate import Fate, LandedFile, Shop, Size
 from lakehouse_assets.operations.maintenance import maintain_tables_of
+from lakehouse_assets.pipeline import bronze_reading
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import table_ids
@@ -100,6 +101,23 @@ def test_a_shops_files_in_any_order_are_the_same_tables(
             hashes[arrangement.__name__] = world.content_hash()
     assert {t.fate for rows in fates.values() for t in rows.values()} == {"held"}
     assert len(set(hashes.values())) == 1, hashes
+
+
+def test_large_files_beside_small_ones(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of each get the identity of their own file, also where two have the same bytes."""
+    monkeypatch.setattr(bronze_reading, "_LARGE_ROWS", 2)
+    large = _text("products", *(f"{n},1,Toys,Kite {n}" for n in (1, 2, 3)))
+    lake.apply(
+        Land("products", D1, "large.csv", large),
+        Land("products", D1, "small.csv", _text("products", "3,1,Toys,Ball")),
+        Land("products", D1, "unreadable.csv", b"\xff" + large),
+        Land("products", D2, "the same.csv", large),
+        Land("products", D3, "another.csv", _text("products", "1,2,Books,Map", "4,2,Books,Globe")),
+    )
+    lake.settle()
+    lake.apply(Land("products", D1, "large.csv", _text("products", "5,1,Toys,Drum")))
+    lake.settle()
+    lake.run_again()
 
 
 # -------------------------------------------------------------------- what a run leaves untouched

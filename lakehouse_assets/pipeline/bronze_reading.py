@@ -125,8 +125,10 @@ def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) 
     readable = [summary for summary in summaries if summary.error is None]
     large = [summary for summary in readable if summary.read >= _LARGE_ROWS]
     small = [(it.reading, it.content) for it in readable if it.read < _LARGE_ROWS]
-    contents = work.spark.createDataFrame(small, "_reading string, _content string")
-    parts = [marked.join(contents, "_reading").drop("_reading")]
+    parts = []
+    if small or not large:
+        contents = work.spark.createDataFrame(small, "_reading string, _content string")
+        parts.append(marked.join(contents, "_reading").drop("_reading"))
     for it in large:
         same = {"_batch_date": literal(it.path.batch_date), "_content": literal(it.content)}
         kept = [f"`{name}`" for name in names if name not in same]
