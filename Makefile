@@ -1,13 +1,15 @@
 # What can be done here. `make` alone lists it.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-# pip shows what it downloads where a person can see it ($(shell) leaves only stderr a terminal).
-QUIET := $(if $(shell test -t 2 && echo terminal),,--quiet)
+# Where a person can see it ($(shell) leaves only stderr a terminal), how far pip has come.
+COUNT := awk '/^Collecting/ { printf "\r  %d fetched", ++n } /^Installing/ { print "; unpacking them ..." } { fflush() }'
+COUNTED := $(if $(shell test -t 2 && echo terminal),| $(COUNT),--quiet)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
@@ -24,7 +26,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 14), "needs Python 3.11, 3.12 or 3.13; say make PYTHON=python3.12 ..."'
 	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (some minutes, once) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/pip install --no-deps --require-hashes -r requirements.lock $(COUNTED)
 	@echo "Installing the lakehouse itself ..."
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -53,7 +55,7 @@ test-athena: install  ## Compare every named query on Trino, Athena's engine (ne
 # Beside the rest, and for as long as that is installed: deploy/locks/deploy.lock agrees with it.
 $(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
 	@echo "Installing what deploys (a minute, once) ..."
-	@$(BIN)/pip install $(QUIET) --no-deps --require-hashes -r deploy/locks/deploy.lock
+	@$(BIN)/pip install --no-deps --require-hashes -r deploy/locks/deploy.lock $(COUNTED)
 	@touch $@
 
 $(VENV)/.installed-ui: $(VENV)/.installed deploy/locks/ui.lock
@@ -63,7 +65,7 @@ $(VENV)/.installed-ui: $(VENV)/.installed deploy/locks/ui.lock
 .venv-%/.installed: deploy/locks/%.lock
 	@echo "Installing $* into .venv-$* (a minute, once) ..."
 	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/pip install $(QUIET) --no-deps --require-hashes -r $<
+	@.venv-$*/bin/pip install --no-deps --require-hashes -r $< $(COUNTED)
 	@touch $@
 
 test-deploy: $(VENV)/.installed-deploy .venv-checkov/.installed .venv-ministack/.installed  ## Check the infrastructure, and deploy it to an AWS on this machine (needs Node 20)

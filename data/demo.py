@@ -21,17 +21,17 @@ _DAYS, _ORDERS = 3, 100
 
 SHOWN = (
     (
-        "Revenue by day",
+        "Revenue of the last five days",
         "SELECT order_date, orders, items, customers, revenue, average_order_value "
         "FROM gold.daily_sales ORDER BY order_date DESC LIMIT 5",
     ),
     (
-        "Best sellers",
+        "The five best sellers",
         "SELECT product_name, department, sum(units) AS units, sum(allocated_revenue) AS revenue "
         "FROM gold.product_performance GROUP BY ALL ORDER BY revenue DESC LIMIT 5",
     ),
     (
-        "Why rows were rejected",
+        "Why order items were rejected: the five commonest reasons",
         "SELECT _category, rule, count(*) AS rows "
         "FROM (SELECT _category, unnest(_rules) AS rule FROM rejected.order_items) "
         "GROUP BY ALL ORDER BY rows DESC, rule LIMIT 5",
@@ -63,7 +63,7 @@ def main() -> int:
     if code := _lakehouse("run"):
         return code
     for title, sql in SHOWN:
-        _say(f"{title}: lakehouse query")
+        _say(f'{title}\nlakehouse query "{sql}"')
         if code := _lakehouse("query", sql):
             return code
     _say("lakehouse dashboards")

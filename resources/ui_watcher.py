@@ -41,5 +41,6 @@ def watch(file: Path, parent: int) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; this ends with it
     announce(sys.argv[1], os.getppid())
     watch(Path(sys.argv[2]), os.getppid())

@@ -326,5 +326,5 @@ def test_demo_lands_the_sample(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Revenue by day" in done.stdout
+    assert "Revenue of the last five days" in done.stdout
     assert shutil.which("make")

@@ -255,7 +255,15 @@ MISTAKES = {
     ),
     "a column that silver has not": (
         {"sum(o.total_amount)": "sum(o.amount)"},
-        "gold/hourly_sales.py: Unknown column: amount",
+        "gold/hourly_sales.py: its SQL: no column is named 'amount'; did you mean total_amount?",
+    ),
+    "the same without its table": (
+        {"sum(o.total_amount)": "sum(total_amout)"},
+        "gold/hourly_sales.py: its SQL: no column is named 'total_amout'; did you mean",
+    ),
+    "a proof of a column that there is not": (
+        {'gold="sum(orders)"': 'gold="sum(order)"'},
+        "gold/hourly_sales.py: reconciliation 'orders': gold: no column is named 'order'; did",
     ),
     "a column missing in the SELECT": (
         {"AS revenue": "AS takings"},
@@ -279,7 +287,7 @@ MISTAKES = {
     ),
     "a unit that silver has not": (
         {"orders.order_date": "orders.hour", '("order_date",)': '("hour",)'},
-        "gold/hourly_sales.py: unit 'orders.hour' is no silver column; name one of",
+        "gold/hourly_sales.py: unit 'orders.hour': orders has no column 'hour'; use",
     ),
     "a unit without its dataset": (
         {"orders.order_date": "order_date"},

@@ -9,7 +9,6 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
-from difflib import get_close_matches
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from lakehouse_assets.cli.complete import batch_dates, dataset_names
+from lakehouse_assets.errors import meant
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS, assert_any, example
 
@@ -155,9 +155,7 @@ def gathered(lines: Iterable[str]) -> list[str]:
 def dataset_named(name: str) -> Dataset:
     """The contract of a dataset that a person names."""
     if name not in DATASETS:
-        near = get_close_matches(name.lower(), DATASETS, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"use one of {', '.join(DATASETS)}"
-        fail(f"no dataset is named {name!r}; {meant}")
+        fail(f"no dataset is named {name!r}; {meant(name, DATASETS)}")
     return DATASETS[name]
 
 
@@ -171,6 +169,9 @@ def dataset_of(file: Path) -> str | None:
         datasets_of_origin,
     )
 
+    if not file.is_file():
+        say(f"{file}: there is no such file")
+        return None
     name = guess_dataset(file.name, DATASETS)
     origins = datasets_of_origin(file, DATASETS.values(), sheets=name is None)
     if len(origins) > 1:

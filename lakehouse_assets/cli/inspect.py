@@ -51,7 +51,7 @@ def query_command(
         bool, typer.Option("--create-views", help="Create the views in Athena's catalog.")
     ] = False,
 ) -> None:
-    """Ask the tables: those of `gold`, `silver`, `bronze`, `rejected`, `superseded` and `ledger`.
+    """Ask the tables: `lakehouse tables` lists them.
 
     A table shows the first 20 rows, unless --limit says; CSV and JSON have all, and --output
     FILE writes all, in the form of its ending.
@@ -150,7 +150,7 @@ def ui_command(
     from resources.dagster_instance import bury_dead_runs, open_instance, serve  # noqa: PLC0415 - only here
 
     settings = Settings.load()
-    say(f"lakehouse: {settings.place}; the UI takes some seconds to start ...")
+    say(f"lakehouse: {settings.place}; the UI takes up to a minute to start ...")
     instance = open_instance(settings)
     bury_dead_runs(instance, settings)
     instance.dispose()

@@ -25,6 +25,7 @@ from lakehouse_assets.cli.console import (
 )
 from lakehouse_assets.cli.interrupt import interruptible, stopped_by_exception
 from lakehouse_assets.cli.progress import Progress, rows_of
+from lakehouse_assets.errors import meant
 from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import stretches
@@ -289,7 +290,10 @@ def _rehearse(
     settings: Settings, ledger: Ledger, dates: Sequence[date], progress: Progress
 ) -> DryRun:
     from lakehouse_assets.operations.dry_run import dry_run  # noqa: PLC0415 - all of a run
+    from lakehouse_assets.tables import sql_checks  # noqa: PLC0415 - parses all SQL
     from resources.session import session_of  # noqa: PLC0415 - imports the engine
+
+    sql_checks.check_all()  # as a run does when it loads the definitions
 
     def told(table: str, result: Result | None) -> None:
         if result is None:
@@ -344,7 +348,7 @@ def _selected(tables: str | None) -> list[str] | None:
     names = [name.strip() for name in tables.split(",") if name.strip()]
     for name in names:
         if name not in known:
-            fail(f"no table is named {name!r}; use some of {', '.join(known)}")
+            fail(f"no table is named {name!r}; {meant(name, known, 'use some of')}")
     return names
 
 
@@ -373,6 +377,7 @@ def _print_books(
         total = sum((r.counts for r in mine), Counts())
         rejected |= {name: total.rejected} if total.rejected else {}
         rows.append((name, len(mine), waits.count(name), *total.__dict__.values()))
+    tell(f"All files of batch date {_span(dates)}, and what their rows are now:")
     print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
     moved: dict[str, tuple[int, int]] = {}
     for fact in ledger.facts():
@@ -388,7 +393,8 @@ def _print_books(
         if table in moved and not table.startswith(f"{Layer.BRONZE}.")
     ]
     if rows:
+        tell("What changed in the tables:")
         print_rows(["table", "rows added", "rows removed"], rows, Format.TABLE)
     if rejected:
         shown = ", ".join(f"lakehouse rejected {name}" for name in rejected)
-        say(f"{sum(rejected.values()):,} rows are rejected; to see them, and why: {shown}")
+        say(f"Rejected rows: {sum(rejected.values()):,}; to see them, and why: {shown}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from string import Formatter
 
 from lakehouse_assets.dashboards.page_data import drill_down_column, parts
 from lakehouse_assets.dashboards.questions import AS_OF, answer_columns, source_columns, sources
+from lakehouse_assets.errors import meant
 from lakehouse_assets.queries.named import NamedQueryError, named
 from lakehouse_assets.tables.dashboard import (
     Aggregate,
@@ -93,20 +93,16 @@ def _of_filters(dashboard: Dashboard) -> Iterator[str]:
     dates = dashboard.dates.columns if dashboard.dates else ()
     for column in (*dates, *(choice.column for choice in dashboard.choices)):
         if column not in there:
-            yield f"a filter acts on {column}, which no query answers; {_near(column, there)}"
+            told = meant(column, sorted(there), "there are")
+            yield f"a filter acts on {column}, which no query answers; {told}"
 
 
 def _unknown(query: str, columns: Iterable[str], known: Iterable[str]) -> Iterator[str]:
     there = list(known)
     for column in dict.fromkeys(columns):
         if column not in there:
-            yield f"query {query} answers no column {column}; {_near(column, there)}"
-
-
-def _near(column: str, known: Iterable[str]) -> str:
-    there = sorted(known)
-    near = get_close_matches(column, there, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(there)}"
+            told = meant(column, sorted(there), "there are")
+            yield f"query {query} answers no column {column}; {told}"
 
 
 def _answers_of(visual: Visual) -> list[Source]:

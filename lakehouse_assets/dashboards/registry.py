@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from lakehouse_assets.dashboards.checks import faults
-from lakehouse_assets.errors import ContractError, LakehouseError
+from lakehouse_assets.errors import ContractError, LakehouseError, meant
 from lakehouse_assets.tables import registry
 from lakehouse_assets.tables.dashboard import Dashboard
 
@@ -31,7 +29,5 @@ def dashboard_named(name: str) -> Dashboard:
     """The dashboard of that name. Raises DashboardError, and ContractError as `dashboards`."""
     found = dashboards()
     if name not in found:
-        near = get_close_matches(name.lower(), found, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(found) or 'none'}"
-        raise DashboardError(f"no dashboard is named {name!r}; {meant}")
+        raise DashboardError(f"no dashboard is named {name!r}; {meant(name, found, 'there are')}")
     return found[name]

@@ -102,8 +102,9 @@ def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
 
 
 def cause(event: dg.DagsterEvent) -> str:
-    """Why a step failed, in one line: ``<step>: <what is wrong>``."""
-    return f"{event.step_key}: {' '.join(_description(event).split())}"
+    """Why a step failed, in one line: ``<table>: <what is wrong>``."""
+    step = (event.step_key or "").replace("__", ".")  # as Dagster names the step of an asset
+    return f"{step}: {' '.join(_description(event).split())}"
 
 
 def waiting_files(event: dg.DagsterEvent) -> list[str]:

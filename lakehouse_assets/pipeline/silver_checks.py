@@ -196,7 +196,7 @@ def _check_advice(
                     Severity.WARN,
                     advice.description
                     if number == 0
-                    else f"{advice.description} Not so: {number:,} rows, such as {sample}",
+                    else f"{advice.description} Not so: {number:,} row(s), such as {sample}",
                     {"rows": number, "sample": sample},
                 )
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import sqlglot
@@ -10,7 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.lineage import Node, lineage
 
-from lakehouse_assets.errors import ContractError
+from lakehouse_assets.errors import ContractError, meant
 from lakehouse_assets.tables.contract import Derived
 from lakehouse_assets.tables.registry import contract_of, sources
 
@@ -92,17 +93,32 @@ def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
     try:
         # Nobody looks at the nodes' own SELECTs, and to trim each takes as long as all the rest.
         tree = _select(contract, table.sql)
-        nodes = lineage(None, tree, schema=schema, dialect="spark", trim_selects=False)
+        nodes = lineage(
+            None,
+            tree,
+            schema=schema,
+            dialect="spark",
+            trim_selects=False,
+            validate_qualify_columns=True,
+        )
     except SqlglotError as error:
-        raise ContractError(
-            f"{contract}: {error}; the columns are those of "
-            f"{', '.join(source.table.id for source in read.values())}"
-        ) from None
+        raise ContractError(f"{contract}: its SQL: {unresolved(error, schema.values())}") from None
     # What counts rows names none of their columns: it comes from which rows there are.
     keys = tuple((s.table.id, part) for s in read.values() for part in s.dataset.key_columns)
     # sqlglot writes names small, as Spark compares them.
     tables = {name: source.table.id for name, source in read.items()}
     return {name: tuple(sorted(_leaves(nodes[name.lower()], tables))) or keys for name in wanted}
+
+
+def unresolved(error: SqlglotError, columns: Iterable[Iterable[str]]) -> str:
+    """What sqlglot cannot resolve, in one line, with the nearest of the columns that there are."""
+    [line, *_] = str(error).split(". Line:")
+    line = " ".join(line.split())
+    there = dict.fromkeys(name for table in columns for name in table)
+    named = re.fullmatch(r"(?:Column '(.*)' could not be resolved|Unknown column: (.*))", line)
+    name = next(filter(None, named.groups())) if named else ""
+    told = f"no column is named {name!r}" if name else line
+    return f"{told}; {meant(name.rpartition('.')[2], there, 'the columns are')}"
 
 
 def names(expression: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from lakehouse_assets.errors import ContractError
+from lakehouse_assets.errors import ContractError, meant
 from lakehouse_assets.parse.model import Dialect
 from lakehouse_assets.tables import patterns, timestamp_formats
 from lakehouse_assets.tables.contract import (
@@ -101,10 +101,13 @@ def _check_unit(table: Derived, sources: Mapping[str, Source]) -> None:
     if table.unit.count(".") != 1:
         raise ContractError(f"unit {table.unit!r} must be <dataset>.<column>")
     of, unit = table.unit.split(".")
-    if of not in sources or unit not in sources[of].table.names:
+    if of not in sources:
         raise ContractError(
-            f"unit {table.unit!r} is no silver column; name one of {_one_of(sources)}, "
-            "or leave the unit out to compute the whole table every time"
+            f"unit {table.unit!r}: no silver table is named {of!r}; {meant(of, sources)}"
+        )
+    if unit not in (there := sources[of].table.names):
+        raise ContractError(
+            f"unit {table.unit!r}: {of} has no column {unit!r}; {meant(unit, there)}"
         )
     if unit not in names:
         raise ContractError(f"unit {unit!r} is no column of the table; use {_one_of(names)}")

@@ -13,8 +13,8 @@ from sqlglot.optimizer.qualify import qualify
 
 from lakehouse_assets.errors import ContractError
 from lakehouse_assets.tables import column_lineage
-from lakehouse_assets.tables.contract import Column, Dataset
-from lakehouse_assets.tables.registry import DATASETS, DERIVED, contract_of
+from lakehouse_assets.tables.contract import Column, Dataset, Derived
+from lakehouse_assets.tables.registry import DATASETS, DERIVED, contract_of, sources
 
 # What would make the tables depend on something else than the landed files.
 _UNSTEADY: Final = (
@@ -37,6 +37,10 @@ def check_all() -> None:
             raise ContractError(f"{contract_of(dataset.silver)}: {error}") from None
     for derived in DERIVED.values():
         column_lineage.columns(derived)
+        try:
+            _check_proofs(derived)
+        except ContractError as error:
+            raise ContractError(f"{contract_of(derived.table)}: {error}") from None
 
 
 def _check(dataset: Dataset) -> None:
@@ -61,6 +65,15 @@ def _check(dataset: Dataset) -> None:
                 f"{what} gives {', '.join(query.named_selects)}; "
                 "it must give _batch_date and sample"
             )
+
+
+def _check_proofs(derived: Derived) -> None:
+    read = {name: sources()[name].table.columns for name in column_lineage.inputs(derived)}
+    for proof in derived.reconciliations:
+        what = f"reconciliation {proof.name!r}"
+        own = {"computed": derived.columns}
+        _qualified(f"{what}: gold", f"SELECT {proof.gold} AS value FROM computed", own)
+        _qualified(f"{what}: silver", proof.silver, read)
 
 
 def _expression(what: str, sql: str, columns: Collection[Column]) -> exp.Expr:
@@ -102,12 +115,6 @@ def _qualified(what: str, sql: str, tables: Mapping[str, Collection[Column]]) ->
         qualified = qualify(tree, schema=schema, dialect="spark", quote_identifiers=False)
         found: exp.Select = annotate_types(qualified, schema=schema, dialect="spark")
     except OptimizeError as error:
-        line = " ".join(str(error).split(". Line:")[0].split())
-        raise ContractError(
-            f"{what}: {line}; the columns are {', '.join(_columns_of(tables, named))}"
-        ) from None
+        there = ([c.name for c in tables[name]] for name in sorted(named))
+        raise ContractError(f"{what}: {column_lineage.unresolved(error, there)}") from None
     return found
-
-
-def _columns_of(tables: Mapping[str, Collection[Column]], named: Collection[str]) -> list[str]:
-    return list(dict.fromkeys(c.name for name in sorted(named) for c in tables[name]))
