@@ -163,6 +163,8 @@ def test_files_of_one_name_are_told_apart(spark: SparkSession, tmp_path: Path) -
 
 def test_what_a_run_would_not_open(tmp_path: Path) -> None:
     assert cannot_be_read(tmp_path / "~$orders.xlsx")
+    no_text = Path(os.fsdecode(bytes(tmp_path / "orders_") + b"\xff.csv"))
+    assert str(cannot_be_read(no_text)).endswith("its name is not UTF-8; rename the file")
     assert str(cannot_be_read(tmp_path)).endswith("name a file that can be read")
     assert "No such file" in str(cannot_be_read(tmp_path / "orders.csv"))
     (tmp_path / "orders.csv").touch()

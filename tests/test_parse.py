@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -288,6 +289,10 @@ WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le")
         ("a\tb\n1\t2\n", "looks like tab-separated"),
         ("a|b\n1|2\n", "looks like pipe-separated"),
         ("sep=;\na;b\n1;2\n", "looks like semicolon-separated"),
+        ("a^b\n1^2\n", "looks like '^'-separated; save it comma-separated"),
+        ("a\x01b\n1\x012\n", "looks like '\\x01'-separated"),
+        ("# x\n" * 200 + "a,b\n1,2\n", "the header is in line 201, not in line 1"),
+        ('a,b,c\r1,2,"a\nb\nc\nd"\r', "its lines end in CR alone"),
         ("sep=;\na,b\n1,2\n", "its first line says sep=;, where comma-separated is declared"),
         ("Report of April\n\na,b\n1,2\n", "the header is in line 3, not in line 1"),
         ("sep=,\n\nReport\na,b\n1,2\n", "the header is in line 4, not in line 3"),
@@ -764,8 +769,12 @@ def test_another_encoding() -> None:
         read_dialect(b"a,b\n1,\x81\n", encoding="cp1252")
     with pytest.raises(Unreadable, match="encoded in UTF-8, where the contract declares cp1252"):
         read_dialect(BOM + b"a,b\n1,2\n", encoding="cp1252")
+    with pytest.raises(Unreadable, match="encoded in UTF-16-LE, where the contract decl"):
+        read_dialect(codecs.BOM_UTF16_LE + b"a\0", encoding="cp1252")
+    with pytest.raises(Unreadable, match="encoded in UTF-16-BE, where the contract decl"):
+        read_dialect(codecs.BOM_UTF16_BE + b"\0a", encoding="utf-16-le")
     with pytest.raises(Unreadable, match="encoded in UTF-16 or UTF-32; save it as CP1252"):
-        read_dialect("a,b\n1,2\n".encode("utf-16"), encoding="cp1252")
+        read_dialect("a,b\n1,2\n".encode("utf-16-le"), encoding="cp1252")
     for encoding in ("utf-16", "utf-32"):  # Python has no place in the file for this error.
         with pytest.raises(Unreadable, match=f"not {encoding.upper()} from line 1 on, or without "):
             read_dialect("a,b\n1,2\n".encode(f"{encoding}-le"), encoding=encoding)
@@ -785,6 +794,8 @@ def test_rows_before_the_header() -> None:
         read_dialect("a;b\n1;2\n3;4\n", skip_rows=2)
     with pytest.raises(Unreadable, match="empty"):
         read_dialect("Report\nof April\n", skip_rows=2)
+    with pytest.raises(Unreadable, match="its lines end in CR alone"):
+        read_dialect("Report\rof April\ra,b\r1,2\r", skip_rows=2)
 
 
 def test_short_records() -> None:

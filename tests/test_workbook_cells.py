@@ -24,6 +24,7 @@ from tests.support.workbooks import (
     MAIN,
     SHEET_PART,
     cells_of,
+    changed,
     parts_of,
     raw_workbook,
     read_book,
@@ -203,6 +204,42 @@ def test_dates_of_the_1904_system() -> None:
     assert values(read_book(data)) == [(2, "2025-04-01T00:00:00", None)]
 
 
+def test_dates_of_the_1904_system_as_new_programs_save_them() -> None:
+    """Excel's extension of the same name says nothing of dates."""
+    own = '<x15:workbookPr xmlns:x15="urn:x15" chartTrackingRefBase="1"/>'
+    data = changed(
+        raw_workbook(cells_of('s="1"><v>44286</v>'), workbook_pr='<workbookPr date1904="1"/>'),
+        "xl/workbook.xml",
+        "</workbook>",
+        f"<extLst><ext>{own}</ext></extLst></workbook>",
+    )
+    assert values(read_book(data)) == [(2, "2025-04-01T00:00:00", None)]
+
+
+def test_a_cell_that_names_no_style_has_the_first() -> None:
+    data = changed(
+        raw_workbook(cells_of("><v>45748</v>", 's="0"><v>45748</v>')),
+        "xl/styles.xml",
+        '<cellXfs><xf numFmtId="0"/>',
+        '<cellXfs><xf numFmtId="14"/>',
+    )
+    assert {row[1] for row in values(read_book(data))} == {"2025-04-01T00:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("72", "2025-04-01T00:00:00"), ("77", "2025-04-01T00:00:00"), ("70", "45748")],
+)
+def test_formats_of_thailand_need_not_be_spelt_out(number: str, text: str) -> None:
+    data = changed(
+        raw_workbook(cells_of('s="0"><v>45748</v>')),
+        "xl/styles.xml",
+        '<cellXfs><xf numFmtId="0"/>',
+        f'<cellXfs><xf numFmtId="{number}"/>',
+    )
+    assert values(read_book(data)) == [(2, text, None)]
+
+
 def test_strict_ooxml_with_iso_dates() -> None:
     data = raw_workbook(
         cells_of(*(f't="d"><v>{it}</v>' for it in ("2025-04-01", "2025-04-01T11:27", "11:27:00"))),
@@ -277,6 +314,10 @@ def test_a_sheet_in_utf_16() -> None:
         ("yyyy-mm-dd", Moment.DATE), ("[$-409]d/m/yy h:mm AM/PM;@", Moment.DATE),
         ("mmm", Moment.DATE), ('yyyy"年"m"月"', Moment.DATE), ("hh:mm:ss", Moment.TIME),
         ("mm:ss.0", Moment.TIME), ("[$-F400]h:mm:ss\\ AM/PM", Moment.TIME), ("s", Moment.TIME),
+        ("#,##0 USD", None), ("0.00 days", None), ("Standard", None), ("# ?/?", None),
+        ('[=0]"-";yyyy-mm-dd', Moment.DATE), ("[<43831]General;dd/mm/yyyy", Moment.DATE),
+        ("[>=43831]dd/mm/yyyy;General", Moment.DATE), ("[>1]0.0;dd/mm/yyyy", None),
+        ("dd/mm/yyyy;;", Moment.DATE), ("0;dd/mm/yyyy", None), ("[$-411]ggge", Moment.DATE),
         ("[h]:mm", Moment.ELAPSED), ("[mm]:ss", Moment.ELAPSED), ("[SS].00", Moment.ELAPSED),
     ],
 )  # fmt: skip

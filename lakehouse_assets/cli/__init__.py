@@ -20,6 +20,6 @@ def main() -> None:
     except LakehouseError as error:
         from rich.console import Console  # noqa: PLC0415 - after the first moment
 
-        line = Console(stderr=True)
+        line = Console(stderr=True, emoji=False)
         line.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(1) from None

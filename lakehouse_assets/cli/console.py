@@ -44,8 +44,8 @@ app = typer.Typer(
 )
 _WIDEST: Final = 1_000_000
 
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)  # a name such as `a:b:c.csv` is no emoji's
+err = Console(stderr=True, emoji=False)
 
 
 def _print_version(asked: bool) -> None:
@@ -170,7 +170,7 @@ def dataset_of(file: Path) -> str | None:
     )
 
     if not file.is_file():
-        say(f"{file}: there is no such file")
+        say(f"{file}: No such file or directory; name a file that can be read")
         return None
     name = guess_dataset(file.name, DATASETS)
     origins = datasets_of_origin(file, DATASETS.values(), sheets=name is None)
@@ -226,7 +226,7 @@ def print_answer(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def _print_table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
     table = _table(names, texts)
     # What is read by a program must not lose its values.
-    console = out if out.is_terminal else Console(width=_width(table))
+    console = out if out.is_terminal else Console(width=_width(table), emoji=False)
     console.print(table)
 
 

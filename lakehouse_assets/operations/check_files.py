@@ -63,6 +63,9 @@ class Checked:
 
 def cannot_be_read(file: Path) -> str | None:
     """Why a run would not even open a file, as a clear line; None where it would."""
+    name = str(file).encode(errors="backslashreplace").decode()
+    if name != str(file):  # as Python holds such a name; no message could have it
+        return f"{name}: its name is not UTF-8; rename the file"
     if is_passed_over(file.name):
         return f"{file.name}: {PASSED_OVER}; rename the file"
     try:

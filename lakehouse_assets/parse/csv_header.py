@@ -19,7 +19,8 @@ _OTHER_KINDS = {"<": "HTML or XML", "{": "JSON", "[": "JSON"}
 """What a text without a header is likely to be, by its first character."""
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\Z')
 _SEEN_BYTES = 2**20
-_SEEN_LINES = 50
+_SEEN_LINES = 1_000
+_QUOTED = re.compile('"[^"]*"')
 
 
 class Fields:
@@ -113,7 +114,8 @@ def explained(
     one `above`, among the lines that were passed by.
     """
     top = data[:_SEEN_BYTES].decode("utf-8", "ignore")
-    if top.count("\r") - top.count("\r\n") > top.count("\n"):
+    bare = _QUOTED.sub("", top)  # line breaks within a field are no line ends
+    if bare.count("\r") - bare.count("\r\n") > bare.count("\n"):
         return Unreadable(
             "its lines end in CR alone, as old Mac programs write them; "
             "save it with LF or CRLF line ends"
@@ -136,9 +138,11 @@ def _other_delimiter(lines: Sequence[str], expected: Expected) -> Unreadable | N
     declared = expected.dialect.delimiter
     name = _DELIMITERS.get(declared, repr(declared))
     for line in lines:
-        for delimiter, other in _DELIMITERS.items():
+        others = (char for char in line if not char.isalnum() and char not in '_"\r')
+        for delimiter in dict.fromkeys([*_DELIMITERS, *others]):
             fields = line.split(delimiter)
             if delimiter != declared and len(fields) > 1 and _is_header(fields, expected):
+                other = _DELIMITERS.get(delimiter, repr(delimiter))
                 return Unreadable(
                     f"looks like {other}-separated; save it {name}-separated, or declare its "
                     "delimiter in the contract's dialect"

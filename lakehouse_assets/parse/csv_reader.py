@@ -51,7 +51,9 @@ def read(
             first, rows = found[0] + 1, _Rows(found[1], fields, expected, limits)
         yield from rows.of(split, first)
     if rows is None:
-        likelier = csv_header.explained(b"", windows.line, windows.line, expected, windows.passed)
+        likelier = csv_header.explained(
+            windows.cut, windows.line, windows.line, expected, windows.passed
+        )
         raise likelier or Unreadable(EMPTY)
     header = rows.header
     return Summary(
@@ -75,6 +77,8 @@ class _Windows:
         self._skip = expected.dialect.skip_rows
         self.passed = b""
         """The lines before the header that the dialect declares, or the first of them."""
+        self.cut = b""
+        """What stands behind these where fewer have ended than are declared, or its beginning."""
         self.line = 1
         """The line behind them."""
         self.warnings: list[str] = []
@@ -118,6 +122,7 @@ class _Windows:
             data, line, self._skip = data[end:], line + 1, self._skip - 1
             self.line = line
         if self._skip:
+            self.cut = self.cut or data[:_SEEN_BYTES]
             return b"", line
         if line == 1 and (separator := self._separator_line.match(data)):
             return data[separator.end() :], 2

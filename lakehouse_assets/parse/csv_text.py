@@ -20,7 +20,13 @@ CHUNK = 4 * 2**20
 """Bytes that are read at a time."""
 _LF = ord("\n")
 _BOM = codecs.BOM_UTF8
-_UTF16_OR_32 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_MARKS = {  # the longer ones first: one begins as another does
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 _OTHER_KINDS = {
     b"\x1f\x8b": "compressed with gzip twice",
     b"PK\x03\x04": "a zip or a workbook",
@@ -99,13 +105,15 @@ def _without_marks(text: bytes) -> bytes:
 
 def _check_marks(start: bytes, encoding: str) -> None:
     """A byte order mark proves an encoding."""
-    if encoding == "utf-8" and start.startswith(_UTF16_OR_32):
+    found = next((name for mark, name in _MARKS.items() if start.startswith(mark)), encoding)
+    if encoding.startswith(found) or found.startswith(encoding):  # as utf-8-sig, and utf-16
+        return
+    if encoding == "utf-8":
         raise Unreadable("encoded in UTF-16 or UTF-32; save it as UTF-8")
-    if not encoding.startswith("utf-8") and start.startswith(_BOM):
-        raise Unreadable(
-            f"encoded in UTF-8, where the contract declares {encoding}; save it as {encoding}, "
-            "or change the contract's dialect"
-        )
+    raise Unreadable(
+        f"encoded in {found.upper()}, where the contract declares {encoding}; "
+        f"save it as {encoding}, or change the contract's dialect"
+    )
 
 
 class _Place:

@@ -17,7 +17,7 @@ ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
 """Columns by which a row names the rejected row that it mends."""
 
 
-READING = 2
+READING = 3
 """How files are read: raised where the same bytes give other rows; earlier files are read again."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,18 @@ _FIRST_YEAR = 1900
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 _NO_FORMAT = re.compile(r'"[^"]*"?|\\.|_.|\*.|\[(?!(?:h+|m+|s+)\])[^\]]*\]?', re.IGNORECASE)
 """What stands in a number format and says nothing about its kind: texts, colours, conditions."""
+_NO_FORMAT_BUT_CONDITIONS = re.compile(r'"[^"]*"?|\\.|_.|\*.')
+_CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?)\]")
+_HOLDS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "<>": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_A_DATE = 45_000
+"""A day of 2023, as a serial number."""
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
 
 
@@ -45,25 +58,46 @@ class Moment(Enum):
 
 BUILT_IN = {
     **dict.fromkeys(
-        map(str, (*range(14, 18), 22, *range(27, 32), 36, *range(50, 59))), Moment.DATE
+        map(
+            str,
+            (*range(14, 18), 22, *range(27, 32), 36, *range(50, 59), *range(71, 75), 77, 81),
+        ),
+        Moment.DATE,
     ),
-    **dict.fromkeys(map(str, (*range(18, 22), *range(32, 36), 45, 47)), Moment.TIME),
-    "46": Moment.ELAPSED,
+    **dict.fromkeys(
+        map(str, (*range(18, 22), *range(32, 36), 45, 47, 75, 76, 78, 80)), Moment.TIME
+    ),
+    **dict.fromkeys(("46", "79"), Moment.ELAPSED),
 }
-"""Formats that a workbook uses without spelling them out, those of East Asia among them."""
+"""Formats that a workbook uses without spelling them out, those of East Asia and Thailand among
+them: ECMA-376-1, 18.8.30."""
 
 
 def moment_of(code: str) -> Moment | None:
-    """What a number format shows a number as; None for a plain number."""
-    bare = _NO_FORMAT.sub("", code).partition(";")[0]
+    """What a number format shows a number as; None for a plain number.
+
+    Of several sections it is the one that shows the dates of our time.
+    """
+    bare = _section(code)
     if _ELAPSED.search(bare):
         return Moment.ELAPSED
-    letters = bare.lower()
-    if re.search("general", letters):
+    letters = re.sub(r"s\.0+", "s", bare.lower())
+    # Digits are of a number, whatever unit stands behind them without quotes: `#,##0 USD`.
+    if re.search("general|standard|[0#?]", letters):
         return None
-    if re.search("[yd]", letters) or (re.search("m", letters) and not re.search("[hs]", letters)):
+    if re.search("[yde]", letters) or (re.search("m", letters) and not re.search("[hs]", letters)):
         return Moment.DATE
     return Moment.TIME if re.search("[hs]", letters) else None
+
+
+def _section(code: str) -> str:
+    """The section of a format that shows a date of our time, bare of what says nothing."""
+    sections = _NO_FORMAT_BUT_CONDITIONS.sub("", code).split(";")
+    for section in sections:
+        condition = _CONDITION.search(section)
+        if condition is None or _HOLDS[condition[1]](_A_DATE, float(condition[2])):
+            return _NO_FORMAT.sub("", section)
+    return ""
 
 
 @dataclass(frozen=True)

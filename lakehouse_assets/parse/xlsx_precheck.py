@@ -203,7 +203,7 @@ def _package(archive: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> Pac
     sheets: list[Sheet] = []
     from_1904 = False
     for above, tag, it in elements(archive, parts[main]):
-        if tag == "workbookPr":
+        if (above, tag) == ("workbook", "workbookPr"):  # Excel has an extension of that name
             from_1904 = it.get("date1904", "0") in ("1", "true")
         elif (above, tag) == ("sheets", "sheet"):
             to = relations.get(it.get("id", ""), _Relation("worksheet", ""))

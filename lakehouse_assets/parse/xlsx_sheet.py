@@ -274,7 +274,7 @@ class _Rows(_Events):
             kind, said = "inlineStr", "".join(self.rich)
         if said or kind == "e":
             try:
-                return self._text(kind, cell.get("s", ""), said or "") or None
+                return self._text(kind, cell.get("s", "0"), said or "") or None
             except (ValueError, LookupError) as error:
                 raise _unread(cell, f"{shown(said or '', 40)!r} {error}") from None
         # An empty text is one that a formula may give; an empty number is none.

@@ -188,8 +188,9 @@ class _Book:
         """A number, or a date."""
         if not _NUMBER.fullmatch(text):
             raise UnreadableError(f"a number that is none: {text!r}")
-        if style and int(style) < len(self.formats) and self.formats[int(style)]:
-            code = self.formats[int(style)]
+        at = int(style or 0)
+        if at < len(self.formats) and self.formats[at]:
+            code = self.formats[at]
             shown = _duration(float(text)) if "[" in code else self.date(float(text))
             return Cell(text, False) if shown is None else Cell(shown)
         shown = number_text(float(text))
