@@ -256,6 +256,15 @@ def test_strict_ooxml_with_iso_dates() -> None:
         ('<row r="2"><c r="A2" t="s"><v>7</v></c></row>', "cell A2 '7' is a shared text that"),
         ('<row r="2"><c r="A2" t="s"><v>-1</v></c></row>', "cell A2 '-1' is no number of a"),
         ('<row r="2"><c r="A2"><v>x</v></c></row>', "cell A2 'x' is no number"),
+        (
+            '<row r="2"><c r="A2" t="inlineStr"><t>x</t></c></row>',
+            "cell A2 holds something that is no value",
+        ),
+        ('<row r="2"><c r="A2" t="str">x</c></row>', "cell A2 holds something that is no value"),
+        (
+            '<row r="2"><c r="A2"><x:v xmlns:x="urn:x">9</x:v></c></row>',
+            "cell A2 holds something that is no value",
+        ),
         ('<row r="2"><c r="A2"><v>nan</v></c></row>', "cell A2 'nan' is no number"),
         ('<row r="2"><c r="A2"><v>1_0</v></c></row>', "cell A2 '1_0' is no number"),
         ('<row r="2"><c r="A2" t="b"><v>2</v></c></row>', "cell A2 '2' is neither true nor"),

@@ -216,6 +216,7 @@ class _Rows(_Events):
         if self._cell is not None:
             raise _unread(self._cell, "has another cell in it")
         self._cell, self._value, self.rich, self._formula = attributes, None, None, False
+        self.texts.clear()
         reference = attributes.get("r")
         if reference is None:
             self._column += 1
@@ -243,7 +244,11 @@ class _Rows(_Events):
 
     def _end_cell(self) -> None:
         cell, self._cell = self._cell, None
-        if cell is None or (self._value is None and self.rich is None and not self._formula):
+        if cell is None:
+            return
+        if self._value is None and self.rich is None and not self._formula:
+            if any(text.strip() for text in self.texts):  # of elements that mean nothing here
+                raise _unread(cell, "holds something that is no value")
             return
         text = self._said(cell)
         if text is None:
