@@ -40,7 +40,13 @@ def watch(file: Path, parent: int) -> None:
         time.sleep(0.3)
 
 
+def say_that_it_ends(*_: object) -> None:
+    """What Ctrl-C begins takes its time; this process ends with its parent."""
+    print("\nThe UI ends; this takes some seconds ...", file=sys.stderr, flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; this ends with it
-    announce(sys.argv[1], os.getppid())
-    watch(Path(sys.argv[2]), os.getppid())
+    signal.signal(signal.SIGINT, say_that_it_ends)
+    begun_by = os.getppid()
+    announce(sys.argv[1], begun_by)
+    watch(Path(sys.argv[2]), begun_by)
