@@ -104,7 +104,13 @@ def test_what_cannot_be_is_one_clear_line(
 
 @pytest.mark.slow
 def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
-    """Dates, files with why, rows and grains; nothing is committed, landed or left behind."""
+    """Dates, files with why, rows, fates, grains; nothing is committed, landed or left behind."""
+
+    def fates(printed: str) -> list[str]:
+        return [
+            line for line in printed.splitlines() if line.startswith(("│ order", "│ products "))
+        ]
+
     house = Lakehouse(tmp_path)
     empty = house("run", "--dry-run")
     assert "Nothing is pending" in empty.out
@@ -117,7 +123,8 @@ def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
     silver = next(line for line in told.splitlines() if "│ gold.daily_sales" in line)
     assert [c.strip() for c in silver.split("│")[3:6]] == ["2", "0", "2"]  # in, out, grains
     assert "2025-04-01; 2025-04-02" in silver
-    house.ok("run")
+    assert len(fates(told)) == 3
+    assert fates(house.ok("run")) == fates(told)
     assert house.value("SELECT count(*) FROM gold.daily_sales") == 2
 
 

@@ -34,7 +34,7 @@ from lakehouse_assets.store.facts import Absorbed, Judgement
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.store.receipts import Counts
+from lakehouse_assets.store.receipts import Counts, Receipt
 from lakehouse_assets.tables.contract import Layer
 from lakehouse_assets.tables.registry import DATASETS, DERIVED, example, table_ids
 from resources.settings import RunnerName, Settings
@@ -275,6 +275,8 @@ def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> N
     ]
     names = ["table", "why", "rows added", "rows removed", "grains", "such as"]
     print_rows(names, changes, Format.TABLE)
+    tell(f"All files of batch date {_span(dates)}, and what their rows would be then:")
+    _print_fates(done.receipts, [path.dataset for path in done.waiting if path.batch_date in dates])
     for line in dict.fromkeys(line for r in done.results for line in r.lines):
         say(line)
 
@@ -367,18 +369,10 @@ def _print_books(
 
     Rejected rows are named here alone: each breaks rules of its own, and has a place to look.
     """
-    found = receipts.current(ledger.lake, dates=dates)
     waits = [path.dataset for path, _ in waiting if path.batch_date in dates]
-    runs = {outcome.run_id for outcome in outcomes}
-    rows: list[tuple[object, ...]] = []
-    rejected: dict[str, int] = {}
-    for name in DATASETS:
-        mine = [r for r in found if r.path.dataset == name]
-        total = sum((r.counts for r in mine), Counts())
-        rejected |= {name: total.rejected} if total.rejected else {}
-        rows.append((name, len(mine), waits.count(name), *total.__dict__.values()))
     tell(f"All files of batch date {_span(dates)}, and what their rows are now:")
-    print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
+    rejected = _print_fates(receipts.current(ledger.lake, dates=dates), waits)
+    runs = {outcome.run_id for outcome in outcomes}
     moved: dict[str, tuple[int, int]] = {}
     for fact in ledger.facts():
         if fact.run_id in runs and isinstance(done := fact.detail, Absorbed):
@@ -398,3 +392,19 @@ def _print_books(
     if rejected:
         shown = ", ".join(f"lakehouse rejected {name}" for name in rejected)
         say(f"Rejected rows: {sum(rejected.values()):,}; to see them, and why: {shown}")
+
+
+def _print_fates(found: Sequence[Receipt], waiting: Sequence[str] = ()) -> dict[str, int]:
+    """What became of the rows of files, by dataset; returns of which how many are rejected.
+
+    ``waiting`` has the dataset of each file that waits for a person.
+    """
+    rows: list[tuple[object, ...]] = []
+    rejected: dict[str, int] = {}
+    for name in DATASETS:
+        mine = [r for r in found if r.path.dataset == name]
+        total = sum((r.counts for r in mine), Counts())
+        rejected |= {name: total.rejected} if total.rejected else {}
+        rows.append((name, len(mine), waiting.count(name), *total.__dict__.values()))
+    print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
+    return rejected

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
+from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import FACTS
 from lakehouse_assets.store.lake import ASIDE, DRY_RUNS, FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.store.receipts import RECEIPTS
+from lakehouse_assets.store.receipts import RECEIPTS, Receipt
 from lakehouse_assets.tables.registry import queryable, table_ids
 
 if TYPE_CHECKING:
@@ -28,10 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DryRun:
-    """Each table's result, and the number of rows that would be read of each file."""
+    """Each table's result, and the rows that would be read of each file.
+
+    ``receipts`` are then those of all files of the dates, ``waiting`` the files that would wait for
+    a person.
+    """
 
     results: list[Result]
     rows: dict[FilePath, int]
+    receipts: list[Receipt]
+    waiting: list[FilePath]
 
 
 def dry_run(
@@ -57,6 +64,8 @@ def dry_run(
             results.append(run_table(spark, copy, table, dates, "dry run", limits))
             tell(table, results[-1])
         after = Ledger(copy).state()
+        books = receipts.current(copy.fresh(), dates=dates)
+        waiting = [path for path, _ in after.waiting(lake.raw)]
     finally:
         lake.storage.delete(folder)
     rows = {}
@@ -65,4 +74,4 @@ def dry_run(
         judged = state.judgements.get(newest or "")
         if judged and state.read_at != before.at(path).read_at:
             rows[path] = judged.read
-    return DryRun(results, rows)
+    return DryRun(results, rows, books, waiting)
