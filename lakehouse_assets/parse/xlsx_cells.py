@@ -81,7 +81,7 @@ def moment_of(code: str) -> Moment | None:
     bare = _section(code)
     if _ELAPSED.search(bare):
         return Moment.ELAPSED
-    letters = re.sub(r"s\.0+", "s", bare.lower())
+    letters = re.sub(r"s[.,]0+", "s", bare.lower())
     # Digits are of a number, whatever unit stands behind them without quotes: `#,##0 USD`.
     if re.search("general|standard|[0#?]", letters):
         return None
