@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from resources.engines import SailEngine
-from tests.support import Once
+from tests.support import PROJECT, Once
 from tests.support.commands import GOOD, Lakehouse, put
 from tests.support.object_store import Store
 from tests.support.world import World
@@ -73,6 +75,36 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
         return folder
 
     return made
+
+
+_FETCH = """
+from dagster_pyspark import LazyPySparkResource
+from resources.engines import SPARK_CONFIG
+from resources.spark_s3 import on_s3
+LazyPySparkResource(spark_config=on_s3(SPARK_CONFIG, environment={})).spark_session
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever starts Spark has its jars first."""
+    for item in items:
+        if item.get_closest_marker("spark") and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "jars")
+
+
+@pytest.fixture(scope="session")
+def jars(once: Once) -> None:
+    """Spark's jars, S3's among them: fetched by one process, for two spoil each other's cache.
+
+    https://github.com/NVIDIA/cudf-spark/issues/6580
+    """
+
+    def fetch(_: Path) -> None:
+        # The Sail session of this process leaves its address in the environment.
+        env = {k: v for k, v in os.environ.items() if not k.startswith("SPARK")}
+        subprocess.run([sys.executable, "-c", _FETCH], cwd=PROJECT, env=env, check=True)
+
+    once("jars", fetch)
 
 
 @pytest.fixture(scope="session")
