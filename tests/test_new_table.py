@@ -332,11 +332,7 @@ for name, text in json.loads(sys.stdin.read()).items():
         del sys.modules[module]
     importlib.invalidate_caches()
     try:
-        tables = "lakehouse_assets.tables"
-        fresh = importlib.import_module(f"{tables}.column_lineage")
-        found = importlib.import_module(f"{tables}.registry")
-        for table in found.DERIVED.values():
-            fresh.inputs(table), fresh.columns(table)
+        importlib.import_module("lakehouse_assets.tables.sql_checks").check_all()
     except Exception as error:
         said[name] = traceback.format_exception_only(error)[-1].strip()
 print(json.dumps(said))
