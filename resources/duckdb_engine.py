@@ -177,8 +177,11 @@ class _DuckDBStream:
         except OSError as error:
             if _STOPPED in str(error):
                 # Some thread failed, and DuckDB 1.5.5 tells of another that it stopped for that:
-                # nobody else stops one. Asked again, it says what failed.
-                self._connection.execute(self._sql, self._values)
+                # nobody else stops one. One thread alone says what failed.
+                self._connection.execute("SET threads = 1")
+                again = self._connection.execute(self._sql, self._values)
+                while again.fetchmany(_BATCH_ROWS):
+                    pass
             raise
 
     def total(self) -> int:
@@ -212,7 +215,8 @@ def _explained(error: str) -> str:
         return no_table(found[1])
     if found := _NO_COLUMN.search(error):
         return no_column(found[1], re.findall(r'"([^"]+)"', found[2] or ""))
-    return f"{' '.join(error.split())}; correct the query"
+    said = error.rpartition("\nError: ")[2]  # behind what the Python client says of its own state
+    return f"{' '.join(said.split())}; correct the query"
 
 
 def query(lake: Lake, sql: str, as_of: Fact | None = None) -> Answer:
