@@ -110,11 +110,11 @@ def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
     return {name: tuple(sorted(_leaves(nodes[name.lower()], tables))) or keys for name in wanted}
 
 
-def unresolved(error: SqlglotError, columns: Iterable[Iterable[str]]) -> str:
-    """What sqlglot cannot resolve, in one line, with the nearest of the columns that there are."""
+def unresolved(error: SqlglotError, tables: Iterable[Iterable[str]]) -> str:
+    """What sqlglot cannot resolve, in one line, with the nearest of the tables' columns."""
     [line, *_] = str(error).split(". Line:")
     line = " ".join(line.split())
-    there = dict.fromkeys(name for table in columns for name in table)
+    there = dict.fromkeys(name for table in tables for name in table)
     named = re.fullmatch(r"(?:Column '(.*)' could not be resolved|Unknown column: (.*))", line)
     name = next(filter(None, named.groups())) if named else ""
     told = f"no column is named {name!r}" if name else line
