@@ -42,6 +42,7 @@ def watch(file: Path, parent: int) -> None:
 
 def say_that_it_ends(*_: object) -> None:
     """What Ctrl-C begins takes its time; this process ends with its parent."""
+    # As all that this process says, it is for the terminal.
     print("\nThe UI ends; this takes some seconds ...", file=sys.stderr, flush=True)  # noqa: T201
 
 

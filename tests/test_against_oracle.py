@@ -105,7 +105,7 @@ def test_a_shops_files_in_any_order_are_the_same_tables(
 
 def test_large_files_beside_small_ones(lake: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of each get the identity of their own file, also where two have the same bytes."""
-    monkeypatch.setattr(bronze_reading, "_LARGE_ROWS", 2)
+    monkeypatch.setattr(bronze_reading, "_LARGE_ROWS", 2)  # files of 100,000 rows would say no more
     large = _text("products", *(f"{n},1,Toys,Kite {n}" for n in (1, 2, 3)))
     lake.apply(
         Land("products", D1, "large.csv", large),

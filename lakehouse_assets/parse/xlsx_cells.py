@@ -22,9 +22,9 @@ _NO_DAY = 60
 """29 February 1900, which only Excel knows; days before it count from one day later."""
 _FIRST_YEAR = 1900
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
-_NO_FORMAT = re.compile(r'"[^"]*"?|\\.|_.|\*.|\[(?!(?:h+|m+|s+)\])[^\]]*\]?', re.IGNORECASE)
-"""What stands in a number format and says nothing about its kind: texts, colours, conditions."""
-_NO_FORMAT_BUT_CONDITIONS = re.compile(r'"[^"]*"?|\\.|_.|\*.')
+_TEXTS = re.compile(r'"[^"]*"?|\\.|_.|\*.')
+_BRACKETS = re.compile(r"\[(?!(?:h+|m+|s+)\])[^\]]*\]?", re.IGNORECASE)
+"""Colours and conditions, which say as little about a number format's kind as texts do."""
 _CONDITION = re.compile(r"\[(<=|>=|<>|=|<|>)\s*(-?[0-9]+(?:\.[0-9]+)?)\]")
 _HOLDS = {
     "<": operator.lt,
@@ -92,11 +92,10 @@ def moment_of(code: str) -> Moment | None:
 
 def _section(code: str) -> str:
     """The section of a format that shows a date of our time, bare of what says nothing."""
-    sections = _NO_FORMAT_BUT_CONDITIONS.sub("", code).split(";")
-    for section in sections:
+    for section in _TEXTS.sub("", code).split(";"):
         condition = _CONDITION.search(section)
         if condition is None or _HOLDS[condition[1]](_A_DATE, float(condition[2])):
-            return _NO_FORMAT.sub("", section)
+            return _BRACKETS.sub("", section)
     return ""
 
 
