@@ -25,16 +25,15 @@ from lakehouse_assets.cli.console import (
 )
 from lakehouse_assets.cli.interrupt import interruptible, stopped_by_exception
 from lakehouse_assets.cli.progress import Progress, rows_of
+from lakehouse_assets.cli.run_books import print_books, print_fates, span
 from lakehouse_assets.errors import meant
 from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import stretches
-from lakehouse_assets.store import receipts
-from lakehouse_assets.store.facts import Absorbed, Judgement
+from lakehouse_assets.store.facts import Judgement
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
-from lakehouse_assets.store.receipts import Counts, Receipt
 from lakehouse_assets.tables.contract import Layer
 from lakehouse_assets.tables.registry import DATASETS, DERIVED, example, table_ids
 from resources.settings import RunnerName, Settings
@@ -112,7 +111,7 @@ def _run(
         tell(line)
     for line in (line for outcome in outcomes for line in outcome.warnings):
         say(f"warning: {line}")
-    _print_books(ledger, dates, outcomes, waiting)
+    print_books(ledger, dates, outcomes, waiting)
     # Last, so that they do not scroll away.
     for line in bad:
         say(line)
@@ -133,7 +132,7 @@ def _materialize(
     """A run for each stretch of days, each shown as it goes, by what there is to say about it."""
     outcomes = []
     for days in stretches(dates):
-        with progress.of(f"Batch date {_span(days)}{about(days)}", tables or table_ids()):
+        with progress.of(f"Batch date {span(days)}{about(days)}", tables or table_ids()):
             from lakehouse_assets.cli.launch import materialize  # noqa: PLC0415 - imports Dagster
 
             outcomes.append(materialize(settings, days, tables, progress, replay=replay))
@@ -192,7 +191,7 @@ def _replay(
         tell("Nothing has landed on those dates.")
         return
     outcomes = _materialize(settings, dates, derived, progress, lambda _: "", replay=True)
-    _print_books(ledger, dates, outcomes, ledger.followed().waiting(lake.raw))
+    print_books(ledger, dates, outcomes, ledger.followed().waiting(lake.raw))
     _fail_with(outcomes)
 
 
@@ -252,7 +251,7 @@ def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> N
     dates = _due(pending, asked)
     if not dates:
         return
-    title = f"Dry run of batch date {_span(dates)}{_of_plan(pending)(dates)}"
+    title = f"Dry run of batch date {span(dates)}{_of_plan(pending)(dates)}"
     with progress.of(title, table_ids()):
         done = _rehearse(settings, ledger, dates, progress)
     rows = [
@@ -275,8 +274,7 @@ def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> N
     ]
     names = ["table", "why", "rows added", "rows removed", "grains", "such as"]
     print_rows(names, changes, Format.TABLE)
-    tell(f"All files of batch date {_span(dates)}, and what their rows would be then:")
-    _print_fates(done.receipts, [path.dataset for path in done.waiting if path.batch_date in dates])
+    print_fates(dates, done.receipts, done.waiting, "would be then")
     for line in dict.fromkeys(line for r in done.results for line in r.lines):
         say(line)
 
@@ -318,13 +316,6 @@ def _of_plan(pending: pending_files.Plan) -> Callable[[Sequence[date]], str]:
     return about
 
 
-def _span(days: Sequence[date]) -> str:
-    if len(days) == 1:
-        return f"{days[0]}"
-    gaps = "" if len(days) == (days[-1] - days[0]).days + 1 else f" ({len(days)} dates)"
-    return f"{days[0]} to {days[-1]}{gaps}"
-
-
 def _asked_dates(
     settings: Settings, day: date | None, since: date | None, until: date | None
 ) -> list[date]:
@@ -357,54 +348,3 @@ def _selected(tables: str | None) -> list[str] | None:
 def _say_waiting(waiting: Sequence[tuple[FilePath, Judgement]]) -> None:
     if waiting:
         say(f"{len(waiting)} file(s) wait for you: lakehouse status names them.")
-
-
-def _print_books(
-    ledger: Ledger,
-    dates: Sequence[date],
-    outcomes: Sequence[Outcome],
-    waiting: Sequence[tuple[FilePath, Judgement]],
-) -> None:
-    """What became of the rows of these dates' files, by dataset; what the runs did, by table.
-
-    Rejected rows are named here alone: each breaks rules of its own, and has a place to look.
-    """
-    waits = [path.dataset for path, _ in waiting if path.batch_date in dates]
-    tell(f"All files of batch date {_span(dates)}, and what their rows are now:")
-    rejected = _print_fates(receipts.current(ledger.lake, dates=dates), waits)
-    runs = {outcome.run_id for outcome in outcomes}
-    moved: dict[str, tuple[int, int]] = {}
-    for fact in ledger.facts():
-        if fact.run_id in runs and isinstance(done := fact.detail, Absorbed):
-            added, removed = moved.get(done.table, (0, 0))
-            moved[done.table] = (
-                added + (done.rows_added or 0),
-                removed + (done.rows_removed or 0),
-            )
-    rows = [
-        (table, *moved[table])
-        for table in table_ids()
-        if table in moved and not table.startswith(f"{Layer.BRONZE}.")
-    ]
-    if rows:
-        tell("What changed in the tables:")
-        print_rows(["table", "rows added", "rows removed"], rows, Format.TABLE)
-    if rejected:
-        shown = ", ".join(f"lakehouse rejected {name}" for name in rejected)
-        say(f"Rejected rows: {sum(rejected.values()):,}; to see them, and why: {shown}")
-
-
-def _print_fates(found: Sequence[Receipt], waiting: Sequence[str] = ()) -> dict[str, int]:
-    """What became of the rows of files, by dataset; returns of which how many are rejected.
-
-    ``waiting`` has the dataset of each file that waits for a person.
-    """
-    rows: list[tuple[object, ...]] = []
-    rejected: dict[str, int] = {}
-    for name in DATASETS:
-        mine = [r for r in found if r.path.dataset == name]
-        total = sum((r.counts for r in mine), Counts())
-        rejected |= {name: total.rejected} if total.rejected else {}
-        rows.append((name, len(mine), waiting.count(name), *total.__dict__.values()))
-    print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
-    return rejected
