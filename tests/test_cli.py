@@ -130,7 +130,7 @@ def test_ragged_and_unsplittable_lines_keep_their_text(house: Lakehouse) -> None
     """A line that has no columns is a rejected row with its text; its neighbours are published."""
     put(house, "products.csv", PRODUCTS + '3,1,Books\n4,1,Bo"oks,Bad\n5,1,Books,Good\n')
     told = house("run").err.splitlines()
-    assert told[-1].startswith("2 rows are rejected; ")
+    assert told[-1].startswith("Rejected rows: 2; ")
     assert told[-1].endswith(": lakehouse rejected products")
     assert not [line for line in told if "valid_rows" in line]  # it would be said twice
     rows = house.rows("SELECT _row, _raw, _rules FROM rejected.products ORDER BY _row")
