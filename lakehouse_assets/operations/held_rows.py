@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse_assets.pipeline.resolve import judged
 from lakehouse_assets.pipeline.scratch import staged_in_scratch
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import among
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.facts import Kind
@@ -56,9 +57,9 @@ def held_rows(
         if contents:
             bronze = staged.rows.where(among("_content", contents))
             rules = judged(bronze, dataset).where("size(_own) > 0")
-            rules = rules.selectExpr(*_PLACE, "_own AS _rules")
+            rules = select(rules, *_PLACE, _rules="_own")
             rows = bronze.join(rules, list(_PLACE)).orderBy(*_PLACE)
-            found = rows.selectExpr(*(f"`{name}`" for name in names)).collect()
+            found = select(rows, *names).collect()
     gone = [
         f"{item.path}: the held bytes {(item.digest or '')[:12]} are gone; land the file again"
         for item in items

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.pipeline.keys import without
+from lakehouse_assets.pipeline.select import cast, select
 from lakehouse_assets.pipeline.table_changes import VersionGoneError, between
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.store.delta import TableVersion
@@ -159,5 +160,4 @@ def _to_take_in(
 
 
 def _marked(rows: DataFrame, mart: Mart, removed: bool) -> DataFrame:
-    names = [f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in mart.columns]
-    return rows.selectExpr(*names, f"{str(removed).lower()} AS `{redshift.REMOVED}`")
+    return select(cast(rows, mart.columns), "*", **{redshift.REMOVED: str(removed).lower()})

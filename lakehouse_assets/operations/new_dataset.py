@@ -20,6 +20,7 @@ from lakehouse_assets.operations.sample_keys import key
 from lakehouse_assets.operations.sample_types import Profile, profile
 from lakehouse_assets.parse import Dialect, Limits, Unreadable
 from lakehouse_assets.pipeline.resolve import judged
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.tables.contract import Column, Dataset
 from lakehouse_assets.tables.contract_checks import check_dataset
@@ -272,7 +273,7 @@ class _Sample:
     def _missing(self, column: Column, dialect: Dialect, keys: DataFrame) -> int:
         """How many different values are no key."""
         value = typed(column, f"`{column.name}`", dialect)
-        values = self.rows.selectExpr(f"{value} AS _key").where("_key IS NOT NULL").distinct()
+        values = select(self.rows, _key=value).where("_key IS NOT NULL").distinct()
         return values.join(keys, "_key", "left_anti").count()
 
 
@@ -323,7 +324,7 @@ def find_parents(
             keys = _sampled_keys(spark, dataset, samples[name], limits)
         elif lake.version(dataset.silver) is not None:
             work = Workspace(spark, lake, "new dataset", dataset.silver.id)
-            keys = work.now(dataset.silver).selectExpr(f"`{of}` AS _key")
+            keys = select(work.now(dataset.silver), _key=of)
         yield Parent(dataset, keys if keys and keys.take(1) else None)
 
 
@@ -334,7 +335,7 @@ def _sampled_keys(
         if errors := [s for s in staged.summaries if s.error]:
             raise SampleError(f"{errors[0].path.file}: {errors[0].error}")
         of = dataset.key_columns[0]
-        keys = judged(staged.rows, dataset).selectExpr(f"`{of}` AS _key").distinct().toArrow()
+        keys = select(judged(staged.rows, dataset), _key=of).distinct().toArrow()
     return spark.createDataFrame(keys)
 
 

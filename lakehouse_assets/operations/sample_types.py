@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.tables.contract import Column
 from lakehouse_assets.tables.rules import typed
 from lakehouse_assets.tables.sql import literal
@@ -264,6 +265,6 @@ def _aggregated(rows: DataFrame, aggregates: Mapping[K, str]) -> dict[K, Any]:
     """The values of these SQL aggregates, in one pass."""
     if not aggregates:
         return {}
-    numbered = [f"{sql} AS _{at}" for at, sql in enumerate(aggregates.values())]
-    [row] = rows.selectExpr(*numbered).collect()
+    numbered = {f"_{at}": sql for at, sql in enumerate(aggregates.values())}
+    [row] = select(rows, **numbered).collect()
     return dict(zip(aggregates, row, strict=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lakehouse_assets.parse.model import READING, columns_unread, shown
 from lakehouse_assets.pipeline.bronze_reading import Staged, Summary
 from lakehouse_assets.pipeline.resolve import judged
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import among
 from lakehouse_assets.store.facts import Admitted, Fact, Held, Judgement, Landed, Unreadable
 from lakehouse_assets.store.lake import FilePath
@@ -91,9 +92,8 @@ def faults(dataset: Dataset, staged: Staged, contents: Collection[str]) -> dict[
         return {}
     rows = judged(staged.rows.where(among("_content", contents)), dataset)
     # Each faulty row counts for its rules, and once for itself: under no rule's name.
-    each = rows.where("size(_own) > 0").selectExpr(
-        "_content", f"{_PLACE} AS _place", "explode(concat(array(''), _own)) AS _rule"
-    )
+    rules = "explode(concat(array(''), _own))"
+    each = select(rows.where("size(_own) > 0"), "_content", _place=_PLACE, _rule=rules)
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for row in each.groupBy("_content", "_rule").agg({"*": "count", "_place": "min"}).collect():
         of_content = found.setdefault(row["_content"], {})
@@ -110,10 +110,8 @@ def broken_rules(
         return {}
     headers = {rule.name: _header(dataset, rule.column) for rule in own_rules(dataset)}
     # All of them: an unreadable cell may be of a column that has no rule.
-    columns = [
-        f"`{name}`" for name in ("_content", "_sheet", "_row", "_raw", "_fault", *dataset.headers)
-    ]
-    rows = staged.rows.where(among("_content", found)).selectExpr(f"{_PLACE} AS _place", *columns)
+    names = ["_content", "_sheet", "_row", "_raw", "_fault", *dataset.headers]
+    rows = select(staged.rows.where(among("_content", found)), *names, _place=_PLACE)
     # A place is of one content or of several: the rows are few, whichever.
     first = {
         (row["_content"], row["_place"]): row

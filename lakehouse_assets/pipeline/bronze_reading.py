@@ -13,6 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.workspace import Workspace, union
 from lakehouse_assets.planning.pending_files import ToRead
 from lakehouse_assets.store.content import Digested
@@ -97,7 +98,7 @@ def stage_files(
     One that has gone since it was listed has no summary.
     """
     if not items:
-        return Staged(work.now(dataset.bronze).where("false"))
+        return Staged(none(work.now(dataset.bronze)))
     asked, names = expectation(dataset), dataset.bronze.names
     reader = _reader(zones or work.lake.zones, asked, names, limits or Limits())
     columns = ", ".join(f"`{c.name}` {c.type}" for c in dataset.bronze.columns)
@@ -121,7 +122,7 @@ def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) 
     partition need not sort them, for which Sail holds them all.
     """
     names = [name for name in rows.columns if name not in {"_content", "_summary"}]
-    marked = rows.selectExpr(*(f"`{name}`" for name in names), "_content AS _reading")
+    marked = select(rows, *names, _reading="_content")
     readable = [summary for summary in summaries if summary.error is None]
     large = [summary for summary in readable if summary.read >= _LARGE_ROWS]
     small = [(it.reading, it.content) for it in readable if it.read < _LARGE_ROWS]
@@ -131,9 +132,9 @@ def _by_content(work: Workspace, rows: DataFrame, summaries: Iterable[Summary]) 
         parts.append(marked.join(contents, "_reading").drop("_reading"))
     for it in large:
         same = {"_batch_date": literal(it.path.batch_date), "_content": literal(it.content)}
-        kept = [f"`{name}`" for name in names if name not in same]
+        kept = [name for name in names if name not in same]
         of_file = marked.where(f"_reading = {literal(it.reading)}")
-        parts.append(of_file.selectExpr(*kept, *(f"{sql} AS {n}" for n, sql in same.items())))
+        parts.append(select(of_file, *kept, **same))
     return union(parts)
 
 

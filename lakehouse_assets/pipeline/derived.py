@@ -10,6 +10,7 @@ from lakehouse_assets.pipeline.derived_units import affected_units, in_scope
 from lakehouse_assets.pipeline.keys import Keys, matching, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
@@ -120,7 +121,7 @@ def _absorb(
     units = _affected_units(work, state.absorbed.get(table.id), derived, silver, now, again)
     present = work.read(table, result.version)
     if units is None:
-        owned, others = present, present.where("false")
+        owned, others = present, none(present)
     else:
         column = derived.unit.split(".")[1] if derived.unit else ""
         silver = in_scope(work, derived, silver, units)
@@ -169,8 +170,8 @@ def _changed(derived: Derived, published: Replaced) -> dict[str, object]:
     if published.rows is None:
         return {"changed_grains": 0}
     grain = ", ".join(f"`{c}`" for c in derived.grain)
-    changed = published.rows.selectExpr(*derived.grain).distinct()
-    some = changed.selectExpr(f"concat_ws(' ', {grain}) AS grain", "count(*) OVER () AS n")
+    changed = published.rows.select(*derived.grain).distinct()
+    some = select(changed, grain=f"concat_ws(' ', {grain})", n="count(*) OVER ()")
     found = some.orderBy("grain").limit(_SAMPLES).collect()
     return {"changed_grains": found[0]["n"], "changed": "; ".join(row["grain"] for row in found)}
 
@@ -218,8 +219,8 @@ def _in_dimensions(
         name, [key] = f"dimension_{column}", mart.grain
         keys = computed.select(column).where(f"`{column}` IS NOT NULL").distinct()
         there = work.now(mart.table).select(key)
-        missing = without(keys, [column], there, key=[key]).selectExpr(f"`{column}` AS k")
-        some = [row["k"] for row in missing.limit(_SAMPLES).collect()]
+        missing = without(keys, [column], there, key=[key])
+        some = [row[column] for row in missing.limit(_SAMPLES).collect()]
         absorbed = state.absorbed.get(mart.table.id)
         shared = {t.id for t in derived_job(mart).reads} & inputs.keys()
         taken_in = absorbed.inputs if absorbed else {}

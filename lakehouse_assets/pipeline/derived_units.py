@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.keys import Keys, distinct, matching, of_staged
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
@@ -35,7 +36,7 @@ def affected_units(
     frames = {sources()[name].dataset.name: rows for name, rows in silver.items()}
     end = sources()[root].dataset.name
     frames[end] = silver[root]
-    found = [silver[root].where("false").select(column)]
+    found = [none(silver[root]).select(column)]
     for name in silver:
         dataset, table, batch_date = sources()[name]
         changes = between(work, table, before.get(table.id), after[table.id])
@@ -51,7 +52,7 @@ def affected_units(
             # A step along a foreign key joins the parent's key, one against it the child's.
             if child_column in parent_first and _refers(DATASETS[here], child_column, there):
                 [key] = DATASETS[there].key_columns
-                values = distinct(work, rows.selectExpr(f"`{child_column}` AS `{key}`"))
+                values = distinct(work, select(rows, **{key: child_column}))
                 rows = matching(frames[there], [key], values)
             else:
                 key_here = DATASETS[here].key_columns

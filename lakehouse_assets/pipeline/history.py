@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.resolve import PLACE_IN_FAMILY, newest_first
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.tables.contract import Dataset
 
@@ -24,20 +25,14 @@ def versions(work: Workspace, dataset: Dataset, resolved: DataFrame) -> DataFram
     """The versions of all keys among rows with their fates (`resolve`), with their validity."""
     key = ", ".join(f"`{part}`" for part in dataset.key_columns)
     names = [c.name for c in dataset.columns]
-    rows = resolved.where("size(_rules) = 0 AND NOT _retired").selectExpr(*names, *PLACE_IN_FAMILY)
-    newest = rows.selectExpr(
-        *names,
-        f"`{_FROM}`",
-        f"row_number() OVER (PARTITION BY {key}, `{_FROM}`"
-        f" ORDER BY {newest_first(PLACE_IN_FAMILY)}) AS _nth",
-    ).where("_nth = 1")
+    rows = resolved.where("size(_rules) = 0 AND NOT _retired").select(*names, *PLACE_IN_FAMILY)
+    order = newest_first(PLACE_IN_FAMILY)
+    nth = f"row_number() OVER (PARTITION BY {key}, `{_FROM}` ORDER BY {order})"
+    newest = select(rows, *names, _FROM, _nth=nth).where("_nth = 1")
     in_order = f"(PARTITION BY {key} ORDER BY `{_FROM}`)"
     said = [name for name in names if name not in dataset.key_columns]
     same = " AND ".join([f"`{c}` <=> lag(`{c}`) OVER {in_order}" for c in said] or ["true"])
     first = f"row_number() OVER {in_order} = 1"
-    begun = newest.selectExpr(*names, f"`{_FROM}`", f"NOT ({same}) OR {first} AS _begins")
-    return work.stage(
-        begun.where("_begins").selectExpr(
-            *names, f"`{_FROM}` AS valid_from", f"lead(`{_FROM}`) OVER {in_order} AS valid_to"
-        )
-    )
+    begun = select(newest, *names, _FROM, _begins=f"NOT ({same}) OR {first}").where("_begins")
+    until = f"lead(`{_FROM}`) OVER {in_order}"
+    return work.stage(select(begun, *names, valid_from=_FROM, valid_to=until))

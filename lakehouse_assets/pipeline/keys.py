@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
@@ -43,8 +44,10 @@ def distinct(work: Workspace, rows: DataFrame) -> Keys:
 
 def of_staged(rows: DataFrame, columns: Sequence[str]) -> Keys:
     """The keys that stand in rows which can be read again, each as often as it does there."""
-    ends = [f"{end}(`{c}`)" for c in columns for end in ("min", "max")]
-    [found] = rows.selectExpr("count(*)", *ends).collect()
+    from pyspark.sql import functions as F  # noqa: N812, PLC0415 - takes long to import
+
+    ends = [end(f"`{c}`") for c in columns for end in (F.min, F.max)]
+    [found] = rows.agg(F.count("*"), *ends).collect()
     count, *values = found
     pairs = zip(values[::2], values[1::2], strict=True)
     return Keys(rows.select(*columns), tuple(columns), count, tuple(pairs))
@@ -53,7 +56,7 @@ def of_staged(rows: DataFrame, columns: Sequence[str]) -> Keys:
 def nothing(like: DataFrame) -> Keys:
     """No keys, of the columns of these rows."""
     columns = tuple(like.columns)
-    return Keys(like.where("false"), columns, 0, tuple((None, None) for _ in columns))
+    return Keys(none(like), columns, 0, tuple((None, None) for _ in columns))
 
 
 def matching(rows: DataFrame, columns: Sequence[str], keys: Keys) -> DataFrame:
@@ -62,7 +65,7 @@ def matching(rows: DataFrame, columns: Sequence[str], keys: Keys) -> DataFrame:
     The keys' ends go into the scan as a range, so that files without any of them are not read.
     """
     if any(least is None for least, _ in keys.ends):  # no keys, or null alone, which equals nothing
-        return rows.where("false")
+        return none(rows)
     for column, (least, greatest) in zip(columns, keys.ends, strict=True):
         if type(least) in _RANGED:
             rows = rows.where(f"`{column}` BETWEEN {literal(least)} AND {literal(greatest)}")
@@ -77,4 +80,4 @@ def without(
 
 
 def _named(values: DataFrame, key: Sequence[str], columns: Sequence[str]) -> DataFrame:
-    return values.selectExpr(*(f"`{k}` AS `{c}`" for k, c in zip(key, columns, strict=True)))
+    return select(values, **dict(zip(columns, key, strict=True)))

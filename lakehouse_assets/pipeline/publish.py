@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.difference import difference
+from lakehouse_assets.pipeline.select import cast, select
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.tables.contract import Table
 
@@ -63,15 +64,14 @@ def replace_rows(
     Raises:
         AuditError: A grain repeats, or a required column is null; nothing was written.
     """
-    rows = rows.selectExpr(*(f"CAST(`{c.name}` AS {c.type}) AS `{c.name}`" for c in table.columns))
+    rows = cast(rows, table.columns)
     version = work.lake.create(table)
     comparable = _comparable(table)
-    columns = [*comparable.values()]
     if work.lake.files(table, version):
-        old, new = owned.selectExpr(*columns), rows.selectExpr(*columns)
+        old, new = select(owned, **comparable), select(rows, **comparable)
         differing = difference(work, old, new, [*comparable])
     else:
-        differing = rows.selectExpr(*columns, "0 AS _removed", "1 AS _added")
+        differing = select(rows, **comparable, _removed="0", _added="1")
     grains = rows.groupBy(*grain).count()  # null is a value of its own here
     # One query: what the audit needs to know, and a row for each partition in which rows differ.
     found = _totals(grains, rows, required).unionByName(
@@ -85,8 +85,8 @@ def replace_rows(
     if not partitions:
         return Replaced(version)
     where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
-    content = others.where(where or "true").unionByName(rows.where(where or "true"))
-    commit(work, table, content, where)
+    content = others.unionByName(rows)
+    commit(work, table, content.where(where) if where else content, where)
     return Replaced(
         version=work.lake.create(table),
         removed=sum(row["sum(_removed)"] for row in partitions),
@@ -101,30 +101,27 @@ def commit(work: Workspace, table: Table, rows: DataFrame, where: str) -> None:
     An empty ``where`` replaces the whole table. The rows must lie within it: Sail would take
     others, too (`sail_quirks`).
     """
-    writer = rows.selectExpr(*_as_stored(work, table)).write.format("delta").mode("overwrite")
+    writer = select(rows, **_as_stored(work, table)).write.format("delta").mode("overwrite")
     if table.partition_by:
         writer = writer.partitionBy(*table.partition_by).option("replaceWhere", where)
     writer.option("userMetadata", work.run_id).save(work.uri(table))
 
 
-def _as_stored(work: Workspace, table: Table) -> list[str]:
-    """The table's columns in its own order; those that the contract has no longer are null."""
+def _as_stored(work: Workspace, table: Table) -> dict[str, str]:
+    """SQL for the table's columns in its own order; those that the contract has not are null."""
     there = work.lake.shape(table)
     if there.keys() <= set(table.names):
-        return [f"`{name}`" for name in there]
+        return {name: name for name in there}
     types = dict(work.spark.read.format("delta").load(work.uri(table)).dtypes)
-    return [
-        f"`{name}`" if name in table.names else f"CAST(NULL AS {types[name]}) AS `{name}`"
-        for name in there
-    ]
+    return {name: name if name in table.names else f"CAST(NULL AS {types[name]})" for name in there}
 
 
 def _totals(grains: DataFrame, rows: DataFrame, required: Sequence[str]) -> DataFrame:
     """One row: the most rows of a grain (0 where there is none), and the nulls of each column."""
-    most = grains.selectExpr("coalesce(max(`count`), 0) AS _most")
+    most = select(grains, _most="coalesce(max(`count`), 0)")
     # Not counted by grain: a table of ten million grains would hold as many counts of each column.
-    nulls = [f"count_if(`{c}` IS NULL) AS `_null_{c}`" for c in dict.fromkeys(required)]
-    return most.crossJoin(rows.selectExpr(*nulls)) if nulls else most
+    nulls = {f"_null_{c}": f"count_if(`{c}` IS NULL)" for c in required}
+    return most.crossJoin(select(rows, **nulls)) if nulls else most
 
 
 def _audit(
@@ -143,14 +140,12 @@ def _audit(
 
 
 def _comparable(table: Table) -> dict[str, str]:
-    """The columns by which rows are compared, with SQL for each.
+    """SQL for the columns by which rows are compared.
 
     Arrays are compared as text; maps, which no engine compares, are left out.
     """
     return {
-        c.name: f"array_join(`{c.name}`, ',') AS `{c.name}`"
-        if c.type == "ARRAY<STRING>"
-        else f"`{c.name}`"
+        c.name: f"array_join(`{c.name}`, ',')" if c.type == "ARRAY<STRING>" else c.name
         for c in table.columns
         if not c.type.startswith("MAP")
     }

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.keys import distinct, matching, without
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.tables.contract import LINEAGE, Dataset
 from lakehouse_assets.tables.natural_order import natural_sql
@@ -67,7 +68,7 @@ def subject(key: Sequence[str]) -> str:
     return f"coalesce(concat('=', {together}), concat('?', _content))"
 
 
-def key_of_subject(dataset: Dataset) -> list[str]:
+def key_of_subject(dataset: Dataset) -> dict[str, str]:
     """SQL for the columns of the key (by their names) of a ``_subject`` that has one."""
     columns = [dataset.silver.column(name) for name in dataset.key_columns]
     told = "substring(_subject, 2)"
@@ -76,10 +77,10 @@ def key_of_subject(dataset: Dataset) -> list[str]:
     else:
         split = [f"split({told}, '[|]')[{i}]" for i in range(len(columns))]
         parts = [f"replace(replace({part}, '%7C', '|'), '%25', '%')" for part in split]
-    return [
-        f"CAST({part} AS {column.type}) AS `{column.name}`"
+    return {
+        column.name: f"CAST({part} AS {column.type})"
         for part, column in zip(parts, columns, strict=True)
-    ]
+    }
 
 
 def subject_in_bronze(dataset: Dataset) -> str:
@@ -93,24 +94,14 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
     ``_origin`` is the place of the row that it mends, null where it mends none.
     """
     lineage = [c.name for c in LINEAGE]
-    texts = [f"{text(c)} AS `_text_{c.name}`" for c in dataset.sources]
-    rows = rows.selectExpr(*lineage, "_fault", f"{origin()} AS _origin", *texts)
-    rows = rows.selectExpr(
-        "*",
-        *(
-            f"{typed(c, f'`_text_{c.name}`', dataset.dialect)} AS `{c.name}`"
-            for c in dataset.sources
-        ),
-    )
-    derived = [c for c in dataset.columns if c.derived]
-    rows = rows.selectExpr("*", *(f"{c.derived} AS `{c.name}`" for c in derived))
-    return rows.selectExpr(
-        *(c.name for c in dataset.columns),
-        *lineage,
-        f"{subject(dataset.key_columns)} AS _subject",
-        "_origin",
-        f"{broken(own_rules(dataset))} AS _own",
-    )
+    texts = {f"_text_{c.name}": text(c) for c in dataset.sources}
+    rows = select(rows, *lineage, "_fault", _origin=origin(), **texts)
+    values = {c.name: typed(c, f"`_text_{c.name}`", dataset.dialect) for c in dataset.sources}
+    rows = select(rows, "*", **values)
+    rows = select(rows, "*", **{c.name: c.derived for c in dataset.columns if c.derived})
+    names = [c.name for c in dataset.columns]
+    key, own = subject(dataset.key_columns), broken(own_rules(dataset))
+    return select(rows, *names, *lineage, "_origin", _subject=key, _own=own)
 
 
 def resolve(
@@ -132,12 +123,12 @@ def resolve(
     """
     staged = work.stage(judged(rows, dataset))
     ruled = _with_foreign_keys(work, dataset, staged, parents)
-    ruled = _in_families(work, ruled) if repairs else ruled.selectExpr("*", *_ALONE)
+    ruled = _in_families(work, ruled) if repairs else select(ruled, "*", **_ALONE)
     alone = f"""CASE
         WHEN _retired THEN '{Fate.SUPERSEDED}'
         WHEN size(_rules) = 0 THEN '{Fate.PUBLISHED}'
         ELSE '{Fate.REJECTED}'
-    END AS _fate"""
+    END"""
     result = [*(c.name for c in dataset.silver.columns), "_subject", "_rules"]
     result += ["_retired", *_ROOT, "_repair"]
     key = dataset.key_columns
@@ -150,9 +141,9 @@ def resolve(
         .select(*key),
     )
     if not repeated.count:
-        return ruled.selectExpr(*result, alone)
+        return select(ruled, *result, _fate=alone)
     several = work.stage(_among_versions(dataset, matching(ruled, key, repeated)))
-    single = without(ruled, key, repeated.rows).selectExpr(*result, alone)
+    single = select(without(ruled, key, repeated.rows), *result, _fate=alone)
     return single.unionByName(several.select(*result, "_fate"))
 
 
@@ -174,24 +165,20 @@ def _with_foreign_keys(
         orphans = distinct(work, without(asked.rows, [name], known, key=key))
         if not orphans.count:
             continue
-        flags = orphans.rows.selectExpr(f"`{name}`", f"true AS `_orphan_{name}`")
+        flags = select(orphans.rows, name, **{f"_orphan_{name}": "true"})
         rows = rows.join(flags, name, "left")
         missing.append(rule)
     together = f"concat(_own, {broken(tuple(missing))})" if missing else "_own"
     kept = [c.name for c in dataset.silver.columns]
-    return rows.selectExpr(*kept, "_subject", "_origin", f"{together} AS _rules")
+    return select(rows, *kept, "_subject", "_origin", _rules=together)
 
 
 _ROOT = tuple(f"_root{c}" for c in VERSION_ORDER)
-_PLACES = tuple(zip(VERSION_ORDER, _ROOT, strict=True))
 PLACE_IN_FAMILY = (*_ROOT, "_repair", *VERSION_ORDER)
 """A repair's place is right after its origin's; repairs of one origin stand by their own."""
 
-_ALONE = (
-    *(f"`{own}` AS `{root}`" for own, root in _PLACES),
-    "0 AS _repair",
-    "false AS _retired",
-)
+_OWN = dict(zip(_ROOT, VERSION_ORDER, strict=True))
+_ALONE = _OWN | {"_repair": "0", "_retired": "false"}
 
 
 def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
@@ -200,38 +187,36 @@ def _in_families(work: Workspace, rows: DataFrame) -> DataFrame:
     Adds the columns of ``PLACE_IN_FAMILY`` and ``_retired``; a repair whose first origin is not
     in force breaks a rule.
     """
-    rows = work.stage(rows.selectExpr("*", f"{PLACE} AS _place"))
+    rows = work.stage(select(rows, "*", _place=PLACE))
     roots = _roots(work, rows)
-    first = rows.selectExpr(
-        "_place AS _root",
-        *(f"`{own}` AS `{root}`" for own, root in _PLACES),
-    )
+    first = select(rows, _root="_place", **_OWN)
     rows = rows.join(roots.join(first, "_root"), "_place", "left")
     lost = LOST_ORIGIN
     rows = work.stage(
-        rows.selectExpr(
+        select(
+            rows,
             *(c for c in rows.columns if c not in (*_ROOT, "_rules", "_root")),
-            "coalesce(_root, _place) AS _root",
-            *(f"coalesce(`{root}`, `{own}`) AS `{root}`" for own, root in _PLACES),
-            "CASE WHEN _origin IS NULL THEN 0 ELSE 1 END AS _repair",
-            f"CASE WHEN {lost.broken} THEN concat(_rules, array('{lost.name}'))"
-            " ELSE _rules END AS _rules",
+            _root="coalesce(_root, _place)",
+            **{root: f"coalesce(`{root}`, `{own}`)" for root, own in _OWN.items()},
+            _repair="CASE WHEN _origin IS NULL THEN 0 ELSE 1 END",
+            _rules=f"CASE WHEN {lost.broken} THEN concat(_rules, array('{lost.name}'))"
+            " ELSE _rules END",
         )
     )
     order = newest_first(PLACE_IN_FAMILY)
-    family = rows.join(roots.select("_root").distinct(), "_root", "left_semi").selectExpr(
+    family = select(
+        rows.join(roots.select("_root").distinct(), "_root", "left_semi"),
         "_place",
         "_root",
-        "_repair = 1 AND size(_rules) = 0 AS _good",
-        f"row_number() OVER (PARTITION BY _root ORDER BY {order}) AS _nth",
+        _good="_repair = 1 AND size(_rules) = 0",
+        _nth=f"row_number() OVER (PARTITION BY _root ORDER BY {order})",
     )
-    family = family.selectExpr(
-        "_place", "_nth", "min(CASE WHEN _good THEN _nth END) OVER (PARTITION BY _root) AS _newest"
-    )
-    retired = work.stage(family.where("_nth > _newest").selectExpr("_place", "true AS _retired"))
+    newest = "min(CASE WHEN _good THEN _nth END) OVER (PARTITION BY _root)"
+    family = select(family, "_place", "_nth", _newest=newest)
+    retired = work.stage(select(family.where("_nth > _newest"), "_place", _retired="true"))
     rows = rows.join(retired, "_place", "left")
-    flag = "coalesce(_retired, false) AS _retired"
-    return rows.selectExpr(*(c for c in rows.columns if c != "_retired"), flag)
+    kept = [c for c in rows.columns if c != "_retired"]
+    return select(rows, *kept, _retired="coalesce(_retired, false)")
 
 
 def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
@@ -240,34 +225,28 @@ def _roots(work: Workspace, rows: DataFrame) -> DataFrame:
     Only for those where all on the way there is in force.
     """
     links = rows.where("_origin IS NOT NULL").select("_place", "_origin")
-    steps = rows.selectExpr("_place AS _root", "_origin AS _next")
+    steps = select(rows, _root="_place", _next="_origin")
     found = work.stage(links.withColumnRenamed("_origin", "_root"))
     while True:
         found = work.stage(found.join(steps, "_root"))
         if not found.where("_next IS NOT NULL").limit(1).collect():
             return found.select("_place", "_root")
-        found = found.selectExpr("_place", "coalesce(_next, _root) AS _root")
+        found = select(found, "_place", _root="coalesce(_next, _root)")
 
 
 def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
     """Fates of rows whose key has several versions."""
     order = newest_first(PLACE_IN_FAMILY)
     key = ", ".join(f"`{part}`" for part in dataset.key_columns)
-    ranked = rows.selectExpr(
-        "*", f"row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS _nth"
-    )
+    ranked = select(rows, "*", _nth=f"row_number() OVER (PARTITION BY {key} ORDER BY {order})")
     qualifies = "size(_rules) = 0 AND NOT _retired"
-    ranked = ranked.selectExpr(
-        "*", f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY {key}) AS _winner"
-    )
-    payload = [c.name for c in dataset.columns]
-    others = [f"`{c}` AS `_won_{c}`" for c in payload if c not in dataset.key_columns]
-    winners = ranked.where("_nth = _winner").selectExpr(
-        *dataset.key_columns, "true AS _won", *others
-    )
-    same = " AND ".join(
-        ["_won", *(f"`{c}` <=> `_won_{c}`" for c in payload if c not in dataset.key_columns)]
-    )
+    winner = f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY {key})"
+    ranked = select(ranked, "*", _winner=winner)
+    others = {
+        f"_won_{c.name}": c.name for c in dataset.columns if c.name not in dataset.key_columns
+    }
+    winners = select(ranked.where("_nth = _winner"), *dataset.key_columns, _won="true", **others)
+    same = " AND ".join(["_won", *(f"`{c}` <=> `{won}`" for won, c in others.items())])
     hidden = f"(_nth > _winner AND NOT array_contains(_rules, '{LOST_ORIGIN.name}')) OR _retired"
     fate = f"""CASE
         WHEN _nth = _winner THEN '{Fate.PUBLISHED}'
@@ -276,4 +255,4 @@ def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
         ELSE '{Fate.REJECTED}'
     END"""
     joined = ranked.join(winners, list(dataset.key_columns), "left")
-    return joined.selectExpr(*rows.columns, f"{fate} AS _fate")
+    return select(joined, *rows.columns, _fate=fate)

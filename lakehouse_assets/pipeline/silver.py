@@ -20,6 +20,7 @@ from lakehouse_assets.pipeline.keys import matching, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.pipeline.result import Result
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.silver_affected import Affected, touched
 from lakehouse_assets.pipeline.silver_checks import report
 from lakehouse_assets.pipeline.silver_receipts import in_tables
@@ -144,7 +145,7 @@ def _publish(
 
 def _replace_by_subject(work: Workspace, table: Table, affected: Affected, rows: DataFrame) -> None:
     present = work.now(table)
-    owned, others = present, present.where("false")
+    owned, others = present, none(present)
     if affected.subjects is not None:
         owned = present.join(affected.subjects, "_subject", "left_semi")
         others = present.join(affected.subjects, "_subject", "left_anti")
@@ -160,7 +161,7 @@ def _replace_by_key(
     grain: Sequence[str],
 ) -> Replaced:
     present = work.now(table)
-    owned, others = present, present.where("false")
+    owned, others = present, none(present)
     required = [*(c.name for c in dataset.columns if c.required), *table.partition_by]
     if affected.keys is not None:
         owned = matching(present, dataset.key_columns, affected.keys)
@@ -178,7 +179,7 @@ def _replace_by_key(
 
 def _superseded(resolved: DataFrame) -> DataFrame:
     hidden = resolved.where(f"_fate IN ('{Fate.SUPERSEDED}', '{Fate.DUPLICATE}')")
-    return hidden.selectExpr("*", f"_fate = '{Fate.DUPLICATE}' AS _duplicate")
+    return select(hidden, "*", _duplicate=f"_fate = '{Fate.DUPLICATE}'")
 
 
 def _rejected(
@@ -186,10 +187,10 @@ def _rejected(
 ) -> DataFrame:
     """The rejected rows as bronze has them, with their reasons."""
     reasons = work.stage(
-        resolved.where(f"_fate = '{Fate.REJECTED}'").selectExpr(
+        resolved.where(f"_fate = '{Fate.REJECTED}'").select(
             "_content", "_sheet_no", "_row", "_subject", "_rules"
         )
     )
     whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
-    whole = whole.selectExpr("*", f"{category(dataset, '_rules')} AS _category")
+    whole = select(whole, "*", _category=category(dataset, "_rules"))
     return work.stage(whole, with_maps=True)

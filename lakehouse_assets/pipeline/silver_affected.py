@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.keys import Keys, distinct, matching, nothing, without
 from lakehouse_assets.pipeline.resolve import key_of_subject, subject, subject_in_bronze
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
@@ -61,20 +62,20 @@ def touched(
     there = set(work.lake.contents(bronze, old))
     added, removed = (here - there) & uploads, (there - here) & uploads
     added |= {content for content in here if days_here[content] in again}
-    name = f"{subject_in_bronze(dataset)} AS _subject"
+    subject_here = subject_in_bronze(dataset)
     found: list[DataFrame] = []
     if added:
         rows = work.read(bronze, new).where(among("_content", added))
-        found.append(rows.selectExpr(name))
+        found.append(select(rows, _subject=subject_here))
     if removed:
         rows = work.read(bronze, old).where(among("_content", removed))
-        found.append(rows.selectExpr(name))
+        found.append(select(rows, _subject=subject_here))
     found += _of_changed_parents(work, dataset, before, after)
     if not found:
-        none = work.read(bronze, new).where("false")
-        subjects = none.selectExpr(name)
+        no_rows = none(work.read(bronze, new))
+        subjects = select(no_rows, _subject=subject_here)
         keys = nothing(_keys_of(dataset, subjects))
-        return Affected(subjects, keys, none, set(), repairs=False)
+        return Affected(subjects, keys, no_rows, set(), repairs=False)
     subjects = work.stage(union(found).distinct())
     repairing = state.repairing(dataset.name, here | removed)
     if repairing:
@@ -92,7 +93,7 @@ def touched(
     if others:
         where = among("_batch_date", {elsewhere[c] for c in others})
         where += f" AND {among('_content', others)}"
-        rows = work.read(bronze, new).where(where).selectExpr("*", name)
+        rows = select(work.read(bronze, new).where(where), "*", _subject=subject_here)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
     return Affected(subjects, keys, union(frames), days, bool(repairing))
 
@@ -109,22 +110,20 @@ def _with_families(
     ``bronze`` holds all rows that are, or were, in force; only uploads ``repairing`` may hold
     repairs.
     """
-    name = f"{subject_in_bronze(dataset)} AS _subject"
+    subject_here = subject_in_bronze(dataset)
 
-    def those(uploads: set[str], *columns: str) -> DataFrame:
-        cut = [rows.where(among("_content", uploads)).selectExpr(*columns) for rows in bronze]
-        return union(cut)
+    def those(uploads: set[str], **columns: str) -> DataFrame:
+        return union([select(r.where(among("_content", uploads)), **columns) for r in bronze])
 
-    mends = those(repairing, name, f"{origin()} AS _origin")
+    mends = those(repairing, _subject=subject_here, _origin=origin())
     mending = work.stage(mends.where("_origin IS NOT NULL"))
-    uploads = mending.selectExpr("split(_origin, '/')[0] AS _content").distinct().collect()
-    other = f"{subject_in_bronze(dataset)} AS _other"
-    mended = those({row["_content"] for row in uploads}, f"{PLACE} AS _origin", other)
+    uploads = select(mending, _content="split(_origin, '/')[0]").distinct().collect()
+    mended = those({row["_content"] for row in uploads}, _origin=PLACE, _other=subject_here)
     pairs = mending.join(mended, "_origin").select("_subject", "_other")
-    back = pairs.selectExpr("_other AS _subject", "_subject AS _other")
+    back = select(pairs, _subject="_other", _other="_subject")
     ties = work.stage(pairs.unionByName(back).where("_subject <> _other").distinct())
     while True:
-        tied = ties.join(subjects, "_subject", "left_semi").selectExpr("_other AS _subject")
+        tied = select(ties.join(subjects, "_subject", "left_semi"), _subject="_other")
         more = work.stage_any(tied.distinct().join(subjects, "_subject", "left_anti"))
         if more is None or not more.limit(1).collect():
             return subjects
@@ -151,14 +150,13 @@ def _of_changed_parents(
         came = distinct(work, without(changes.added.select(*key), key, changes.removed))
         left = distinct(work, without(changes.removed.select(*key), key, changes.added))
         child = [column.name]
-        rejected = work.now(dataset.rejected).selectExpr(
-            "_subject", f"{of_bronze(dataset, column.name)} AS `{column.name}`"
-        )
+        parent_of = {column.name: of_bronze(dataset, column.name)}
+        rejected = select(work.now(dataset.rejected), "_subject", **parent_of)
         moved = [keys for keys in (came, left) if keys.count]
         found += [matching(rejected, child, keys).select("_subject") for keys in moved]
         if left.count:
             orphaned = matching(work.now(dataset.silver), child, left)
-            found.append(orphaned.selectExpr(f"{subject(dataset.key_columns)} AS _subject"))
+            found.append(select(orphaned, _subject=subject(dataset.key_columns)))
     return found
 
 
@@ -176,4 +174,4 @@ def _uploads_of(
 
 def _keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
     """The keys of those subjects that have one."""
-    return subjects.where("_subject LIKE '=%'").selectExpr(*key_of_subject(dataset))
+    return select(subjects.where("_subject LIKE '=%'"), **key_of_subject(dataset))

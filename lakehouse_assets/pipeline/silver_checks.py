@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.store import receipts
 from lakehouse_assets.tables.contract import Category, Dataset
@@ -133,16 +134,12 @@ def _check_rules(
 ) -> None:
     """One outcome per date and group of rules, from the rows in quarantine."""
     rejected = work.now(dataset.rejected).where(among("_batch_date", dates))
-    exploded = rejected.selectExpr(
-        "_batch_date", "_file", "_row", "_subject", "explode(_rules) AS rule"
-    )
-    rows = (
-        exploded.groupBy("_batch_date", "rule")
-        .agg({"_row": "count", "_subject": "min"})
-        .selectExpr("_batch_date", "rule", "`count(_row)` AS broken", "`min(_subject)` AS sample")
-        .collect()
-    )
-    counts = {(r["_batch_date"], r["rule"]): (r["broken"], r["sample"]) for r in rows}
+    exploded = select(rejected, "_batch_date", "_row", "_subject", rule="explode(_rules)")
+    by_rule = exploded.groupBy("_batch_date", "rule").agg({"_row": "count", "_subject": "min"})
+    counts = {
+        (row["_batch_date"], row["rule"]): (row["count(_row)"], row["min(_subject)"])
+        for row in by_rule.collect()
+    }
     for day in dates:
         read = totals[day].read - totals[day].held
         for name, group in _rule_groups(dataset).items():

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline.resolve import Fate
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.file_state import PathState
@@ -35,7 +36,7 @@ def in_tables(
 
     def fates(table: Table, fate: str) -> DataFrame:
         rows = work.read(table, versions[table.id].version).where(days)
-        return rows.selectExpr("_content", f"{fate} AS fate")
+        return select(rows, "_content", fate=fate)
 
     hidden = f"CASE WHEN _duplicate THEN '{Fate.DUPLICATE}' ELSE '{Fate.SUPERSEDED}' END"
     each = [

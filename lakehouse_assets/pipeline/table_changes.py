@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deltalake.exceptions import DeltaError
 
 from lakehouse_assets.pipeline.difference import difference
+from lakehouse_assets.pipeline.select import none
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.tables.contract import Table
@@ -54,8 +55,9 @@ def between(
         # harmless for several where both versions are cut alike.
         where = [among(c, {p[i] for p in partitions}) for i, c in enumerate(table.partition_by)]
         found = work.read(table, version and version.version)
-        found = found.where(" AND ".join(where) or "true")
-        return found.select(*columns) if partitions else found.where("false").select(*columns)
+        if not partitions:
+            return none(found).select(*columns)
+        return (found.where(" AND ".join(where)) if where else found).select(*columns)
 
     both = old & new
     if len(table.partition_by) > 1:

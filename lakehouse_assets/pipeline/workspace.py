@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.tables.contract import Column, Layer, Table
 from lakehouse_assets.tables.sql import literal
 
@@ -70,7 +71,7 @@ class Workspace:
         there = self.lake.shape(table, version)
         if not any(there.values()) and there.keys() == set(table.names):
             return rows
-        return rows.selectExpr(*(_column(c, there, table) for c in table.columns))
+        return select(rows, **{c.name: _column(c, there, table) for c in table.columns})
 
     def uri(self, table: Table) -> str:
         """Where the engine finds a table."""
@@ -119,14 +120,13 @@ class Workspace:
 
 def _column(column: Column, there: Mapping[str, bool], table: Table) -> str:
     """SQL for a contract's column in a table that may have been without it."""
-    name = f"`{column.name}`"
-    value = name if column.name in there else f"CAST(NULL AS {column.type})"
+    value = f"`{column.name}`" if column.name in there else f"CAST(NULL AS {column.type})"
     late = there.get(column.name, True)
     if late and table.layer is Layer.BRONZE and not column.name.startswith("_"):
         others = [f"`{alias}`" for alias in column.aliases if alias in there]
         extra = [f"element_at(`_extra`, {literal(h)})" for h in (column.name, *column.aliases)]
         value = f"coalesce({', '.join([value, *others, *extra])})"
-    return f"{value} AS {name}"
+    return value
 
 
 def among(column: str, values: Iterable[object]) -> str:
