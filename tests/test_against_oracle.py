@@ -394,7 +394,7 @@ def test_any_history_ends_where_the_oracle_does(spark: SparkSession, group: int)
     _play_histories(spark, group, EXAMPLES or FEW)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("group", range(2, 9))
 def test_more_histories_end_there(spark: SparkSession, group: int) -> None:

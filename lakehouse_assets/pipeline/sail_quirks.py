@@ -11,8 +11,8 @@ Four faults have no function here, because the feature is used nowhere:
 - ``txnAppId`` and ``txnVersion`` do nothing, and neither does ``cache()``
   (https://github.com/lakehq/sail/issues/482): what is read more than once is staged.
 
-One fault is met lower down, where tables are described: `tables.contract.delta_schema` gives the
-project's own columns no comment.
+Two are met elsewhere: `tables.contract.delta_schema` gives the project's own columns no comment,
+and `select` asks with as little text as it can.
 """
 
 from __future__ import annotations

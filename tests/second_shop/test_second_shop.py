@@ -265,10 +265,10 @@ def test_the_command_line_runs_it(tmp_path: Path) -> None:
     assert breaks["n"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.spark
 @needs_java
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_spark_makes_the_same_of_it(tmp_path: Path) -> None:
     found = []
     for engine in ("sail", "spark"):
