@@ -39,7 +39,7 @@ def distinct(work: Workspace, rows: DataFrame) -> Keys:
     staged = work.stage_any(values)
     if staged is None:
         return nothing(values)
-    return of_staged(staged, values.columns)
+    return of_staged(staged, staged.columns)
 
 
 def of_staged(rows: DataFrame, columns: Sequence[str]) -> Keys:

@@ -85,8 +85,9 @@ def replace_rows(
     if not partitions:
         return Replaced(version)
     where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
-    content = others.unionByName(rows)
-    commit(work, table, content.where(where) if where else content, where)
+    if where:
+        others, rows = others.where(where), rows.where(where)
+    commit(work, table, others.unionByName(rows), where)
     return Replaced(
         version=work.lake.create(table),
         removed=sum(row["sum(_removed)"] for row in partitions),

@@ -11,8 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from lakehouse_assets.pipeline.sail_quirks import let_read_version, plain_uri, stage_with_maps
-from lakehouse_assets.pipeline.select import select
+from lakehouse_assets.pipeline.sail_quirks import (
+    is_sail,
+    let_read_version,
+    plain_uri,
+    stage_with_maps,
+)
+from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.tables.contract import Column, Layer, Table
 from lakehouse_assets.tables.sql import literal
 
@@ -87,10 +92,10 @@ class Workspace:
         Plans are not cached by every engine: what several steps need is written down once.
         As Parquet, a tenth of a Delta write's cost on Spark; only rows ``with_maps`` as Delta.
         """
-        folder = self._next_stage()
         if with_maps:
-            return stage_with_maps(self.spark, rows, plain_uri(self.lake.storage, folder))
-        return self._as_parquet(rows, folder)
+            uri = plain_uri(self.lake.storage, self._next_stage())
+            return stage_with_maps(self.spark, rows, uri)
+        return self.stage_files(rows)[0]
 
     def stage_any(self, rows: DataFrame) -> DataFrame | None:
         """The same; None where it leaves no file, and so there are no rows."""
@@ -103,15 +108,17 @@ class Workspace:
         The files are those with rows; nothing else in the folder has any.
         """
         folder = self._next_stage()
-        staged = self._as_parquet(rows, folder)
-        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
-        return staged, folder, written
-
-    def _as_parquet(self, rows: DataFrame, folder: str) -> DataFrame:
         uri = plain_uri(self.lake.storage, folder)
         rows.write.parquet(uri)
-        # The schema is told, because no rows may leave no file to read it from.
-        return self.spark.read.schema(rows.schema).parquet(uri)
+        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
+        if not written:
+            return none(rows), folder, written
+        reader = self.spark.read
+        if not is_sail(self.spark):
+            # Finding out the schema costs Spark a job; telling it costs Sail an analysis of all
+            # that the rows were made from.
+            reader = reader.schema(rows.schema)
+        return reader.parquet(uri), folder, written
 
     def _next_stage(self) -> str:
         self._stages += 1
