@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from deploy.cdk.config import ENVIRONMENTS
+from tests.support import Once
 from tests.support.ecs import Cluster
 from tests.support.object_store import Store
 from tests.support.postgres import Postgres, programs
@@ -53,7 +54,7 @@ def cluster(store: Store) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Templates]:
+def written(once: Once) -> dict[str, Templates]:
     """Every environment's templates by its name: written once, which takes half a minute."""
-    folder = write(tmp_path_factory.mktemp("templates"))
+    folder = once("templates", write)
     return {name: Templates(name, folder / name) for name in ENVIRONMENTS}
