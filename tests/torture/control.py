@@ -71,8 +71,8 @@ MUTANTS = (
     Mutant(
         "exact look-up: rows of the affected keys only are replaced",
         "lakehouse_assets/pipeline/publish.py",
-        'content = others.where(where or "true").unionByName(rows.where(where or "true"))',
-        'content = rows.where(where or "true")',
+        "commit(work, table, others.unionByName(rows), where)",
+        "commit(work, table, rows, where)",
     ),
     Mutant(
         "silver takes in no more of bronze than the ledger tells of",
@@ -109,8 +109,8 @@ MUTANTS = (
     Mutant(
         "repairs: a repair takes its origin's place",
         "lakehouse_assets/pipeline/resolve.py",
-        '            *(f"coalesce(`{root}`, `{own}`) AS `{root}`" for own, root in _PLACES),',
-        '            *(f"`{own}` AS `{root}`" for own, root in _PLACES),',
+        '            **{root: f"coalesce(`{root}`, `{own}`)" for root, own in _OWN.items()},',
+        "            **_OWN,",
     ),
     Mutant(
         "repairs: a repaired row is retired, whatever its key",
