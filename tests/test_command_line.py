@@ -208,7 +208,11 @@ def test_rejected_rows_are_whole_and_counted(house: Lakehouse) -> None:
     shown = house.here("rejected", "products", columns=110)
     assert shown.out.count(long.replace(", ", " ").strip()) == 20
     assert "… 20 of 30 rows; --limit 0 shows all" in shown.err
-    assert house.here("rejected", "products", "--limit", "0", columns=110).err == ""
+    by_rule = "Rows by rule (one may break several): product_id.type 30\n"
+    assert shown.err.endswith(by_rule)
+    assert house.here("rejected", "products", "--limit", "0", columns=110).err == by_rule
+    other_day = house.here("rejected", "products", "--date", "2025-04-16", columns=110)
+    assert other_day.err == "0 rows\n"
     assert len(house.here("rejected", "products", "--format", "jsonl").out.splitlines()) == 30
 
 

@@ -16,11 +16,9 @@ from deltalake import DeltaTable, QueryBuilder, Schema, write_deltalake
 from pyspark.errors.exceptions.connect import SparkConnectGrpcException
 
 from lakehouse_assets.pipeline import sail_quirks
-from lakehouse_assets.pipeline.select import cast, select
 from lakehouse_assets.store.delta import UnreachableError
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.storage import LocalStorage
-from lakehouse_assets.tables.contract import Column
 from resources import duckdb_engine
 from tests.support import PROJECT
 from tests.support.histories import D1, HEADER
@@ -68,27 +66,38 @@ def _overwrite(rows: DataFrame, uri: str, **options: str) -> None:
 # ------------------------------------------------------------------------ used, with a way around
 
 
-def test_a_parser_of_each_expression_stays(spark: SparkSession) -> None:
-    """`pipeline.select`: the same columns by SQL's text, and without."""
-    rows = select(spark.range(1), **{f"c{i}": "id" for i in range(100)})
-    names = rows.columns
+_GROWTH = """
+import os
+from pathlib import Path
+from lakehouse_assets.pipeline.select import cast, select
+from lakehouse_assets.tables.contract import Column
+from resources.sail import sail_session
 
-    def grown(make: Callable[[], DataFrame]) -> float:
-        """MiB that twenty analyses of a plan leave behind."""
-        assert make().schema
-        before = _resident_mib()
-        assert all(make().schema for _ in range(20))
-        return _resident_mib() - before
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    texts = [f"CAST(`{name}` AS STRING)" for name in names]
-    columns = [Column(name=name, type="STRING", description=name) for name in names]
-    assert grown(lambda: rows.selectExpr(*texts)) > 30
-    assert grown(lambda: cast(rows, columns)) < 15
+def grown(make):
+    make().schema
+    before = resident_mib()
+    for _ in range(20):
+        make().schema
+    return resident_mib() - before
+
+rows = select(sail_session().range(1), **{f"c{i}": "id" for i in range(100)})
+names = rows.columns
+texts = [f"CAST(`{name}` AS STRING)" for name in names]
+columns = [Column(name=name, type="STRING", description=name) for name in names]
+print(grown(lambda: cast(rows, columns)), grown(lambda: rows.selectExpr(*texts)))
+"""
 
 
-def _resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def test_a_parser_of_each_expression_stays() -> None:
+    """`pipeline.select`: twenty analyses of the same columns, without text and with it."""
+    program = [sys.executable, "-c", _GROWTH]
+    told = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    without, by_text = map(float, told.split())
+    assert without < 15
+    assert by_text > 30
 
 
 def test_versions_before_a_checkpoint(spark: SparkSession, tmp_path: Path) -> None:

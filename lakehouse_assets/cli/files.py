@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,6 +46,7 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
+from resources.arrow_values import rows
 from resources.settings import Settings
 
 
@@ -218,8 +219,21 @@ def rejected_command(
         f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
         f"FROM rejected.{dataset} {where} ORDER BY _batch_date, _file, _sheet_no, _row"
     )
-    with DuckDBQueries(lake).stream(sql) as stream:
+    queries = DuckDBQueries(lake)
+    with queries.stream(sql) as stream:
         hand_out(stream, form, limit, output)
+    if form is Format.TABLE and output is None:
+        by_rule = (
+            f"SELECT rule, count(*) FROM rejected.{dataset}, unnest(_rules) AS each(rule) {where} "
+            "GROUP BY rule ORDER BY count(*) DESC, rule"
+        )
+        with queries.stream(by_rule) as stream:
+            _say_rules(row for batch in stream for row in rows(batch))
+
+
+def _say_rules(counts: Iterable[tuple[str, int]]) -> None:
+    if listed := ", ".join(f"{rule} {count:,}" for rule, count in counts):
+        say(f"Rows by rule (one may break several): {listed}")
 
 
 def _show_held(
