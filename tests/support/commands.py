@@ -148,7 +148,9 @@ class Lakehouse:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a query."""
-        found: list[dict[str, Any]] = json.loads(self.ok("query", sql, "--format", "json"))
+        ended = self.here("query", sql, "--format", "json")
+        assert ended.code == 0, f"{sql}: {ended.code}\n{ended.err}"
+        found: list[dict[str, Any]] = json.loads(ended.out)
         return found
 
     def value(self, sql: str) -> Any:
