@@ -324,7 +324,7 @@ def find_parents(
             keys = _sampled_keys(spark, dataset, samples[name], limits)
         elif lake.version(dataset.silver) is not None:
             work = Workspace(spark, lake, "new dataset", dataset.silver.id)
-            keys = select(work.now(dataset.silver), _key=of)
+            keys = select(work.now(dataset.silver), _key=f"`{of}`")
         yield Parent(dataset, keys if keys and keys.take(1) else None)
 
 
@@ -335,7 +335,7 @@ def _sampled_keys(
         if errors := [s for s in staged.summaries if s.error]:
             raise SampleError(f"{errors[0].path.file}: {errors[0].error}")
         of = dataset.key_columns[0]
-        keys = select(judged(staged.rows, dataset), _key=of).distinct().toArrow()
+        keys = select(judged(staged.rows, dataset), _key=f"`{of}`").distinct().toArrow()
     return spark.createDataFrame(keys)
 
 

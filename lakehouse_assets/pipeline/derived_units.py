@@ -52,7 +52,7 @@ def affected_units(
             # A step along a foreign key joins the parent's key, one against it the child's.
             if child_column in parent_first and _refers(DATASETS[here], child_column, there):
                 [key] = DATASETS[there].key_columns
-                values = distinct(work, select(rows, **{key: child_column}))
+                values = distinct(work, select(rows, **{key: f"`{child_column}`"}))
                 rows = matching(frames[there], [key], values)
             else:
                 key_here = DATASETS[here].key_columns

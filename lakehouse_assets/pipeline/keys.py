@@ -80,4 +80,4 @@ def without(
 
 
 def _named(values: DataFrame, key: Sequence[str], columns: Sequence[str]) -> DataFrame:
-    return select(values, **dict(zip(columns, key, strict=True)))
+    return select(values, **{c: f"`{k}`" for k, c in zip(key, columns, strict=True)})

@@ -112,9 +112,12 @@ def _as_stored(work: Workspace, table: Table) -> dict[str, str]:
     """SQL for the table's columns in its own order; those that the contract has not are null."""
     there = work.lake.shape(table)
     if there.keys() <= set(table.names):
-        return {name: name for name in there}
+        return {name: f"`{name}`" for name in there}
     types = dict(work.spark.read.format("delta").load(work.uri(table)).dtypes)
-    return {name: name if name in table.names else f"CAST(NULL AS {types[name]})" for name in there}
+    return {
+        name: f"`{name}`" if name in table.names else f"CAST(NULL AS {types[name]})"
+        for name in there
+    }
 
 
 def _totals(grains: DataFrame, rows: DataFrame, required: Sequence[str]) -> DataFrame:
@@ -146,7 +149,7 @@ def _comparable(table: Table) -> dict[str, str]:
     Arrays are compared as text; maps, which no engine compares, are left out.
     """
     return {
-        c.name: f"array_join(`{c.name}`, ',')" if c.type == "ARRAY<STRING>" else c.name
+        c.name: f"array_join(`{c.name}`, ',')" if c.type == "ARRAY<STRING>" else f"`{c.name}`"
         for c in table.columns
         if not c.type.startswith("MAP")
     }

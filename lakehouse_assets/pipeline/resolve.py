@@ -243,10 +243,12 @@ def _among_versions(dataset: Dataset, rows: DataFrame) -> DataFrame:
     winner = f"min(CASE WHEN {qualifies} THEN _nth END) OVER (PARTITION BY {key})"
     ranked = select(ranked, "*", _winner=winner)
     others = {
-        f"_won_{c.name}": c.name for c in dataset.columns if c.name not in dataset.key_columns
+        f"_won_{c.name}": f"`{c.name}`"
+        for c in dataset.columns
+        if c.name not in dataset.key_columns
     }
     winners = select(ranked.where("_nth = _winner"), *dataset.key_columns, _won="true", **others)
-    same = " AND ".join(["_won", *(f"`{c}` <=> `{won}`" for won, c in others.items())])
+    same = " AND ".join(["_won", *(f"{c} <=> `{won}`" for won, c in others.items())])
     hidden = f"(_nth > _winner AND NOT array_contains(_rules, '{LOST_ORIGIN.name}')) OR _retired"
     fate = f"""CASE
         WHEN _nth = _winner THEN '{Fate.PUBLISHED}'

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lakehouse_assets.tables.contract import Column
 
-_NAME: Final = re.compile(r"`?([A-Za-z_]\w*)`?")
+_NAME: Final = re.compile(r"`([^`]+)`|([A-Za-z_]\w*)")
 _WORDS: Final = frozenset({"true", "false", "null"})
 
 
@@ -28,7 +28,9 @@ def select(rows: DataFrame, /, *names: str, **expressions: str) -> DataFrame:
 
     def column(sql: str) -> Expression:
         plain = _NAME.fullmatch(sql)
-        return F.col(_quoted(plain[1])) if plain and sql not in _WORDS else F.expr(sql)
+        if plain is None or sql in _WORDS:
+            return F.expr(sql)
+        return F.col(_quoted(plain[1] or plain[2]))
 
     return rows.select(
         *(F.col(_quoted(name)) for name in names),
