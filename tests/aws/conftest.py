@@ -55,5 +55,6 @@ def aws(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     environment |= {"LAKEHOUSE_ROOT": f"s3://{BUCKET}/shop", "LAKEHOUSE_HOME": str(tmp_path)}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    store.clear()  # of what a Glue's jobs are made of, too
     yield Aws(environment)
     store.clear()
