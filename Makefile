@@ -44,7 +44,7 @@ coverage: install  ## Run the same tests and show which lines none of them reach
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-slow: install  ## Run what takes about a minute each: the UI, whole stories, Spark and Glue compared (needs Java 17)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow and not long'
 
 test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
 	@$(BIN)/python -m pytest -m 'long and not deploy'

@@ -324,7 +324,9 @@ def test_a_run_in_the_middle(house: Lakehouse, start: Starter) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("moment", ["Batch date", "bronze", "gold.", "receipts", "rows removed"])
 def test_a_run_in_a_terminal_at_drawn_moments(
     house: Lakehouse, start: Starter, number: signal.Signals, moment: str

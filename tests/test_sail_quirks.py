@@ -213,8 +213,8 @@ def test_a_lake_under_such_a_path(tmp_path: Path, spark: SparkSession) -> None:
 
 @pytest.mark.spark
 @needs_java
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_lake_under_such_a_path_on_spark(tmp_path: Path) -> None:
     """The same on Spark, which needs a process of its own."""
     code = (

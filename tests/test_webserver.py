@@ -87,9 +87,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     complains_of_nothing(log)
 
 
-# One worker has all of them: the UI is started once.
 @pytest.mark.slow
-@pytest.mark.xdist_group("the Dagster UI")
 class TestTheUi:
     """After a run of one date and a backfill of the others."""
 

@@ -175,7 +175,7 @@ def play(spark: SparkSession, history: Sequence[Step]) -> None:
         world.run_again()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(0)
 @pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("group", range(1 if EXAMPLES else 2))
