@@ -43,10 +43,10 @@ test: install  ## Run every test but the slow and the long ones
 coverage: install  ## Run the same tests and show which lines none of them reaches
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-test-slow: install  ## Run what takes about a minute each: the UI, whole stories, Spark and Glue compared (needs Java 17)
+test-slow: install  ## Run what takes about a minute each: the UI, whole stories, a dataset on Glue (needs Java 17)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow and not long'
 
-test-long: install  ## Run the long tests: April on Spark, backwards, killed halfway
+test-long: install  ## Run the long tests: whole shops on Spark, more histories, killed halfway
 	@$(BIN)/python -m pytest -m 'long and not deploy'
 
 test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)

@@ -55,7 +55,7 @@ def test_every_text_means_the_same(spark: SparkSession, tmp_path: Path) -> None:
         assert mine == other, text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_messy_shop_ends_the_same(tmp_path: Path) -> None:
     """The sample, with late rows, corrections, orphans, broken lines and repairs: equal tables."""
     sample = PROJECT / "data" / "sample"
