@@ -24,6 +24,7 @@ from resources.glue_pipes import GlueJob
 from resources.runners import GlueRunner, runner
 from resources.settings import Settings, SettingsError
 from tests.support.glue_runtime import LocalGlue
+from tests.support.processes import until
 
 pytestmark = [
     pytest.mark.aws,
@@ -344,6 +345,8 @@ def test_the_job_of_another_run_is_stopped_first(
 ) -> None:
     deploy("import time; time.sleep(60)")
     glue.client("glue").start_job_run(JobName=NAME, Arguments={WORK: "another-run/1"})
+    # Until then it may still fetch the script that comes now.
+    until(lambda: glue.states == ["RUNNING"], 60, "the other run has begun")
     deploy(job(TELL))
     assert run().success
     assert glue.states == ["STOPPED", "SUCCEEDED"]
