@@ -243,7 +243,7 @@ def _show_held(
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
     ledger = Ledger(settings.lake())
-    names, rows, gone = held_rows(
+    names, found, gone = held_rows(
         engine(settings).session(),
         ledger.lake,
         ledger.followed(),
@@ -251,15 +251,15 @@ def _show_held(
         day,
         settings.limits,
     )
-    shown = rows[: limit or None]
+    shown = found[: limit or None]
     if form is Format.TABLE:
         print_answer(names, shown)
     else:
         print_rows(names, shown, form)
     for line in gone:
         say(line)
-    if len(rows) > len(shown):
-        say(f"… {len(shown):,} of {len(rows):,} rows; --limit 0 shows all")
+    if len(found) > len(shown):
+        say(f"… {len(shown):,} of {len(found):,} rows; --limit 0 shows all")
 
 
 def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
