@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +46,6 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
-from resources.arrow_values import rows
 from resources.settings import Settings
 
 
@@ -211,7 +210,7 @@ def rejected_command(
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
-    from resources.duckdb_engine import DuckDBQueries  # noqa: PLC0415 - imports DuckDB
+    from resources.duckdb_engine import DuckDBQueries, query  # noqa: PLC0415 - imports DuckDB
 
     values = ", ".join(f'"{h}"' for h in contract.headers)
     where = f"WHERE _batch_date = DATE '{day}'" if day else ""
@@ -219,21 +218,17 @@ def rejected_command(
         f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
         f"FROM rejected.{dataset} {where} ORDER BY _batch_date, _file, _sheet_no, _row"
     )
-    queries = DuckDBQueries(lake)
-    with queries.stream(sql) as stream:
+    with DuckDBQueries(lake).stream(sql) as stream:
         hand_out(stream, form, limit, output)
     if form is Format.TABLE and output is None:
-        by_rule = (
+        _, counts = query(
+            lake,
             f"SELECT rule, count(*) FROM rejected.{dataset}, unnest(_rules) AS each(rule) {where} "
-            "GROUP BY rule ORDER BY count(*) DESC, rule"
+            "GROUP BY rule ORDER BY count(*) DESC, rule",
         )
-        with queries.stream(by_rule) as stream:
-            _say_rules(row for batch in stream for row in rows(batch))
-
-
-def _say_rules(counts: Iterable[tuple[str, int]]) -> None:
-    if listed := ", ".join(f"{rule} {count:,}" for rule, count in counts):
-        say(f"Rows by rule (one may break several): {listed}")
+        if counts:
+            listed = ", ".join(f"{rule} {count:,}" for rule, count in counts)
+            say(f"Rows by rule (one may break several): {listed}")
 
 
 def _show_held(
@@ -243,7 +238,7 @@ def _show_held(
     from resources.engines import engine  # noqa: PLC0415 - imports Dagster
 
     ledger = Ledger(settings.lake())
-    names, found, gone = held_rows(
+    names, rows, gone = held_rows(
         engine(settings).session(),
         ledger.lake,
         ledger.followed(),
@@ -251,15 +246,15 @@ def _show_held(
         day,
         settings.limits,
     )
-    shown = found[: limit or None]
+    shown = rows[: limit or None]
     if form is Format.TABLE:
         print_answer(names, shown)
     else:
         print_rows(names, shown, form)
     for line in gone:
         say(line)
-    if len(found) > len(shown):
-        say(f"… {len(shown):,} of {len(found):,} rows; --limit 0 shows all")
+    if len(rows) > len(shown):
+        say(f"… {len(shown):,} of {len(rows):,} rows; --limit 0 shows all")
 
 
 def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:

@@ -44,10 +44,10 @@ def distinct(work: Workspace, rows: DataFrame) -> Keys:
 
 def of_staged(rows: DataFrame, columns: Sequence[str]) -> Keys:
     """The keys that stand in rows which can be read again, each as often as it does there."""
-    from pyspark.sql import functions as F  # noqa: N812, PLC0415 - takes long to import
+    from pyspark.sql import functions  # noqa: PLC0415 - takes long to import
 
-    ends = [end(f"`{c}`") for c in columns for end in (F.min, F.max)]
-    [found] = rows.agg(F.count("*"), *ends).collect()
+    ends = [end(f"`{c}`") for c in columns for end in (functions.min, functions.max)]
+    [found] = rows.agg(functions.count("*"), *ends).collect()
     count, *values = found
     pairs = zip(values[::2], values[1::2], strict=True)
     return Keys(rows.select(*columns), tuple(columns), count, tuple(pairs))

@@ -24,25 +24,25 @@ _WORDS: Final = frozenset({"true", "false", "null"})
 
 def select(rows: DataFrame, /, *names: str, **expressions: str) -> DataFrame:
     """Columns by their names (``*`` for all of them), then SQL expressions by theirs."""
-    from pyspark.sql import functions as F  # noqa: N812, PLC0415 - takes long to import
+    from pyspark.sql.functions import col, expr  # noqa: PLC0415 - takes long to import
 
     def column(sql: str) -> Expression:
         plain = _NAME.fullmatch(sql)
         if plain is None or sql in _WORDS:
-            return F.expr(sql)
-        return F.col(_quoted(plain[1] or plain[2]))
+            return expr(sql)
+        return col(_quoted(plain[1] or plain[2]))
 
     return rows.select(
-        *(F.col(_quoted(name)) for name in names),
+        *(col(_quoted(name)) for name in names),
         *(column(sql).alias(name) for name, sql in expressions.items()),
     )
 
 
 def cast(rows: DataFrame, columns: Iterable[Column]) -> DataFrame:
     """These columns of a contract in the types that it gives them."""
-    from pyspark.sql import functions as F  # noqa: N812, PLC0415 - takes long to import
+    from pyspark.sql.functions import col  # noqa: PLC0415 - takes long to import
 
-    return rows.select(*(F.col(_quoted(c.name)).cast(c.type).alias(c.name) for c in columns))
+    return rows.select(*(col(_quoted(c.name)).cast(c.type).alias(c.name) for c in columns))
 
 
 def none(rows: DataFrame) -> DataFrame:
