@@ -48,7 +48,6 @@ def s3(store: Store) -> Iterator[Store]:
     """The object store with an empty bucket, which this process's clients find."""
     before = dict(os.environ)
     os.environ |= store.environment(failing=False)
-    store.clear()  # of what a Glue's jobs are made of, too
     try:
         yield store
     finally:

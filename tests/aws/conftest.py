@@ -31,7 +31,7 @@ def _glue(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lo
 
 @pytest.fixture
 def glue(
-    _glue: LocalGlue, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    _glue: LocalGlue, store: Store, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalGlue]:
     """A Glue without jobs and a bucket with the wheels; everything leads there."""
     for name, value in _glue.own_environment.items():
@@ -42,10 +42,10 @@ def glue(
     monkeypatch.setenv("LAKEHOUSE_GLUE_POLL_SECONDS", "0.2")
     monkeypatch.setenv("LAKEHOUSE_GLUE_RETRIES", "0")
     monkeypatch.setenv("LAKEHOUSE_GLUE_RETRY_SECONDS", "0")
-    if not _glue.keys(WHEELS):
-        _glue.put(WHEELS, wheels.read_bytes())
+    _glue.put(WHEELS, wheels.read_bytes())
     yield _glue
     _glue.reset()
+    store.clear()
 
 
 @pytest.fixture
@@ -55,6 +55,5 @@ def aws(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     environment |= {"LAKEHOUSE_ROOT": f"s3://{BUCKET}/shop", "LAKEHOUSE_HOME": str(tmp_path)}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    store.clear()  # of what a Glue's jobs are made of, too
     yield Aws(environment)
     store.clear()
