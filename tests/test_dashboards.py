@@ -254,7 +254,7 @@ def test_a_dashboard_more_is_one_file(tmp_path: Path, good_day: Path) -> None:
     example, *_ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     package = tmp_path / "own_tables"
     (package / "dashboards").mkdir(parents=True)
-    for room in ("silver", "gold", "queries"):
+    for room in ("silver", "gold", "mart", "queries"):
         (package / room).symlink_to(PROJECT / "lakehouse_assets" / "tables" / room)
     for folder in (package, package / "dashboards"):
         (folder / "__init__.py").touch()
@@ -278,6 +278,12 @@ def test_a_dashboard_more_is_one_file(tmp_path: Path, good_day: Path) -> None:
     assert (ended.code, ended.err.count("\n")) == (1, 1)
     assert ended.err.startswith("own_tables/dashboards/baskets.py: 'Orders by how many lines")
     assert "query basket_sizes answers no column order; did you mean orders?" in ended.err
+
+    file.write_text(example)
+    (package / "mart").unlink()
+    ended = house("dashboards")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "query basket_sizes asks mart.fact_orders, which there is not" in ended.err
 
 
 def test_a_visual_more_is_one_line_of_that_file(nasty_lake: Lake, nasty_engine: Ask) -> None:

@@ -6,9 +6,15 @@ from collections.abc import Iterable, Iterator
 from string import Formatter
 
 from lakehouse_assets.dashboards.page_data import drill_down_column, parts
-from lakehouse_assets.dashboards.questions import AS_OF, answer_columns, source_columns, sources
+from lakehouse_assets.dashboards.questions import (
+    AS_OF,
+    answer_columns,
+    source_columns,
+    sources,
+    tables_asked,
+)
 from lakehouse_assets.errors import meant
-from lakehouse_assets.queries.named import NamedQueryError, named
+from lakehouse_assets.queries.named import NamedQueryError, named, tables
 from lakehouse_assets.tables.dashboard import (
     Aggregate,
     Bars,
@@ -37,6 +43,10 @@ def _of_sources(dashboard: Dashboard) -> Iterator[str]:
             query = named(source.query)
         except NamedQueryError as error:
             yield str(error)
+            continue
+        if absent := [table for table in tables_asked(query) if table not in tables()]:
+            told = meant(absent[0], sorted(tables()), "there are")
+            yield f"query {query.name} asks {absent[0]}, which there is not; {told}"
             continue
         if others := [name for name in query.parameters if name != AS_OF]:
             yield (

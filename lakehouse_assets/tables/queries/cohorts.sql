@@ -5,12 +5,12 @@ WITH as_of AS (
     SELECT CAST(? AS DATE) AS day
 ),
 months AS (
-    SELECT DISTINCT o.user_id, CAST(date_trunc('month', o.order_date) AS DATE) AS month
-    FROM silver.orders AS o
+    SELECT DISTINCT o.customer_key, CAST(date_trunc('month', o.order_date) AS DATE) AS month
+    FROM mart.fact_orders AS o
     JOIN as_of AS a ON o.order_date <= a.day
 ),
 firsts AS (
-    SELECT user_id, min(month) AS cohort FROM months GROUP BY user_id
+    SELECT customer_key, min(month) AS cohort FROM months GROUP BY customer_key
 ),
 sizes AS (
     SELECT cohort, count(*) AS cohort_size FROM firsts GROUP BY cohort
@@ -27,7 +27,7 @@ counted AS (
         ) AS months_since,
         count(*) AS customers
     FROM firsts AS f
-    JOIN months AS m ON m.user_id = f.user_id
+    JOIN months AS m ON m.customer_key = f.customer_key
     GROUP BY f.cohort, m.month
 )
 SELECT

@@ -1,27 +1,30 @@
 -- Each customer whole: orders, rhythm, favourite products and department, and what was rejected.
 -- Rejected rows count where they name the customer as silver does.
-WITH liked AS (
+WITH bought AS (
+    SELECT customer_key, current_product_key, count(*) AS lines
+    FROM mart.fact_order_items
+    GROUP BY customer_key, current_product_key
+),
+liked AS (
     SELECT
-        o.user_id,
-        i.product_id,
-        count(*) AS lines,
+        b.customer_key,
+        p.product_name,
+        b.lines,
         row_number() OVER (
-            PARTITION BY o.user_id ORDER BY count(*) DESC, i.product_id
+            PARTITION BY b.customer_key ORDER BY b.lines DESC, p.product_id
         ) AS place
-    FROM silver.orders AS o
-    JOIN silver.order_items AS i ON i.order_id = o.order_id
-    GROUP BY o.user_id, i.product_id
+    FROM bought AS b
+    JOIN mart.dim_product AS p ON p.product_key = b.current_product_key
 ),
 favourites AS (
     SELECT
-        l.user_id,
-        max(CASE WHEN l.place = 1 THEN p.product_name END) AS favourite_product,
-        max(CASE WHEN l.place = 1 THEN l.lines END) AS times_bought,
-        max(CASE WHEN l.place = 2 THEN p.product_name END) AS second_product,
+        customer_key,
+        max(CASE WHEN place = 1 THEN product_name END) AS favourite_product,
+        max(CASE WHEN place = 1 THEN lines END) AS times_bought,
+        max(CASE WHEN place = 2 THEN product_name END) AS second_product,
         count(*) AS products
-    FROM liked AS l
-    JOIN silver.products AS p ON p.product_id = l.product_id
-    GROUP BY l.user_id
+    FROM liked
+    GROUP BY customer_key
 ),
 refused AS (
     SELECT user_id, count(*) AS rejected_rows
@@ -50,6 +53,7 @@ SELECT
     f.products,
     COALESCE(r.rejected_rows, 0) AS rejected_rows
 FROM gold.customer_insights AS c
-LEFT JOIN favourites AS f ON f.user_id = c.user_id
+LEFT JOIN mart.dim_customer AS d ON d.user_id = c.user_id
+LEFT JOIN favourites AS f ON f.customer_key = d.customer_key
 LEFT JOIN refused AS r ON r.user_id = CAST(c.user_id AS VARCHAR)
 ORDER BY user_id

@@ -6,13 +6,13 @@ WITH as_of AS (
     SELECT CAST(? AS DATE) AS day
 ),
 days AS (
-    SELECT DISTINCT user_id, order_date FROM silver.orders
+    SELECT DISTINCT customer_key, order_date FROM mart.fact_orders
 ),
 followed AS (
     SELECT
-        user_id,
+        customer_key,
         order_date,
-        lag(order_date) OVER (PARTITION BY user_id ORDER BY order_date) AS previous_order_date
+        lag(order_date) OVER (PARTITION BY customer_key ORDER BY order_date) AS previous_order_date
     FROM days
 )
 SELECT

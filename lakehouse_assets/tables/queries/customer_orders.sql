@@ -1,26 +1,18 @@
 -- The latest twenty orders of each customer, newest first, with their lines and amounts.
 WITH numbered AS (
     SELECT
-        user_id,
+        customer_key,
         order_id,
         order_date,
+        items,
         total_amount,
         row_number() OVER (
-            PARTITION BY user_id ORDER BY order_date DESC, order_id DESC
+            PARTITION BY customer_key ORDER BY order_date DESC, order_id DESC
         ) AS place
-    FROM silver.orders
-),
-latest AS (
-    SELECT user_id, order_id, order_date, total_amount, place FROM numbered WHERE place <= 20
+    FROM mart.fact_orders
 )
-SELECT
-    l.user_id,
-    l.place,
-    l.order_id,
-    l.order_date,
-    count(i.id) AS items,
-    l.total_amount
-FROM latest AS l
-LEFT JOIN silver.order_items AS i ON i.order_id = l.order_id
-GROUP BY l.user_id, l.place, l.order_id, l.order_date, l.total_amount
+SELECT c.user_id, n.place, n.order_id, n.order_date, n.items, n.total_amount
+FROM numbered AS n
+JOIN mart.dim_customer AS c ON c.customer_key = n.customer_key
+WHERE n.place <= 20
 ORDER BY user_id, place

@@ -5,14 +5,15 @@ WITH as_of AS (
 ),
 bought AS (
     SELECT
-        o.user_id,
+        c.user_id,
         min(o.order_date) AS first_order_date,
         max(o.order_date) AS last_order_date,
         count(*) AS orders,
         sum(o.total_amount) AS spend
-    FROM silver.orders AS o
+    FROM mart.fact_orders AS o
+    JOIN mart.dim_customer AS c ON c.customer_key = o.customer_key
     JOIN as_of AS a ON o.order_date <= a.day
-    GROUP BY o.user_id
+    GROUP BY c.user_id
 ),
 timed AS (
     SELECT

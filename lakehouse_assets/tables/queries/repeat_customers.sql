@@ -4,10 +4,10 @@ WITH as_of AS (
     SELECT CAST(? AS DATE) AS day
 ),
 bought AS (
-    SELECT o.user_id, count(*) AS orders
-    FROM silver.orders AS o
+    SELECT o.customer_key, count(*) AS orders
+    FROM mart.fact_orders AS o
     JOIN as_of AS a ON o.order_date <= a.day
-    GROUP BY o.user_id
+    GROUP BY o.customer_key
 ),
 stages AS (
     SELECT 1 AS at_least, 'one order' AS stage
