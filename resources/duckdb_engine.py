@@ -108,6 +108,8 @@ class DuckDBQueries:
         values: Sequence[date],
     ) -> Iterator[Stream]:
         with _clear_errors():
+            if (count := len(connection.extract_statements(sql))) > 1:
+                raise QueryError(f"these are {count} statements; ask one SELECT at a time")
             self._define(connection, sql, defined)
             cursor = connection.execute(sql, values)
             if cursor.description is None:

@@ -39,8 +39,12 @@ def no_column(name: str, candidates: Iterable[str]) -> str:
 
 
 def assert_reads(sql: str) -> None:
-    """Raise QueryError for a statement that is there to change something."""
+    """Raise QueryError for a statement that is there to change something, and for none."""
     bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(;")
+    if not bare:
+        raise QueryError("the query is empty; write a SELECT")
+    if any("\ud800" <= letter <= "\udfff" for letter in bare):  # how Python takes other bytes
+        raise QueryError("the query is not text in UTF-8; write it anew")
     word = re.split(r"\W", bare, maxsplit=1)[0].upper()
     if word in _CHANGES:
         raise QueryError(

@@ -333,6 +333,22 @@ def test_queries_only_read(day: Lakehouse, sql: str) -> None:
     assert day.here("query", 'SELECT 1 AS "delete"').code == 0
 
 
+@pytest.mark.parametrize(
+    ("sql", "line"),
+    [
+        ("", "the query is empty; write a SELECT\n"),
+        (" ; -- nothing", "the query is empty; write a SELECT\n"),
+        ("SELECT '\udcff'", "the query is not text in UTF-8; write it anew\n"),
+        ("SELECT 1; SELECT 2", "these are 2 statements; ask one SELECT at a time\n"),
+    ],
+)
+def test_a_query_is_one_statement(day: Lakehouse, sql: str, line: str) -> None:
+    """None, two, or bytes that are no text are one line each; a last semicolon is no statement."""
+    ended = day.here("query", sql)
+    assert (ended.code, ended.err) == (1, line)
+    assert day.here("query", "SELECT ';' AS x;").code == 0
+
+
 def test_small_manners(house: Lakehouse) -> None:
     """-h and --version are there, and a misspelt command is answered with the near one."""
     assert re.fullmatch(r"lakehouse [0-9.]+\n", house.here("--version").out)
