@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.operations import decide
-from lakehouse_assets.ports import QueryError
+from lakehouse_assets.queries.engine import QueryError
 from lakehouse_assets.queries.named import parse
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger

@@ -5,26 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
-
-from lakehouse_assets.errors import LakehouseError
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     import dagster as dg
-    import pyarrow as pa
 
     from lakehouse_assets.dashboards.publish import Published
     from lakehouse_assets.operations.load_warehouse import Load
     from lakehouse_assets.operations.maintenance import Maintenance
     from lakehouse_assets.operations.renew_manifests import Renewed
     from lakehouse_assets.pipeline.result import Result
-    from lakehouse_assets.queries.named import NamedQuery
     from lakehouse_assets.store.lake import FilePath
     from lakehouse_assets.tables.dashboard import Dashboard
 
@@ -112,18 +107,6 @@ class Catalog(Protocol):
 # -------------------------------------------------------------------------------- the warehouse
 
 
-class Warehouse(Protocol):
-    """A database of statements in Redshift's dialect. Raises LakehouseError, one clear line."""
-
-    def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows that a question is answered with."""
-        ...
-
-    def execute(self, statements: Sequence[str]) -> None:
-        """Carry statements out as one transaction: all of them, or none."""
-        ...
-
-
 class Loader(Protocol):
     """What brings marts into the warehouse. Raises LakehouseError, one clear line."""
 
@@ -188,63 +171,4 @@ class Metrics(Protocol):
 
     def send(self, figures: Sequence[Measure], at: datetime) -> None:
         """Send the figures of one run. Raises LakehouseError where that cannot be done."""
-        ...
-
-
-# -------------------------------------------------------------------------------------- queries
-
-Answer = tuple[list[str], list[tuple[Any, ...]]]
-"""Column names and rows."""
-
-
-class QueryError(LakehouseError):
-    """A query that cannot be answered.
-
-    Lines after the first show the place in the query.
-    """
-
-
-class Stream(Protocol):
-    """An answer as it comes, to be taken once: what was taken is not kept."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Its columns."""
-        ...
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """The rows that were not taken yet. Raises QueryError."""
-        ...
-
-    def total(self) -> int:
-        """How many rows the whole answer has; no more can be taken then. Raises QueryError."""
-        ...
-
-
-Ask = Callable[["NamedQuery", Sequence["date"]], Answer]
-"""What answers a small named query whole, with values for its parameters. Raises QueryError."""
-
-
-class QueryEngine(Protocol):
-    """Something that answers queries. Raises QueryError."""
-
-    def stream(self, sql: str) -> AbstractContextManager[Stream]:
-        """Answer a SELECT in the engine's own dialect, as a person typed it, within a block."""
-        ...
-
-    def stream_named(
-        self, named: NamedQuery, values: Sequence[date] = ()
-    ) -> AbstractContextManager[Stream]:
-        """Answer a named query with values for its parameters, in their order, within a block."""
-        ...
-
-    def together(self) -> AbstractContextManager[Ask]:
-        """What answers several named queries within a block, at less cost than one by one.
-
-        Where the engine can, of the tables as they were when the block first named each.
-        """
-        ...
-
-    def create_views(self) -> None:
-        """Make every view what its query says; nothing where views are made as they are asked."""
         ...

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from lakehouse_assets.ports import Answer, Stream
+    from lakehouse_assets.queries.engine import Answer, Stream
 
 
 def everything(stream: AbstractContextManager[Stream]) -> Answer:

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from lakehouse_assets.ports import QueryError
+from lakehouse_assets.queries.engine import QueryError
 from lakehouse_assets.queries.named import VIEWS, NamedQuery, views
 from resources.arrow_values import everything
 from resources.aws import clear_errors, client
@@ -20,7 +20,7 @@ from resources.query_errors import assert_reads, near_columns, no_column, no_tab
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse_assets.ports import Ask, Stream
+    from lakehouse_assets.queries.engine import Ask, Stream
 
 _ASK_EVERY_SECONDS: Final = 0.5
 _VALUES: Final[Mapping[str, Callable[[str], Any]]] = {

@@ -14,7 +14,7 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     from lakehouse_assets.dashboards.publish import Published
-    from lakehouse_assets.ports import QueryEngine
+    from lakehouse_assets.queries.engine import QueryEngine
     from lakehouse_assets.tables.dashboard import Dashboard
 
 

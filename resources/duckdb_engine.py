@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from lakehouse_assets.pipeline.sail_quirks import plain_uri
-from lakehouse_assets.ports import Answer, QueryError
+from lakehouse_assets.queries.engine import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, tables, views
 from lakehouse_assets.store.facts import Fact
 from lakehouse_assets.store.ledger import Ledger
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from lakehouse_assets.ports import Ask, Stream
+    from lakehouse_assets.queries.engine import Ask, Stream
     from lakehouse_assets.store.lake import Lake
 
 _STOPPED: Final = "INTERRUPT Error"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.ports import QueryEngine, QueryError
+from lakehouse_assets.queries.engine import QueryEngine, QueryError
 from resources.settings import QueryEngineName, Settings
 
 if TYPE_CHECKING:

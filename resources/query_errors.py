@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
 
-from lakehouse_assets.ports import QueryError
+from lakehouse_assets.queries.engine import QueryError
 from lakehouse_assets.queries.named import tables, views
 from lakehouse_assets.tables.contract import Layer
 

@@ -5,10 +5,9 @@
 import dagster as dg
 
 from lakehouse_assets.operations import load_warehouse
-from lakehouse_assets.operations.load_warehouse import Load
+from lakehouse_assets.operations.load_warehouse import Load, Warehouse
 from lakehouse_assets.operations.renew_manifests import Renewed
 from lakehouse_assets.pipeline.workspace import Workspace
-from lakehouse_assets.ports import Warehouse
 from lakehouse_assets.tables.contract import Mart
 from lakehouse_assets.tables.registry import DERIVED
 from lakehouse_assets.tables.spectrum import external_schemas

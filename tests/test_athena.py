@@ -9,7 +9,7 @@ import boto3
 import pytest
 import sqlglot
 
-from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.engine import Answer
 from lakehouse_assets.queries.named import NamedQuery, named_queries, parse, tables, views
 from lakehouse_assets.queries.portability import ALLOWED, lint
 from lakehouse_assets.store.lake import Lake

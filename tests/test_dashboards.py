@@ -31,7 +31,7 @@ from lakehouse_assets.dashboards.questions import (
 from lakehouse_assets.dashboards.registry import dashboards
 from lakehouse_assets.defs.dashboard_assets import dashboard_assets
 from lakehouse_assets.defs.keys import partitions
-from lakehouse_assets.ports import Answer, Ask
+from lakehouse_assets.queries.engine import Answer, Ask
 from lakehouse_assets.queries.named import NamedQuery
 from lakehouse_assets.queries.portability import lint
 from lakehouse_assets.store.lake import Lake

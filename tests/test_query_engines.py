@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse_assets.ports import Answer, QueryError
+from lakehouse_assets.queries.engine import Answer, QueryError
 from lakehouse_assets.queries.named import NamedQuery, named_queries
 from resources.arrow_values import everything
 from resources.athena_engine import AthenaQueries

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse_assets.cli.answer_forms import Writer
-    from lakehouse_assets.ports import Stream
+    from lakehouse_assets.queries.engine import Stream
 
 SHOWN_ROWS: Final = 20
 """How many rows a table shows, unless asked for more: about a screen of them."""

@@ -26,7 +26,7 @@ from lakehouse_assets.store.storage import Storage
 from lakehouse_assets.tables.dashboard import Dashboard
 
 if TYPE_CHECKING:
-    from lakehouse_assets.ports import Answer, Ask
+    from lakehouse_assets.queries.engine import Answer, Ask
 
 _LIBRARIES: Final = ("altair", "jinja2", "vl-convert-python")
 _STAMP_WITHIN: Final = 400

@@ -16,7 +16,7 @@ from lakehouse_assets.queries.named import NamedQuery, named
 from lakehouse_assets.tables.dashboard import Bars, Dashboard, RankedTable, Source
 
 if TYPE_CHECKING:
-    from lakehouse_assets.ports import Ask
+    from lakehouse_assets.queries.engine import Ask
     from lakehouse_assets.store.lake import Lake
 
 DAYS_QUERY: Final = "order_days"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.pipeline.keys import without
@@ -23,14 +23,24 @@ from lakehouse_assets.tables.redshift import Loaded
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from lakehouse_assets.ports import Warehouse
-
 _TRIES: Final = 3
 """How often a load begins anew because another has loaded the same mart meanwhile."""
 
 
 class WarehouseError(LakehouseError):
     """A warehouse that cannot take a mart in; its tables are as they were."""
+
+
+class Warehouse(Protocol):
+    """A database of statements in Redshift's dialect. Raises LakehouseError, one clear line."""
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows that a question is answered with."""
+        ...
+
+    def execute(self, statements: Sequence[str]) -> None:
+        """Carry statements out as one transaction: all of them, or none."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.engine import Answer
 from tests.support.servers import json_service
 
 WORKGROUP = "analysts"

@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from lakehouse_assets.ports import Answer
+from lakehouse_assets.queries.engine import Answer
 from lakehouse_assets.queries.named import NamedQuery
 from resources.athena_engine import in_catalog
 from tests.support import PROJECT
