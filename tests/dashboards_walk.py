@@ -155,6 +155,16 @@ def answers(walk: Walk) -> None:
             ],
             [(r["product_name"], r["revenue"]) for r in meant],
         )
+        points = csv_rows(page, "Bought again, against units")
+        walk.report.same(
+            "products",
+            "a point is a product, two of one name are two",
+            sorted((as_it_was(r["Product"]), int(r["Units (order lines)"])) for r in points),
+            sorted(
+                (r["product_name"], r["units"])
+                for r in walk.rows("product_sales", as_of=last)[: len(points)]
+            ),
+        )
     with walk.page("operations") as page:
         runs = csv_rows(page, "Latest runs")
         meant = walk.rows("run_history")[: len(runs)]

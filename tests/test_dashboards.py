@@ -241,6 +241,14 @@ def bars(**changes: Any) -> Dashboard:
             ),
             "'A': query daily_revenue answers no column nobody",
         ),
+        (
+            with_visual(
+                RankedTable(
+                    title="A", source=SALES, fields=(Field("order_date", "Day", key="order_id"),)
+                )
+            ),
+            "'A': query daily_revenue answers no column order_id",
+        ),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )

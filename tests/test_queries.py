@@ -147,6 +147,8 @@ def test_products_and_baskets(few: Lake) -> None:
         for r in ask(few, "bought_together")
     ]
     assert pairs == [("Atlas", "Novel", 2)]
+    steps = ask(few, "revenue_concentration")
+    assert [(int(r["step"]), r["products"]) for r in steps] == [(33, 1), (67, 1), (100, 1)]
     baskets = [(r["lines"], r["orders"]) for r in ask(few, "basket_sizes")]
     assert baskets == [(0, 2), (1, 5), (2, 2)]
 

@@ -165,13 +165,16 @@ def _table(shown: RankedTable, wells: Wells, _: str) -> Json:
     if shown.measures:
         rows = [wells.dimension(field) for field in shown.fields]
         values = [wells.measure(measure) for measure in shown.measures]
-        wanted: Json = {"TableAggregatedFieldWells": {"GroupBy": rows, "Values": values}}
-        sorts, hidden = [_sorted(values[0], "DESC")], set()
+        behind = _keys(shown.fields, wells)
+        wanted: Json = {
+            "TableAggregatedFieldWells": {"GroupBy": [*rows, *behind], "Values": values}
+        }
+        sorts, hidden = [_sorted(values[0], "DESC")], {field_id(key) for key in behind}
     else:
         rows = [wells.row_value(field) for field in shown.fields]
-        sorts, behind = _as_asked(shown, wells, rows)
-        wanted = {"TableUnaggregatedFieldWells": {"Values": [*rows, *behind]}}
-        hidden = {field["FieldId"] for field in behind}
+        sorts, ordering = _as_asked(shown, wells, rows)
+        wanted = {"TableUnaggregatedFieldWells": {"Values": [*rows, *ordering]}}
+        hidden = {field["FieldId"] for field in ordering}
     options = [
         {"FieldId": known, "CustomLabel": title} | (_HIDDEN if known in hidden else {})
         for known, title in wells.labels.items()
@@ -182,6 +185,11 @@ def _table(shown: RankedTable, wells: Wells, _: str) -> Json:
         "TableOptions": {"Orientation": "HORIZONTAL" if shown.turned else "VERTICAL"},
     }
     return chart | ({"SortConfiguration": {"RowSort": sorts}} if sorts else {})
+
+
+def _keys(shown: Sequence[Field], wells: Wells) -> list[Json]:
+    """What tells apart what reads alike."""
+    return [wells.dimension(Field(field.key, field.key)) for field in shown if field.key]
 
 
 def _as_asked(
@@ -233,8 +241,8 @@ def _scatter(shown: Scatter, wells: Wells, _: str) -> Json:
         "Size": [wells.measure(shown.size)],
         "Category": [wells.dimension(shown.series)] if shown.series else [point],
     }
-    if shown.series:
-        wanted["Label"] = [point]
+    if told := [*([point] if shown.series else []), *_keys([shown.point], wells)]:
+        wanted["Label"] = told
     return {
         "FieldWells": {"ScatterPlotCategoricallyAggregatedFieldWells": wanted},
         "XAxisLabelOptions": _label(f"{shown.x.title} ({shown.x.unit})"),

@@ -127,6 +127,7 @@ def _columns(visual: Visual) -> Iterator[str]:
         if isinstance(part, Measure):
             yield from filter(None, (part.over, part.since))
         else:
+            yield from filter(None, (part.key,))
             for _, text in part.texts:
                 yield from (name for _, name, _, _ in Formatter().parse(text) if name)
     order = getattr(visual, "order", "")

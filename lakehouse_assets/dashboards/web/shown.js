@@ -12,6 +12,7 @@ function shown(visual) {
 }
 
 const head = (part) => ({ title: part.unit ? `${part.title} (${part.unit})` : part.title, form: part.form });
+const keyOf = (field) => field.key || field.column;
 const fieldHead = (field) => ({ title: field.title, form: field.form });
 
 function texted(field, row) {
@@ -149,7 +150,7 @@ function bars(visual, source, rows) {
 const signed = (change, form) => (change === 0 ? "±0" : `${change > 0 ? "+" : "−"}${shortly(Math.abs(change), form)}`);
 
 function ranked(visual, source, rows) {
-  const columns = visual.fields.map((field) => field.column);
+  const columns = visual.fields.map(keyOf);
   const past = visual.before === null ? null : new Map(
     grouped(kept(SOURCES[visual.before], null), columns).map((group) => [JSON.stringify(columns.map((c) => group[0][c])), value(group, visual.measures[0], null)]));
   const groups = grouped(rows, columns).map((group) => {
@@ -168,7 +169,7 @@ function ranked(visual, source, rows) {
     head: [...visual.fields.map(fieldHead), ...visual.measures.map(head), ...(past ? [{ title: PAGE.changeTitle, form: visual.measures[0].form, signed: true }] : [])],
     body: some.map((group) => group.cells),
     picks: visual.drill_down ? some.map((group) => [visual.drill_down, group.row[visual.drill_down]]) : [],
-    pickAt: columns.indexOf(visual.drill_down),
+    pickAt: visual.fields.findIndex((field) => field.column === visual.drill_down),
   };
 }
 
@@ -209,7 +210,7 @@ function heatMap(visual, source, rows) {
 
 function scatter(visual, source, rows) {
   const column = visual.point.column;
-  const groups = grouped(rows, [column]).map((group) => ({
+  const groups = grouped(rows, [keyOf(visual.point)]).map((group) => ({
     row: group[0], values: [visual.x, visual.y, visual.size].map((m) => value(group, m, chosen.span)),
   })).filter((g) => g.values.every((v) => v !== null));
   const series = visual.series ? visual.series.column : null;

@@ -21,7 +21,7 @@ _LINES = Source("department_lines")
 _BEST = Source("product_sales", order_by="revenue", top=200)
 
 _DEPARTMENT = Field("department", "Department")
-_PRODUCT = Field("product_name", "Product")
+_PRODUCT = Field("product_name", "Product", key="product_id")
 _REVENUE = Measure("revenue", "Allocated revenue", "shop's currency", Form.MONEY)
 _UNITS = Measure("units", "Units", "order lines")
 _REORDER_RATE = Measure("reorders", "Bought again", "of order lines", Form.PERCENT, over="units")
@@ -113,7 +113,7 @@ DASHBOARD = Dashboard(
                 Line(
                     title="How much of the revenue the best products bring",
                     source=Source("revenue_concentration"),
-                    x=Field("step", "Products from best to least sold (in hundredths)", Form.COUNT),
+                    x=Field("step", "The best products, in hundredths of all", Form.COUNT),
                     measures=(_REVENUE,),
                     cumulative=True,
                     note="Were all products alike, the line would be straight.",
@@ -123,8 +123,8 @@ DASHBOARD = Dashboard(
                     title="Bought together",
                     source=Source("bought_together"),
                     fields=(
-                        Field("product_name", "Product"),
-                        Field("other_product_name", "and"),
+                        _PRODUCT,
+                        Field("other_product_name", "and", key="other_product_id"),
                     ),
                     measures=(Measure("orders", "Orders with both", "orders so far"),),
                     empty="No order holds two products.",
