@@ -21,7 +21,14 @@ from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Table
 from resources.arrow_values import everything
 from resources.aws import access_to_s3
-from resources.query_errors import assert_reads, is_named, no_column, no_table, plain
+from resources.query_errors import (
+    assert_reads,
+    assert_selects,
+    is_named,
+    no_column,
+    no_table,
+    plain,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -58,6 +65,7 @@ class DuckDBQueries:
     def stream(self, sql: str) -> AbstractContextManager[Stream]:
         """Answer a SELECT in DuckDB's dialect."""
         assert_reads(sql)
+        assert_selects(sql)
         return self._stream(sql, [])
 
     def stream_named(

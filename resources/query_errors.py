@@ -40,17 +40,23 @@ def no_column(name: str, candidates: Iterable[str]) -> str:
 
 def assert_reads(sql: str) -> None:
     """Raise QueryError for a statement that is there to change something, and for none."""
-    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(;")
+    bare = _bare(sql)
     if not bare:
         raise QueryError("the query is empty; write a SELECT")
     if any("\ud800" <= letter <= "\udfff" for letter in bare):  # how Python takes other bytes
         raise QueryError("the query is not text in UTF-8; write it anew")
-    word = re.split(r"\W", bare, maxsplit=1)[0].upper()
+    word = _first_word(bare)
     if word in _CHANGES:
         raise QueryError(
             f"queries only read, and {word} does not: rows change with the files that land "
             "(lakehouse land, withdraw, run); --output FILE keeps an answer"
         )
+
+
+def assert_selects(sql: str) -> None:
+    """Raise QueryError for a statement about a catalog, on an engine that has none to list."""
+    if (word := _first_word(_bare(sql))) == "SHOW":
+        raise QueryError(f"{word} has nothing to list here; lakehouse tables lists what there is")
 
 
 def near_columns(name: str, sql: str) -> list[str]:
@@ -76,6 +82,15 @@ def plain(sql: str) -> str:
 def is_named(table: str, text: str) -> bool:
     """Whether a plain text names a table."""
     return re.search(rf"(?<![\w.]){re.escape(table)}(?!\w)", text) is not None
+
+
+def _bare(sql: str) -> str:
+    """A statement without what stands before its first word."""
+    return re.sub(r"--[^\n]*|/\*.*?\*/", " ", sql, flags=re.DOTALL).lstrip(" \t\r\n(;")
+
+
+def _first_word(bare: str) -> str:
+    return re.split(r"\W", bare, maxsplit=1)[0].upper()
 
 
 def _near(names: Iterable[str]) -> str:

@@ -339,6 +339,7 @@ def test_queries_only_read(day: Lakehouse, sql: str) -> None:
         ("", "the query is empty; write a SELECT\n"),
         (" ; -- nothing", "the query is empty; write a SELECT\n"),
         ("SELECT '\udcff'", "the query is not text in UTF-8; write it anew\n"),
+        ("show tables", "SHOW has nothing to list here; lakehouse tables lists what there is\n"),
         ("SELECT 1; SELECT 2", "these are 2 statements; ask one SELECT at a time\n"),
     ],
 )
