@@ -113,11 +113,13 @@ def answers(walk: Walk) -> None:
         shares: dict[str, Decimal] = {}
         for row in walk.rows("department_share"):  # by number and name
             shares[row["department"]] = shares.get(row["department"], Decimal(0)) + row["revenue"]
-        for row in csv_rows(page, "Revenue by department"):
-            department, revenue = row.values()
-            walk.report.same(
-                "executive", f"revenue of {department}", Decimal(revenue), shares[department]
-            )
+        of_departments = (row.values() for row in csv_rows(page, "Revenue by department"))
+        walk.report.same(
+            "executive",
+            "revenue of each department, and of orders without lines",
+            {department: Decimal(revenue) for department, revenue in of_departments},
+            shares,
+        )
     last = str(walk.value("SELECT max(order_date) FROM silver.orders"))
     with walk.page("customers") as page:
         customers = walk.rows("customers", as_of=last)

@@ -147,6 +147,9 @@ def test_products_and_baskets(few: Lake) -> None:
         for r in ask(few, "bought_together")
     ]
     assert pairs == [("Atlas", "Novel", 2)]
+    lines = ask(few, "department_lines")
+    assert str(sum(r["revenue"] for r in lines)) == "81.01"  # all orders until then
+    assert {r["department"]: r["units"] for r in lines if not r["units"]} == {"unknown": 0}
     steps = ask(few, "revenue_concentration")
     assert [(int(r["step"]), r["products"]) for r in steps] == [(33, 1), (67, 1), (100, 1)]
     baskets = [(r["lines"], r["orders"]) for r in ask(few, "basket_sizes")]
