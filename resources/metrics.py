@@ -18,12 +18,12 @@ _log = logging.getLogger("lakehouse.metrics")
 
 
 class LogMetrics(dg.ConfigurableResource["LogMetrics"]):
-    """Figures in the log, a line each."""
+    """Figures in the log, a line each, at DEBUG: each table's metadata have them too."""
 
     def send(self, figures: Sequence[Measure], at: datetime) -> None:
         """Log them."""
         for f in figures:
-            _log.info(
+            _log.debug(
                 "%s %s = %g",
                 f.table,
                 f.name,

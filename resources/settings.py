@@ -252,6 +252,12 @@ class Settings(BaseSettings):
         return bool(said) or Path(self.root).is_dir()
 
     @property
+    def named_folder(self) -> Path | None:
+        """The folder that was said to be the lakehouse; None where none was, or it is no folder."""
+        said = "root" in self.model_fields_set and not (self.raw and self.processed)
+        return Path(self.root).absolute() if said and "://" not in self.root else None
+
+    @property
     def place(self) -> str:
         """Where the lakehouse is, in words: its root, or its two zones."""
         if self.raw or self.processed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -189,7 +190,7 @@ def test_on_the_command_line(tmp_path: Path, files: list[Path]) -> None:
     assert f"{files[9]} [May]: missing column(s) date" in ended.err
     assert f"warning: {files[4]}: the last line" in ended.err
     assert "nothing.csv: No such file or directory; name a file that can be read" in ended.err
-    assert not house.root.exists()
+    assert not [*house.root.iterdir()]
 
 
 def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
@@ -201,6 +202,22 @@ def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
         "stuff.csv: its name tells no dataset; give --dataset orders|products|order_items\n",
     )
     house.ok("check", str(tmp_path / "stuff.csv"), "--dataset", "orders")
+    (tmp_path / "README.md").write_text(ORDERS)
+    ended = house("check", str(tmp_path / "README.md"))
+    assert ended.err.startswith("README.md: not a .csv, .csv.gz or .xlsx file; ")
+
+
+def test_a_misspelt_rule_is_one_line(tmp_path: Path) -> None:
+    """Its SQL is read before any file is."""
+    shutil.copytree(PROJECT / "tests" / "second_shop" / "tables", tmp_path / "own_tables")
+    contract = tmp_path / "own_tables" / "silver" / "order_reviews.py"
+    text = contract.read_text().replace('sql="', 'sql="amont > 0 AND ')
+    contract.write_text(text)
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    house = Lakehouse(tmp_path, LAKEHOUSE_TABLES="own_tables", PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    ended = house("check", str(tmp_path / "orders.csv"))
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "no column is named 'amont'" in ended.err
 
 
 def test_it_needs_no_dagster(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def house(tmp_path: Path) -> Lakehouse:
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lakehouse:
     """A person in an empty folder, who has named no lakehouse."""
     house = Lakehouse(tmp_path)
+    house.root.rmdir()
     del house.environment["LAKEHOUSE_ROOT"]
     monkeypatch.chdir(tmp_path)
     return house
@@ -101,9 +102,25 @@ def test_the_option_wins(nowhere: Lakehouse, tmp_path: Path, *, before: bool) ->
     nowhere.here("init")
     nowhere.environment["LAKEHOUSE_ROOT"] = str(tmp_path / "other")
     named = ["--root", "third"]
+    for name in ("other", "third"):
+        nowhere.here("init", "--root", name)
     ended = nowhere.here(*(named if before else []), "status", *([] if before else named))
     assert ended.out.startswith(f"lakehouse: {tmp_path}/third\n")
     assert nowhere.here("status").out.startswith(f"lakehouse: {tmp_path}/other\n")
+
+
+def test_a_root_that_is_none_is_not_believed(nowhere: Lakehouse, tmp_path: Path) -> None:
+    """A misspelt folder is no empty lakehouse; a command that makes one says so."""
+    nowhere.here("init")
+    ended = nowhere.here("--root", "thrid", "status")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"no lakehouse is in {tmp_path}/thrid; ")
+    ended = nowhere.here("--root", ".", "query", "SELECT 1")
+    assert ended.err == f"{tmp_path} is no lakehouse, but {tmp_path}/.lakehouse is one; name that\n"
+    (tmp_path / "orders.csv").write_text(ORDERS)
+    ended = nowhere.here("--root", "new", "land", "orders.csv", "--date", "2025-04-01")
+    assert (ended.code, ended.err) == (0, f"{tmp_path}/new: a new lakehouse\n")
+    assert nowhere.here("--root", "new", "status").code == 0
 
 
 def test_what_needs_no_lakehouse_asks_for_none(nowhere: Lakehouse, tmp_path: Path) -> None:
@@ -373,7 +390,7 @@ def test_a_taken_port_is_said_at_once(house: Lakehouse) -> None:
     assert ended.err.startswith(f"port {port} of 127.0.0.1 is taken")
     assert ended.err.count("\n") == 1
     assert "make ui PORT=" in ended.err
-    assert not house.root.exists()
+    assert not [*house.root.iterdir()]
     ended = house.here("ui", "--host", "192.0.2.1")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
 

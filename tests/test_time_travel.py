@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,8 @@ def test_restore_and_resume(two_runs: Lakehouse) -> None:
     after, hashes = two_runs.ok("query", DAILY), two_runs.hashes()
     assert as_of != after
     assert two_runs.ok("query", DAILY, "--as-of", newest) == after
+    today = f"{datetime.now(UTC):%Y-%m-%d}"  # to its end
+    assert two_runs.ok("query", DAILY, "--as-of", today) == after
 
     assert before in two_runs.ok("restore", "--to", before)
     assert two_runs.ok("query", DAILY) == as_of
@@ -85,7 +88,7 @@ def test_replay_and_maintenance_leave_the_same_tables(two_runs: Lakehouse) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("restore", "--to", "nonsense"), "neither a run's id nor a time"),
+        (("restore", "--to", "deadbeef"), "no run's id begins so, and it is no time"),
         (("restore", "--to", "2001-01-01"), "no run had published anything by then"),
         (("query", DAILY, "--as-of", "2001-01-01T00:00:00"), "no run had published"),
         (("replay",), "--all"),

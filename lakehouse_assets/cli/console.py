@@ -22,6 +22,7 @@ from rich.table import Table as RichTable
 
 from lakehouse_assets.cli.complete import batch_dates, dataset_names
 from lakehouse_assets.errors import meant
+from lakehouse_assets.parse.model import ENDINGS, NOT_A_KIND
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS, assert_any, example
 
@@ -164,13 +165,16 @@ def dataset_of(file: Path) -> str | None:
 
     It tells by where its rows come from, if they were rejected and are mended, else by its name.
     """
+    from lakehouse_assets.operations.check_files import (  # noqa: PLC0415 - so does this
+        cannot_be_read,
+    )
     from lakehouse_assets.operations.land import guess_dataset  # noqa: PLC0415 - opens Delta tables
     from lakehouse_assets.operations.mended import (  # noqa: PLC0415 - reads the file
         datasets_of_origin,
     )
 
-    if not file.is_file():
-        say(f"{file}: No such file or directory; name a file that can be read")
+    if problem := cannot_be_read(file):
+        say(problem)
         return None
     name = guess_dataset(file.name, DATASETS)
     origins = datasets_of_origin(file, DATASETS.values(), sheets=name is None)
@@ -181,6 +185,9 @@ def dataset_of(file: Path) -> str | None:
         )
         return None
     name = next(iter(origins), name)
+    if name is None and not file.name.lower().endswith(ENDINGS):
+        say(f"{file.name}: {NOT_A_KIND}")
+        return None
     if name is None and sys.stdin.isatty():
         answer = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
         name = answer if answer in DATASETS else None

@@ -96,8 +96,9 @@ def _listener(progress: Progress) -> Callable[[dg.EventLogEntry], None]:
                 rows[name] = rows_of({key: value.value for key, value in told.items()})
             case dg.DagsterEventType.STEP_SUCCESS:
                 progress.end(name, State.DONE, rows.get(name, ""))
-            case dg.DagsterEventType.STEP_FAILURE:
-                progress.end(name, State.FAILED, rows.get(name, ""))
+            case dg.DagsterEventType.STEP_FAILURE if entry.dagster_event:
+                waits = waiting_files(entry.dagster_event)
+                progress.end(name, State.FILES_WAIT if waits else State.FAILED, rows.get(name, ""))
             case dg.DagsterEventType.STEP_SKIPPED:
                 progress.end(name, State.LEFT_OUT)
 

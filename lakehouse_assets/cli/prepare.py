@@ -62,8 +62,10 @@ def check_command(
     if dataset is not None:
         dataset_named(dataset)
     from lakehouse_assets.operations.check_files import check  # noqa: PLC0415 - reads Arrow
+    from lakehouse_assets.tables import sql_checks  # noqa: PLC0415 - imports sqlglot
     from resources.sail import sail_session  # noqa: PLC0415 - imports the engine
 
+    sql_checks.check_all()  # as a run does when it loads the definitions
     of, settings = _by_dataset(files, dataset), Settings.load()
     ledger = Ledger(settings.lake()) if settings.is_placed else None
     found: list[Checked] = []

@@ -27,6 +27,7 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     LEFT_OUT = "left out"
+    FILES_WAIT = "files wait"
 
 
 _STYLES: Final = {
@@ -35,6 +36,7 @@ _STYLES: Final = {
     State.DONE: "green",
     State.FAILED: "red",
     State.LEFT_OUT: "yellow",
+    State.FILES_WAIT: "yellow",
 }
 
 

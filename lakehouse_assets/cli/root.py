@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from lakehouse_assets.cli.console import app, fail, tell, use_root
+from lakehouse_assets.cli.console import app, fail, say, tell, use_root
 from lakehouse_assets.tables.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ _SHARED: Final = _options()
 def find_lakehouse(*, may_make: bool = False) -> Settings:
     """The settings, once it is known which lakehouse they mean; ends with a clear line if none.
 
-    At a terminal a person is asked where a command ``may_make`` one.
+    A command that ``may_make`` one makes it where it is named, and else asks who is at a terminal.
     """
     from resources.settings import Settings  # noqa: PLC0415 - imports pydantic's settings
 
     settings = Settings.load()
+    if root := settings.named_folder:
+        _be_one(root, may_make=may_make)
     if not settings.is_placed:
         here = Path.cwd()
         question = f"No lakehouse is in {here} or above it. Make one, in {settings.root}?"
@@ -88,6 +90,19 @@ def find_lakehouse(*, may_make: bool = False) -> Settings:
             )
         _make(Path(settings.root))
     return settings
+
+
+def _be_one(root: Path, *, may_make: bool) -> None:
+    """See that a folder that was named for a lakehouse is one, as far as can be told."""
+    from resources.settings import FOLDER  # noqa: PLC0415 - imports pydantic's settings
+
+    inner = root / FOLDER
+    if inner.is_dir() and not (root / "raw").is_dir():
+        fail(f"{root} is no lakehouse, but {inner} is one; name that")
+    if not root.is_dir():
+        if not may_make:
+            fail(f"no lakehouse is in {root}; name another, or make it with lakehouse init")
+        say(f"{root}: a new lakehouse")
 
 
 @app.command("init", cls=Anywhere)

@@ -43,7 +43,7 @@ def print_books(
     rows = [
         (table, *moved[table])
         for table in table_ids()
-        if table in moved and not table.startswith(f"{Layer.BRONZE}.")
+        if any(moved.get(table, ())) and not table.startswith(f"{Layer.BRONZE}.")
     ]
     if rows:
         tell("What changed in the tables:")

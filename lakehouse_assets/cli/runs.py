@@ -30,7 +30,7 @@ from lakehouse_assets.errors import meant
 from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import stretches
-from lakehouse_assets.store.facts import Judgement
+from lakehouse_assets.store.facts import Fact, Judgement
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
@@ -97,14 +97,13 @@ def _run(
     if ledger.state().unfinished:
         alone(settings, lambda: restore.finish(ledger, new_run()))
     pending = _pending(ledger)
-    dates = _due(pending, asked)
+    dates = _due(ledger, pending, asked)
     if not dates:
         return
     outcomes = _materialize(settings, dates, tables, progress, _of_plan(pending))
     waiting = ledger.followed().waiting(ledger.lake.raw)
     # Of the files that wait, these are this run's concern.
-    concerning = asked or pending.files.keys()
-    mine = [w for w in waiting if w[0] in concerning or w[0].batch_date in concerning]
+    mine = [w for w in waiting if w[0] in pending.files or w[0].batch_date in dates]
     bad = [line for path, judged in mine for line in clear_lines(path, judged)]
     notes = (line for outcome in outcomes for line in outcome.notes)
     for line in gathered(line for line in notes if line not in bad):
@@ -229,16 +228,23 @@ def _pending(ledger: Ledger) -> pending_files.Plan:
     return pending
 
 
-def _due(pending: pending_files.Plan, asked: Sequence[date]) -> Sequence[date]:
+def _due(ledger: Ledger, pending: pending_files.Plan, asked: Sequence[date]) -> Sequence[date]:
     """The dates to work on: those asked for, or all that is pending; says so where there are none.
 
     While a restore stands there are none.
     """
     dates = [] if pending.frozen else asked or pending.due
     if not dates:
-        tell("Nothing is pending.")
+        last = ledger.state().published[-1:]
+        tell(f"Nothing is pending{''.join(map(_as_last, last))}.")
         _say_waiting(pending.waiting)
     return dates
+
+
+def _as_last(run: Fact) -> str:
+    """A run as the last one: it may have been the sensor's, and be news to who reads this."""
+    when = f" of {run.recorded_at:%Y-%m-%d %H:%M} UTC" if run.recorded_at else ""
+    return f"; run {(run.run_id or '')[:8]}{when} was the last"
 
 
 def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> None:
@@ -248,7 +254,7 @@ def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> N
         tell("A restore, or its end, was left halfway; a run finishes it before anything else.")
         return
     pending = _pending(ledger)
-    dates = _due(pending, asked)
+    dates = _due(ledger, pending, asked)
     if not dates:
         return
     title = f"Dry run of batch date {span(dates)}{_of_plan(pending)(dates)}"

@@ -8,6 +8,7 @@ meanwhile waits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,7 @@ KEPT = timedelta(days=30)
 """How long replaced files are kept, and with them what a restore goes back to."""
 
 _SHORTEST = 4
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 class RestoreError(LakehouseError):
@@ -56,8 +58,8 @@ def close(lake: Lake, run_id: str, dates: Iterable[str]) -> None:
 def find(state: State, text: str) -> Fact:
     """The run that a person means: by its id, which may be cut short, or by a time.
 
-    A time (ISO 8601, UTC unless it says otherwise) means the last run that ended by then.
-    Raises RestoreError.
+    A time (ISO 8601, UTC unless it says otherwise) means the last run that ended by then; a day
+    means its end. Raises RestoreError.
     """
     runs = state.published
     if not runs:
@@ -71,8 +73,10 @@ def find(state: State, text: str) -> Fact:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise RestoreError(
-            f"{text}: neither a run's id nor a time; lakehouse history lists the runs"
+            f"{text}: no run's id begins so, and it is no time; lakehouse history lists the runs"
         ) from None
+    if re.fullmatch(_DAY, text):
+        time = datetime.combine(time, datetime.max.time())
     time = time if time.tzinfo else time.replace(tzinfo=UTC)
     before = [f for f in runs if f.recorded_at and f.recorded_at <= time]
     if not before:

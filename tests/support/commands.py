@@ -75,6 +75,7 @@ class Lakehouse:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.root = folder / "lakehouse"
+        self.root.mkdir(parents=True, exist_ok=True)  # or it would be named, and not be there
         # A Sail session of the testing process leaves its address in SPARK_REMOTE.
         others = ("LAKEHOUSE", "DAGSTER", "SPARK")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
