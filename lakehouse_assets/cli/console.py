@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
@@ -44,6 +45,8 @@ app = typer.Typer(
     ),
 )
 _WIDEST: Final = 1_000_000
+_LEAST: Final = 16
+"""Columns of a terminal that a sentence has at least."""
 
 out = Console(emoji=False)  # a name such as `a:b:c.csv` is no emoji's
 err = Console(stderr=True, emoji=False)
@@ -232,18 +235,36 @@ def print_answer(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _print_table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
     table = _table(names, texts)
-    # What is read by a program must not lose its values.
-    console = out if out.is_terminal else Console(width=_width(table), emoji=False)
-    console.print(table)
+    if not (out.is_terminal or "COLUMNS" in os.environ):
+        # What is read by a program must not lose its values.
+        Console(width=_width(table), emoji=False).print(table)
+    elif _width(table) <= out.width:
+        out.print(table)
+    else:
+        out.print(_table(names, texts, narrow=True))
 
 
-def _table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> RichTable:
-    table = RichTable()
-    for name in names:
-        table.add_column(escape(str(name)), overflow="fold")  # not "…": nothing is cut
+def _table(
+    names: Sequence[str], texts: Sequence[Sequence[str]], *, narrow: bool = False
+) -> RichTable:
+    """A table; a ``narrow`` one has no lines, and folds sentences before it folds words."""
+    table = RichTable(box=None, padding=(0, 1, 0, 0)) if narrow else RichTable()
+    widths = [_of_words(name, [row[at] for row in texts]) for at, name in enumerate(names)]
+    stiff = narrow and sum(_LEAST if w is None else w + 1 for w in widths) <= out.width
+    for name, width in zip(names, widths, strict=True):
+        # Not "…": nothing is cut.
+        table.add_column(escape(str(name)), overflow="fold", width=width if stiff else None)
     for row in texts:
         table.add_row(*map(escape, row))
     return table
+
+
+def _of_words(name: str, texts: Iterable[str]) -> int | None:
+    """How wide a column is that folds no word; None for one of sentences."""
+    there = [*texts]
+    if any(" " in value for value in there):
+        return None
+    return max(map(cell_len, [*str(name).split(), *there]), default=1)
 
 
 def _width(table: RichTable) -> int:
