@@ -68,7 +68,11 @@ def start(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            metavar="",
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:
@@ -122,7 +126,9 @@ DatasetOption = Annotated[
         help=f"One of {', '.join(DATASETS)}; guessed from the name.", autocompletion=dataset_names
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print rows.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", metavar="|".join(Format), help="How to print rows.")
+]
 
 
 def fail(line: str) -> NoReturn:

@@ -68,9 +68,9 @@ def run_command(
 ) -> None:
     """Bring the tables up to date, through Dagster: without a date, whatever is pending.
 
-    The run shows in `lakehouse ui`. It ends non-zero where a file that it judged (or, given
-    dates, any file of those dates) is held or cannot be read; everything else is published.
-    Ctrl-C ends it at once and harms nothing: the next one goes on from there.
+    The run shows in `lakehouse ui`. It ends non-zero where a file of its dates is held or cannot
+    be read; everything else is published. Ctrl-C ends it at once and harms nothing: the next one
+    goes on from there.
     """
     settings = Settings.load()
     asked, selected = _asked_dates(settings, day, since, until), _selected(tables)
