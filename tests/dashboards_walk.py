@@ -132,8 +132,14 @@ def answers(walk: Walk) -> None:
         }
         walk.report.same("customers", "segments are customers'", shown_segments, counted)
         high = [row for row in customers if row["churn_risk"] == "high"]
-        at_risk = visual(page, "Customers at risk").locator(".value").get_attribute("data-value")
-        walk.report.same("customers", "customers at high risk", int(at_risk or 0), len(high))
+        leaving = (
+            visual(page, "Customers with a high churn risk")
+            .locator(".value")
+            .get_attribute("data-value")
+        )
+        walk.report.same(
+            "customers", "customers with a high churn risk", int(leaving or 0), len(high)
+        )
         shares_of = {
             (str(r["cohort"]), str(r["months_since"])): r["retained_share"]
             for r in walk.rows("cohorts", as_of=last)
@@ -226,11 +232,11 @@ def hands(walk: Walk) -> None:
             not page.locator("details[open] pre").first.is_visible(),
         )
     with walk.page("customers") as page:
-        at_risk = visual(page, "Customers at risk, by what they spent")
-        if at_risk.locator(".empty").is_visible():
-            walk.report.check("customers", "nobody is at risk, and it says so", None)
+        leaving = visual(page, "Customers with a high or medium churn risk, by what they spent")
+        if leaving.locator(".empty").is_visible():
+            walk.report.check("customers", "nobody may leave, and it says so", None)
             return
-        first = at_risk.locator("td button").first
+        first = leaving.locator("td button").first
         customer = first.inner_text()
         first.focus()
         with redrawn(page):
