@@ -83,9 +83,8 @@ def _line(visual: Line, rows: Sequence[Row]) -> list[dict[str, Any]]:
     days = visual.average_days
     if days:
         in_order = [mark["y"] for mark in marks]
-        for at, mark in enumerate(marks[:]):
-            window = in_order[max(0, at + 1 - days) : at + 1]
-            average = sum(window) / len(window)
+        for at, mark in enumerate(marks[days - 1 :]):
+            average = sum(in_order[at : at + days]) / days
             name = f"{days}-day average"
             marks.append({**mark, "y": average, "s": name, "average": True, "alone": False})
     return marks
@@ -98,6 +97,7 @@ def _bars(visual: Bars, rows: Sequence[Row]) -> list[dict[str, Any]]:
     keys = sorted(totals, key=lambda key: (-totals[key], str(key)))[: visual.top]
     keys = sorted(totals) if is_ordered(visual.category) else keys
     names = sorted(_grouped(rows, series.column), key=str) if series else [measure.title]
+    is_words = bool(series) and series.form is Form.WORDS
     marks = []
     for key in keys:
         parts = _grouped(groups[key], series.column) if series else {measure.title: groups[key]}
@@ -106,7 +106,7 @@ def _bars(visual: Bars, rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "x": _place(key) if is_ordered(visual.category) else None,
                 "c": str(key),
                 "y": _value(parts.get(name, ()), measure),
-                "s": str(name),
+                "s": str(name).replace("_", " ") if is_words else str(name),
                 "place": place,
                 "total": totals[key],
             }
