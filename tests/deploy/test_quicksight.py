@@ -595,6 +595,11 @@ def test_a_visual_more_is_an_entry_more() -> None:
     assert calculated["Expression"] == "1.0 * sum({revenue}) / nullIf(sum({orders}), 0)"
 
 
+def test_names_of_programs_are_words() -> None:
+    calculated = made(dashboards()["operations"])["CalculatedFields"]
+    assert "replace({state}, '_', ' ')" in [told["Expression"] for told in calculated]
+
+
 def test_without_days_to_choose_everything_is_seen_first() -> None:
     """No expression names a parameter that is not there; as of a day can be chosen all the same."""
     customers = Figure(
