@@ -17,14 +17,16 @@ function make(tag, text, attributes = {}) {
 const theme = () => document.documentElement.dataset.theme
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-// The theme, fitted to a chart's width: a legend has as many names side by side as there is room
-// for beside the axis' texts.
+// The theme, fitted to a chart's width: a legend is one line where there is room for it beside the
+// axis' texts, and else has as many names side by side as there is.
 function themeFor(place, marks) {
   const found = PAGE.themes[theme()];
-  const pixels = (name) => 7 * marks.reduce((most, mark) => Math.max(most, String(mark[name] ?? "").length), 0);
+  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map((text) => 7 * text.length);
   const labelLimit = 0.4 * place.clientWidth;
-  const room = place.clientWidth - Math.max(50, Math.min(labelLimit, pixels("c")));
-  const columns = Math.max(1, Math.floor(room / (pixels("s") + 24)));
+  const room = place.clientWidth - Math.max(50, Math.min(labelLimit, Math.max(...pixels("c"))));
+  const names = pixels("s").map((wide) => wide + 24);
+  const isOneLine = names.reduce((sum, wide) => sum + wide, 0) <= room;
+  const columns = isOneLine ? names.length : Math.max(1, Math.floor(room / Math.max(...names)));
   return { ...found, axis: { ...found.axis, labelLimit }, legend: { ...found.legend, columns } };
 }
 
