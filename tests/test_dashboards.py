@@ -16,7 +16,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import vl_convert
 
+from lakehouse_assets.dashboards.charts import chart
 from lakehouse_assets.dashboards.checks import faults
 from lakehouse_assets.dashboards.page import MOST_BYTES, page
 from lakehouse_assets.dashboards.publish import publish, remembering, stamp_of
@@ -44,6 +46,8 @@ from lakehouse_assets.tables.dashboard import (
     Dates,
     Field,
     Figure,
+    Form,
+    HeatMap,
     Line,
     Measure,
     RankedTable,
@@ -401,6 +405,74 @@ def test_a_year_of_gaps_is_cut_and_said(nasty_lake: Lake, nasty_engine: Ask) -> 
     text = page(DASHBOARDS["executive"], long_ago, [], "stamp")
     assert told(text)["isCut"] is True
     assert "Days 2025-04-01 to 2026-04-21; there are earlier days, from 2020-01-01." in text
+
+
+def test_of_what_is_cut_the_others_choose_no_more(nasty_lake: Lake, nasty_engine: Ask) -> None:
+    """New customers are known from the first day of all; a page shows the days that it holds."""
+    customers = DASHBOARDS["customers"]
+    answers = ask(customers, nasty_lake, nasty_engine)
+    long_ago = date(2020, 1, 1)
+    whole = Source("new_customers")
+    known = answers.by_source[whole]
+    row = tuple(long_ago if name == "order_date" else 1 for name in known.names)
+    grown = {**answers.by_source, whole: replace(known, rows=[row, *known.rows])}
+    found = told(page(customers, Answers(long_ago, answers.last_day, grown), [], "stamp"))
+    assert (found["isCut"], found["firstDay"]) == (True, "2025-04-01")
+    cut = {s.query: f["isCut"] for s, f in zip(grown, found["sources"], strict=True)}
+    assert (cut["customer_days"], cut["new_customers"]) == (True, False)
+
+
+def texts(visual: Visual, marks: list[dict[str, Any]]) -> list[str]:
+    """What stands on a visual's chart."""
+    spec = chart(visual)
+    assert spec
+    drawn = spec | {"data": {"name": "rows", "values": marks}, "width": 480}
+    return re.findall(r"<text[^>]*>([^<]+)</text>", vl_convert.vegalite_to_svg(drawn))
+
+
+def test_a_heat_map_keeps_the_order_of_its_axes() -> None:
+    """Though its first cell is empty, and a whole row."""
+    visual = HeatMap(
+        title="Cells",
+        source=SALES,
+        x=Field("orders", "Across", Form.COUNT),
+        y=Field("customers", "Down", Form.COUNT),
+        measure=ITEM,
+    )
+    full = {("7", "b"), ("7", "c"), ("5", "a"), ("5", "b"), ("5", "c")}
+    marks = [
+        {"c": y, "down": down, "x": x, "across": across, "y": 1, "short": "1"}
+        if (y, x) in full
+        else {"c": y, "down": down, "x": x, "across": across, "y": None, "short": ""}
+        for down, y in enumerate("765")
+        for across, x in enumerate("abc")
+    ]
+    found = texts(visual, marks)
+    assert [text for text in found if text in set("abc")] == ["a", "b", "c"]
+    assert [text for text in found if text in set("765")] == ["7", "6", "5"]
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 4, 9])
+def test_a_day_is_labelled_once(days: int) -> None:
+    """And no day that there is not."""
+    x = Field("order_date", "Day", Form.DAY)
+    first = 1_795_651_200_000  # 2026-11-26
+    marks = [
+        {"x": first + n * 86_400_000, "y": n + 1, "s": "", "average": False, "alone": days == 1}
+        for n in range(days)
+    ]
+    meant = [f"{date(2026, 11, 26) + timedelta(days=n):%-d %b}" for n in range(days)]
+    for visual in (
+        Line(title="Line", source=SALES, x=x, measures=(ITEM,)),
+        Bars(title="Bars", source=SALES, category=x, measures=(ITEM,)),
+    ):
+        shown = texts(visual, marks)
+        assert [text for text in shown if re.fullmatch(r"\d+ [A-Z][a-z]+", text)] == meant
+
+
+def test_runs_are_numbered_from_the_first(nasty: Lakehouse) -> None:
+    rows = nasty.rows("SELECT run_number FROM views.run_history ORDER BY first_seq")
+    assert [row["run_number"] for row in rows] == [*range(1, len(rows) + 1)]
 
 
 def test_the_heaviest_page_is_light_enough() -> None:

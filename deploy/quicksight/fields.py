@@ -159,6 +159,8 @@ class Wells:
             return self.calculate(shown.title, _texts(shown, self.data_set)), "STRING"
         if shown.form is Form.SECONDS:
             return self.calculate(shown.title, f"{{{shown.column}}} / 1000.0"), "DECIMAL"
+        if shown.form is Form.WORDS:
+            return self.calculate(shown.title, f"replace({{{shown.column}}}, '_', ' ')"), "STRING"
         return shown.column, kind
 
 

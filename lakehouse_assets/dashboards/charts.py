@@ -29,14 +29,22 @@ ROWS: Final = "rows"
 HEIGHT: Final = 260
 """Pixels of a chart that does not grow with its rows."""
 _STEP: Final = 26
-_DAY_AXIS, _MONTH_AXIS = "%-d %b", "%b %Y"
 _PLAIN_ZERO: Final = "datum.value === 0 ? '0' : datum.label"  # and not 0k
+
+
+def _ticks(days: int) -> dict[str, str]:
+    """As many as there is room for, and none between: Vega takes no least step of times."""
+    return {"expr": f"min(ceil(width / 40), max(1, round(span(domain('x')) / {days * 864e5:.0f})))"}
+
+
 _AXIS: Final[dict[Form, dict[str, Any]]] = {
     Form.COUNT: {"format": "~s", "tickMinStep": 1, "labelExpr": _PLAIN_ZERO},
     Form.MONEY: {"format": "~s", "labelExpr": _PLAIN_ZERO},
     Form.DECIMAL: {"format": "~s", "labelExpr": _PLAIN_ZERO},
     Form.PERCENT: {"format": ".0%"},
     Form.SECONDS: {"labelExpr": "format(datum.value / 1000, '~g') + ' s'"},
+    Form.DAY: {"format": "%-d %b", "tickCount": _ticks(1)},
+    Form.MONTH: {"format": "%b %Y", "tickCount": _ticks(30)},
 }
 
 
@@ -47,8 +55,6 @@ def chart(visual: Visual) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = drawn.properties(width="container").to_dict()
     found.pop("config", None)  # the theme's, which can change
-    if isinstance(found["height"], dict):  # it grows with its rows
-        found["autosize"] = {"type": "fit-x", "contains": "padding"}
     return found
 
 
@@ -80,19 +86,21 @@ def _line(visual: Line) -> alt.LayerChart:
 
     day = is_ordered(visual.x)
     x = alt.X("x:T" if day else "x:Q").title(None if day else visual.x.title)
-    x = x.scale(type="utc").axis(format=_DAY_AXIS) if day else x.axis(format=_x_format(visual))
+    x = (x.scale(type="utc") if day else x).axis(**_axis(visual.x.form))
     form = Form.PERCENT if visual.cumulative else visual.measures[0].form
     y = alt.Y("y:Q").title(visual.measures[0].unit if not visual.cumulative else None)
     y = y.axis(**_axis(form), tickCount=5).scale(zero=True)
     base = _base().encode(x=x, y=y, tooltip=_tips(visual.x.title, "Value"))
-    colour = alt.Color("s:N").sort(None)
+    # Or the legend shows the points that nobody sees.
+    legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
+    colour = alt.Color("s:N").sort(None).legend(legend)
     hit = {"size": 80, "opacity": 0}  # what a pointer can find
     thin = base.transform_filter("!datum.average").mark_line(
-        strokeWidth=1.2 if visual.average_days else 2, opacity=0.75, point=hit
+        strokeWidth=1.5 if visual.average_days else 2, point=hit
     )
     thick = base.transform_filter("datum.average").mark_line(strokeWidth=3, point=hit)
     # One place alone makes no line.
-    alone = base.transform_filter("datum.alone").mark_point(filled=True, size=60)
+    alone = base.transform_filter("datum.alone").mark_point(filled=True, size=60, opacity=1)
     layers = [thin, thick, alone]
     if visual.average_days or visual.series or len(visual.measures) > 1:
         layers = [layer.encode(color=colour) for layer in layers]
@@ -102,12 +110,14 @@ def _line(visual: Line) -> alt.LayerChart:
 def _columns(visual: Bars) -> alt.Chart:
     import altair as alt  # noqa: PLC0415 - as above
 
-    unit = "utcyearmonth" if visual.category.form is Form.MONTH else "utcyearmonthdate"
+    form = visual.category.form
+    # A bar is around its day's tick, not between that and the next day's.
     x = (
         alt.X("x:T")
-        .timeUnit(unit)
+        .timeUnit("utcyearmonth" if form is Form.MONTH else "utcyearmonthdate")
+        .bandPosition(0)
         .title(None)
-        .axis(format=_MONTH_AXIS if unit == "utcyearmonth" else _DAY_AXIS)
+        .axis(**_axis(form))
     )
     y = (
         alt.Y("y:Q")
@@ -142,13 +152,15 @@ def _bars(visual: Bars) -> alt.LayerChart:
 def _heat_map(visual: HeatMap) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 - as above
 
+    # Empty cells are not drawn, and axes have their places all the same.
     x = (
         alt.X("x:N")
-        .sort(None)
+        .sort(field="across", op="min")
         .title(visual.x.title)
         .axis(orient="top", labelAngle=0, ticks=False, domain=False)
     )
-    y = alt.Y("c:N").sort(None).title(visual.y.title).axis(ticks=False, domain=False)
+    y = alt.Y("c:N").sort(field="down", op="min").title(visual.y.title)
+    y = y.axis(ticks=False, domain=False)
     tips = [
         alt.Tooltip("c_label:N", title=visual.y.title),
         alt.Tooltip("x_label:N", title=visual.x.title),
@@ -225,7 +237,3 @@ def _named(measure: Measure) -> str:
 
 def _axis(form: Form) -> dict[str, Any]:
     return _AXIS.get(form, {})
-
-
-def _x_format(visual: Line) -> str:
-    return ".0%" if visual.x.form is Form.PERCENT else "~s"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lakehouse_assets.dashboards.charts import ROWS, chart, is_ordered
 from lakehouse_assets.dashboards.questions import Answered, Answers
 from lakehouse_assets.dashboards.theme import COLOURS, config
-from lakehouse_assets.tables.dashboard import Bars, Dashboard, Form, Line, Measure
+from lakehouse_assets.tables.dashboard import Bars, Dashboard, Field, Form, Line, Measure
 
 MOST_BYTES: Final = 100_000
 """How heavy a picture may be: it is kept with each materialization."""
@@ -83,9 +83,8 @@ def _line(visual: Line, rows: Sequence[Row]) -> list[dict[str, Any]]:
     days = visual.average_days
     if days:
         in_order = [mark["y"] for mark in marks]
-        for at, mark in enumerate(marks[:]):
-            window = in_order[max(0, at + 1 - days) : at + 1]
-            average = sum(window) / len(window)
+        for at, mark in enumerate(marks[days - 1 :]):
+            average = sum(in_order[at : at + days]) / days
             name = f"{days}-day average"
             marks.append({**mark, "y": average, "s": name, "average": True, "alone": False})
     return marks
@@ -106,7 +105,7 @@ def _bars(visual: Bars, rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "x": _place(key) if is_ordered(visual.category) else None,
                 "c": str(key),
                 "y": _value(parts.get(name, ()), measure),
-                "s": str(name),
+                "s": _named(name, series),
                 "place": place,
                 "total": totals[key],
             }
@@ -116,6 +115,11 @@ def _bars(visual: Bars, rows: Sequence[Row]) -> list[dict[str, Any]]:
             }
             marks.append(mark | (first if place == 0 else {}))
     return marks
+
+
+def _named(name: Any, series: Field | None) -> str:
+    is_words = series is not None and series.form is Form.WORDS
+    return str(name).replace("_", " ") if is_words else str(name)
 
 
 def _place(x: Any) -> Any:

@@ -10,6 +10,7 @@ COLOURS: Final[dict[str, dict[str, str]]] = {
     "light": {
         "page": "#f5f6f8",
         "card": "#ffffff",
+        "shade": "#aab2bd",
         "ink": "#1a2230",
         "quiet": "#55606f",
         "line": "#d9dde3",
@@ -23,6 +24,7 @@ COLOURS: Final[dict[str, dict[str, str]]] = {
     "dark": {
         "page": "#12161d",
         "card": "#1b212b",
+        "shade": "#525d6e",
         "ink": "#e8ecf2",
         "quiet": "#a5b0bf",
         "line": "#343d4b",
@@ -69,10 +71,16 @@ def config(theme: str) -> dict[str, Any]:
             "tickColor": colours["line"],
             "gridColor": colours["line"],
             "gridOpacity": 0.6,
-            "labelLimit": 150,
             "labelOverlap": True,
         },
-        "legend": {**text, "labelFontSize": 12, "title": None, "orient": "top", "symbolSize": 90},
+        "legend": {
+            **text,
+            "labelFontSize": 12,
+            "labelLimit": 0,
+            "title": None,
+            "orient": "top",
+            "symbolSize": 90,
+        },
         "range": {
             "category": series,
             "heatmap": [colours["weak"], colours["strong"]],

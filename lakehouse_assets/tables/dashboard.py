@@ -55,6 +55,8 @@ class Form(StrEnum):
     SECONDS = "seconds"
     DAY = "day"
     MONTH = "month"
+    WORDS = "words"
+    """A name of programs, such as ``in_force``: its underscores are spaces."""
     TEXT = "text"
 
 
@@ -140,8 +142,8 @@ class Line(Visual):
     """Measures over an ordered column.
 
     ``average_days`` adds the average of so many days, up to each: days without rows count as 0,
-    those before the first row not at all. ``series`` makes a line of each of its values.
-    ``cumulative`` shows the running share of the whole, in percent.
+    and it begins with the first day that has so many. ``series`` makes a line of each of its
+    values. ``cumulative`` shows the running share of the whole, in percent.
     """
 
     x: Field

@@ -447,7 +447,7 @@ def test_as_of_is_the_chosen_day_and_at_most_the_last(
     """However QuickSight writes the day; the answers are the named query's."""
     for key, user, day in ((1, 7, "2025-01-01"), (2, 7, "2025-01-03"), (3, 8, "2025-01-05")):
         engine.execute(
-            "INSERT INTO silver.orders (order_id, user_id, order_date, total_amount) "
+            "INSERT INTO mart.fact_orders (order_id, customer_key, order_date, total_amount) "
             f"VALUES ({key}, {user}, DATE '{day}', 10)"
         )
         engine.execute(f"INSERT INTO gold.daily_sales (order_date) VALUES (DATE '{day}')")
@@ -593,6 +593,11 @@ def test_a_visual_more_is_an_entry_more() -> None:
     assert told["Title"]["FormatText"]["PlainText"] == "Worth of an order"
     [calculated] = made(more)["CalculatedFields"]
     assert calculated["Expression"] == "1.0 * sum({revenue}) / nullIf(sum({orders}), 0)"
+
+
+def test_names_of_programs_are_words() -> None:
+    calculated = made(dashboards()["operations"])["CalculatedFields"]
+    assert "replace({state}, '_', ' ')" in [told["Expression"] for told in calculated]
 
 
 def test_without_days_to_choose_everything_is_seen_first() -> None:

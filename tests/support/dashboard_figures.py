@@ -9,6 +9,8 @@ from typing import Final
 
 _SALES = "FROM silver.orders WHERE order_date BETWEEN '{a}' AND '{b}'"
 _LINES = "FROM gold.product_performance WHERE order_date BETWEEN '{a}' AND '{b}'"
+# With the orders that have no lines, as the page's departments have them.
+_DEPARTMENTS = "FROM gold.department_analytics WHERE order_date BETWEEN '{a}' AND '{b}'"
 _FATES = "FROM newest WHERE batch_date BETWEEN '{a}' AND '{b}'"
 _NEWEST = (
     "WITH newest AS (SELECT * FROM ledger.receipts QUALIFY row_number() OVER "
@@ -30,10 +32,10 @@ FIGURES: Final = {
         ),
     },
     "products": {
-        "Allocated revenue": f"SELECT sum(allocated_revenue) {_LINES}",
+        "Allocated revenue": f"SELECT sum(allocated_revenue) {_DEPARTMENTS}",
         "Units": f"SELECT sum(units) {_LINES}",
         "Bought again": f"SELECT sum(reorders) / sum(units) {_LINES}",
-        "Revenue of a unit": f"SELECT sum(allocated_revenue) / sum(units) {_LINES}",
+        "Revenue of a unit": f"SELECT sum(allocated_revenue) / sum(units) {_DEPARTMENTS}",
     },
     "operations": {
         "Data quality score": (

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lakehouse_assets.queries.named import named
+from lakehouse_assets.queries.engine import Answer
+from lakehouse_assets.queries.named import NamedQuery, named
 from lakehouse_assets.store.lake import Lake
 from resources.arrow_values import everything
 from resources.duckdb_engine import DuckDBQueries
@@ -74,7 +76,7 @@ class Walk:
         page, errors = context.new_page(), list[str]()
         page.set_default_timeout(_PATIENCE_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: _told(m, errors))
         page.on("dialog", lambda dialog: _refuse(dialog, errors))
         page.goto((self.root / "dashboards" / f"{name}.html").as_uri())
         drawn(page, 1)
@@ -87,11 +89,20 @@ class Walk:
         _, [[found]] = answered(self.lake, sql)
         return found
 
+    def ask(self, query: NamedQuery, given: Sequence[date]) -> Answer:
+        """What a query answers."""
+        return everything(DuckDBQueries(self.lake).stream_named(query, given))
+
     def rows(self, name: str, **given: str) -> list[dict[str, Any]]:
         """Rows of a named query."""
         query = named(name)
-        names, rows = everything(DuckDBQueries(self.lake).stream_named(query, query.values(given)))
+        names, rows = self.ask(query, query.values(given))
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _told(message: Any, errors: list[str]) -> None:
+    if message.type in ("error", "warning"):
+        errors.append(message.text)
 
 
 def _refuse(dialog: Any, errors: list[str]) -> None:
@@ -123,6 +134,32 @@ def csv_rows(page: Page, title: str) -> list[dict[str, str]]:
         visual(page, title).locator("button.csv").click()
     with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+_UNFIT: Final = """() => {
+  const found = [];
+  for (const chart of document.querySelectorAll(".chart")) {
+    const texts = (role) => [...chart.querySelectorAll(`.role-${role} text`)];
+    const end = chart.getBoundingClientRect().right;
+    found.push(...texts("legend-label").filter((t) => t.getBoundingClientRect().right > end)
+      .map((t) => `cut: ${t.textContent}`));
+    const labels = texts("axis-label").map((t) => t.textContent);
+    const days = labels.filter((text) => /^[0-9]+ [A-Z]/.test(text));
+    if (new Set(days).size < days.length) found.push(`twice: ${days}`);
+  }
+  for (const cell of document.querySelectorAll("td.day")) {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    if (range.getClientRects().length > 1) found.push(`broken: ${cell.textContent}`);
+  }
+  return found;
+}"""
+
+
+def unfit(page: Page) -> list[str]:
+    """Names of a legend that are cut, days that an axis has twice, days broken over lines."""
+    found: list[str] = page.evaluate(_UNFIT)
+    return found
 
 
 def span(page: Page) -> tuple[str, str]:

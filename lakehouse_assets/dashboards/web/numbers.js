@@ -25,6 +25,7 @@ function written(value, form) {
     case "seconds": return `${some.format(value / 1000)} s`;
     case "day": return `${weekday.format(time(value))} ${dayText.format(time(value))}`;
     case "month": return monthText.format(time(value));
+    case "words": return String(value).replaceAll("_", " ");
     default: return String(value);
   }
 }

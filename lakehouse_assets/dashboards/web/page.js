@@ -1,6 +1,5 @@
 // The page: filters, drawing, drill-downs, export, themes.
 const MOST_TABLE_ROWS = 400;
-const NARROW = 480;
 const drawings = PAGE.visuals.map((visual, index) => ({
   visual, index, box: document.getElementById(`visual-${index}`), view: null, now: null,
 }));
@@ -18,9 +17,17 @@ function make(tag, text, attributes = {}) {
 const theme = () => document.documentElement.dataset.theme
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-function themeFor(place) {
+// The theme, fitted to a chart's width: a legend is one line where there is room for it beside the
+// axis' texts, and else has as many names side by side as there is.
+function themeFor(place, marks) {
   const found = PAGE.themes[theme()];
-  return place.clientWidth < NARROW ? { ...found, legend: { ...found.legend, columns: 3 } } : found;
+  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map((text) => 7 * text.length);
+  const labelLimit = 0.4 * place.clientWidth;
+  const room = place.clientWidth - Math.max(50, Math.min(labelLimit, Math.max(...pixels("c"))));
+  const names = pixels("s").map((wide) => wide + 24);
+  const isOneLine = names.reduce((sum, wide) => sum + wide, 0) <= room;
+  const columns = isOneLine ? names.length : Math.max(1, Math.floor(room / Math.max(...names)));
+  return { ...found, axis: { ...found.axis, labelLimit }, legend: { ...found.legend, columns } };
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -37,9 +44,12 @@ async function drawChart(drawing) {
     ...(mark.room ? { room: mark.room * room } : {}),
     ...(mark.short ? { ink: colour(mark.strong ? "--on-strong" : "--ink") } : {}),
   }));
-  const spec = { ...PAGE.charts[drawing.index], data: { name: "rows", values: roomy } };
+  const chart = PAGE.charts[drawing.index];
+  const step = chart.height.step;  // of a chart that grows with its rows
+  const height = step ? step * new Set(marks.map((mark) => mark.c)).size : chart.height;
+  const spec = { ...chart, height, data: { name: "rows", values: roomy } };
   const embedded = await vegaEmbed(place, spec, {
-    actions: false, renderer: "svg", ast: true, logLevel: 1, config: themeFor(place), tooltip: { theme: "custom" },
+    actions: false, renderer: "svg", ast: true, logLevel: 1, config: themeFor(place, marks), tooltip: { theme: "custom" },
   });
   drawing.view = embedded;
   // The element around it says what is seen, and the table below has the rows.
@@ -57,7 +67,9 @@ function drawFigure({ box, visual, now }) {
   const whole = now.now !== null && shortly(now.now, measure.form) !== written(now.now, measure.form);
   box.querySelector(".unit").textContent = `${whole ? `${written(now.now, measure.form)} ` : ""}${measure.unit}`;
   const compared = now.changes.filter(({ before }) => before !== null && now.now !== null);
-  const none = now.changes.length && !compared.length ? [make("li", "Nothing before these days to compare with.", { class: "quiet" })] : [];
+  const isHeld = !SOURCES[visual.source].isCut || now.changes.some((change) => change.isHeld);
+  const why = isHeld ? "Nothing before these days to compare with." : "The days before are not all on this page.";
+  const none = now.changes.length && !compared.length ? [make("li", why, { class: "quiet" })] : [];
   box.querySelector(".changes").replaceChildren(...none, ...compared.map(({ title, before }) => {
     const isShare = measure.form === "percent";
     const change = isShare ? now.now - before : before ? (now.now - before) / before : null;
@@ -83,7 +95,7 @@ function tableOf({ visual, now }, most) {
     cells.forEach((cell, at) => {
       const { form, signed: isChange } = now.head[at];
       const text = isChange ? signed(cell, form) : written(cell, form);
-      const made = make("td", undefined, { class: isNumber(form) ? "n" : "" });
+      const made = make("td", undefined, { class: isNumber(form) ? "n" : form });
       if (pick && at === (now.pickAt ?? 0)) {
         const button = make("button", text, { type: "button" });
         button.addEventListener("click", () => choose(...pick));
@@ -124,7 +136,7 @@ async function draw(drawing) {
   empty.textContent = source.missing.length ? `No numbers yet: there is no ${source.missing.join(", ")}. Land files, then run the lakehouse.`
     : drawing.now.waits ? `Choose ${PAGE.waits[visual.selected_by]} first.` : visual.empty;
   const scope = box.querySelector(".scope");
-  const said = [...(visual.selected_by ? [] : scopeOf(visual, source)), ...(drawing.now.more ? [drawing.now.more] : [])];
+  const said = [...(visual.selected_by ? [] : scopeOf(visual, source)), drawing.now.more, isEmpty ? "" : saidOfPast(visual)].filter(Boolean);
   scope.textContent = said.join(" ");
   scope.hidden = !said.length;
   box.querySelectorAll(".csv, .png").forEach((button) => { button.disabled = isEmpty; });
@@ -192,7 +204,7 @@ function prepareFilters() {
   PAGE.values = {};
   if (PAGE.dates && PAGE.lastDay) {
     chosen.span = lastDays(PAGE.dates.days);
-    element("preset").append(...presets().map(([text, days]) => make("option", text, { value: days })), make("option", "All days", { value: PAGE.days }), make("option", "As chosen", { value: "" }));
+    element("preset").append(...presets().map(([text, days]) => make("option", text, { value: days })), make("option", PAGE.isCut ? "All days here" : "All days", { value: PAGE.days }), make("option", "As chosen", { value: "" }));
     element("preset").addEventListener("change", (event) => {
       if (event.target.value) { chosen.span = lastDays(Number(event.target.value)); drawAll(); }
     });

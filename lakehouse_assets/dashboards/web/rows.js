@@ -44,10 +44,12 @@ function value(rows, measure, span) {
   return below ? total(measure.column) / below : null;
 }
 
+const keyText = (row, columns) => JSON.stringify(columns.map((column) => row[column]));
+
 function grouped(rows, columns) {
   const groups = new Map();
   for (const row of rows) {
-    const key = JSON.stringify(columns.map((column) => row[column]));
+    const key = keyText(row, columns);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(row);
   }

@@ -54,9 +54,9 @@ function line(visual, source, rows) {
   let lines = series.map((s) => ({ title: s.title, values: places.map((place) => (at.has(place) ? s.of(at.get(place)) ?? missing : missing)) }));
   if (visual.cumulative) lines = lines.map((l) => ({ title: l.title, values: running(l.values) }));
   if (visual.average_days && rows.length) {
-    const [first] = lines;
-    first.title = "each day";
-    lines.push({ title: `${visual.average_days}-day average`, average: true, values: averages(visual, source, places) });
+    lines[0].title = "each day";
+    const values = averages(visual, source, places);
+    if (values.some((v) => v !== null)) lines.push({ title: `${visual.average_days}-day average`, average: true, values });
   }
   const marks = lines.flatMap((l) => places.map((place, i) => ({
     x: isDay || visual.x.form === "month" ? time(place) : place,
@@ -68,8 +68,10 @@ function line(visual, source, rows) {
     alone: places.length === 1,
   })));
   const measureHead = visual.measures[0];
+  const begin = visual.average_days && rows.length && plusDays(source.first, visual.average_days - 1);
   return {
     marks: rows.length ? marks : [],
+    more: begin && places[0] < begin ? `No ${visual.average_days}-day average before ${written(begin, "day")}: it needs ${visual.average_days} days.` : "",
     head: [fieldHead(visual.x), ...lines.map((l) => ({ title: lines.length > 1 ? l.title : head(measureHead).title, form }))],
     body: rows.length ? places.map((place, i) => [place, ...lines.map((l) => l.values[i])]) : [],
     picks: [],
@@ -91,16 +93,14 @@ function averages(visual, source, places) {
   const [measure] = visual.measures;
   const before = { from: plusDays(places[0], -(days - 1)), to: places[places.length - 1] };
   const at = new Map(grouped(kept(source, before), [visual.x.column]).map((group) => [group[0][visual.x.column], group]));
-  const isCut = PAGE.isCut;  // what lies before the first day of the answer is not known here
   return places.map((place) => {
-    if (isCut && daysBetween(source.first, place) + 1 < days) return null;
-    const window = Math.min(days, daysBetween(source.first, place) + 1);
+    if (daysBetween(source.first, place) + 1 < days) return null;  // an average of fewer is another
     let total = 0;
-    for (let back = 0; back < window; back += 1) {
+    for (let back = 0; back < days; back += 1) {
       const group = at.get(plusDays(place, -back));
       if (group) total += value(group, measure, null);
     }
-    return exact(total / window);
+    return exact(total / days);
   });
 }
 
@@ -117,14 +117,13 @@ function bars(visual, source, rows) {
   const stacked = series.length > 1 || visual.series;
   const groups = grouped(rows, [column]).map((group) => {
     const values = series.map((s) => s.of(group));
-    return { key: group[0][column], values, total: exact(values.reduce((sum, v) => sum + (v ?? 0), 0)) };
+    return { key: group[0][column], row: group[0], values, total: exact(values.reduce((sum, v) => sum + (v ?? 0), 0)) };
   });
   groups.sort(inOrder ? (a, b) => (a.key < b.key ? -1 : 1) : (a, b) => b.total - a.total || (String(a.key) < String(b.key) ? -1 : 1));
   const some = inOrder ? groups : groups.slice(0, visual.top);
-  const past = visual.before === null ? null : new Map(
-    grouped(kept(SOURCES[visual.before], null), [column]).map((group) => [group[0][column], exact(series.reduce((sum, s) => sum + (s.of(group) ?? 0), 0))]));
+  const past = earlierOf(visual, [column], (group) => exact(series.reduce((sum, s) => sum + (s.of(group) ?? 0), 0)));
   const measure = visual.measures[0];
-  const changed = (group) => (past ? group.total - (past.get(group.key) ?? 0) : null);
+  const changed = (group) => (past ? group.total - (past.get(keyText(group.row, [column])) ?? 0) : null);
   const marks = some.flatMap((group) => series.map((s, place) => ({
     x: inOrder ? time(group.key) : undefined,
     c: written(group.key, form),
@@ -141,22 +140,35 @@ function bars(visual, source, rows) {
   return {
     marks,
     more: groups.length > some.length ? `The first ${some.length} of ${groups.length}.` : "",
-    head: [fieldHead(visual.category), ...(stacked ? series.map((s) => ({ title: s.title, form: measure.form })) : [head(measure)]), ...(past ? [{ title: PAGE.changeTitle, form: measure.form }] : [])],
+    head: [fieldHead(visual.category), ...(stacked ? series.map((s) => ({ title: s.title, form: measure.form })) : [head(measure)]), ...(past ? [{ title: `Change in ${PAGE.daysBack} days`, form: measure.form }] : [])],
     body: groups.map((group) => [group.key, ...group.values, ...(past ? [changed(group)] : [])]),
     picks: visual.drill_down ? groups.map((group) => [column, group.key]) : [],
   };
+}
+
+// An earlier answer without rows is nothing to compare with.
+const lacksPast = (visual) => visual.before !== null && !SOURCES[visual.before].rows.length;
+
+function saidOfPast(visual) {
+  if (visual.before === null) return "";
+  if (lacksPast(visual)) return `Nothing ${PAGE.daysBack} days before to compare with.`;
+  return visual.kind === "Bars" ? `Beside each bar: the change in ${PAGE.daysBack} days.` : "";
+}
+
+// What the earlier answer says of each group; null where there is none.
+function earlierOf(visual, columns, of) {
+  if (visual.before === null || lacksPast(visual)) return null;
+  return new Map(grouped(kept(SOURCES[visual.before], null), columns).map((group) => [keyText(group[0], columns), of(group)]));
 }
 
 const signed = (change, form) => (change === 0 ? "±0" : `${change > 0 ? "+" : "−"}${shortly(Math.abs(change), form)}`);
 
 function ranked(visual, source, rows) {
   const columns = visual.fields.map(keyOf);
-  const past = visual.before === null ? null : new Map(
-    grouped(kept(SOURCES[visual.before], null), columns).map((group) => [JSON.stringify(columns.map((c) => group[0][c])), value(group, visual.measures[0], null)]));
+  const past = earlierOf(visual, columns, (group) => value(group, visual.measures[0], null));
   const groups = grouped(rows, columns).map((group) => {
     const values = visual.measures.map((measure) => value(group, measure, chosen.span));
-    const key = JSON.stringify(columns.map((c) => group[0][c]));
-    const change = past ? [exact(values[0] - (past.get(key) ?? 0))] : [];
+    const change = past ? [exact(values[0] - (past.get(keyText(group[0], columns)) ?? 0))] : [];
     return { row: group[0], cells: [...visual.fields.map((field) => texted(field, group[0])), ...values, ...change], by: values[0] };
   });
   if (visual.measures.length) groups.sort((a, b) => (b.by ?? -Infinity) - (a.by ?? -Infinity));
@@ -166,7 +178,7 @@ function ranked(visual, source, rows) {
   return {
     marks: [],
     more: of > some.length ? `The first ${some.length} of ${whole.format(of)}.` : "",
-    head: [...visual.fields.map(fieldHead), ...visual.measures.map(head), ...(past ? [{ title: PAGE.changeTitle, form: visual.measures[0].form, signed: true }] : [])],
+    head: [...visual.fields.map(fieldHead), ...visual.measures.map(head), ...(past ? [{ title: `Change in ${PAGE.daysBack} days`, form: visual.measures[0].form, signed: true }] : [])],
     body: some.map((group) => group.cells),
     picks: visual.drill_down ? some.map((group) => [visual.drill_down, group.row[visual.drill_down]]) : [],
     pickAt: visual.fields.findIndex((field) => field.column === visual.drill_down),
@@ -187,25 +199,35 @@ function heatMap(visual, source, rows) {
     x: group[0][visual.x.column], y: group[0][visual.y.column], v: value(group, visual.measure, chosen.span),
   }));
   const most = Math.max(...groups.map((g) => g.v ?? 0));
-  const sorted = ordered(new Set(groups.map((g) => g.y)));
-  const down = visual.y.form === "count" ? sorted.reverse() : sorted;
-  groups.sort((a, b) => down.indexOf(a.y) - down.indexOf(b.y) || (a.x < b.x ? -1 : 1));
-  const across = ordered(new Set(groups.map((g) => g.x)));
-  const marks = groups.map((g) => ({
-    c: written(g.y, visual.y.form), c_label: written(g.y, visual.y.form),
-    x: written(g.x, visual.x.form), x_label: written(g.x, visual.x.form), at: across.indexOf(g.x),
-    y: g.v, y_label: written(g.v, visual.measure.form),
-    short: visual.measure.form === "percent" ? `${whole.format(g.v * 100)} %` : shortly(g.v, visual.measure.form),
-    strong: g.v > most * 0.55,
+  const steps = allSteps(groups.map((g) => g.y), visual.y.form);
+  const down = visual.y.form === "count" ? steps.reverse() : steps;
+  const across = allSteps(groups.map((g) => g.x), visual.x.form);
+  groups.sort((a, b) => down.indexOf(a.y) - down.indexOf(b.y) || across.indexOf(a.x) - across.indexOf(b.x));
+  const found = new Map(groups.map((g) => [JSON.stringify([g.y, g.x]), g.v]));
+  // A cell for each two steps, so that axes are whole; one that nothing is of stays empty.
+  const marks = down.flatMap((y, row) => across.map((x, column) => {
+    const v = found.get(JSON.stringify([y, x])) ?? null;
+    return {
+      c: written(y, visual.y.form), c_label: written(y, visual.y.form), down: row,
+      x: written(x, visual.x.form), x_label: written(x, visual.x.form), across: column,
+      y: v, y_label: written(v, visual.measure.form),
+      short: v === null ? "" : visual.measure.form === "percent" ? `${whole.format(v * 100)} %` : shortly(v, visual.measure.form),
+      strong: v > most * 0.55,
+    };
   }));
-  marks.sort((a, b) => down.map((y) => written(y, visual.y.form)).indexOf(a.c) - down.map((y) => written(y, visual.y.form)).indexOf(b.c) || a.at - b.at);
   return {
     marks,
-    axis: across.map((x) => written(x, visual.x.form)),
     head: [fieldHead(visual.y), fieldHead(visual.x), head(visual.measure)],
     body: groups.map((g) => [g.y, g.x, g.v]),
     picks: [],
   };
+}
+
+// Values in their order; of numbers, those between the least and the most that nothing is of, too.
+function allSteps(values, form) {
+  const steps = ordered(new Set(values));
+  if (form !== "count" || !steps.length) return steps;
+  return Array.from({ length: steps[steps.length - 1] - steps[0] + 1 }, (_, i) => steps[0] + i);
 }
 
 function scatter(visual, source, rows) {
@@ -249,9 +271,10 @@ function funnel(visual, source, rows) {
 function figure(visual, source, rows) {
   const { measure } = visual;
   const now = value(rows, measure, chosen.span);
-  const changes = visual.change && chosen.span ? earlier(chosen.span).map(([title, span]) => ({
-    title, before: span.from < source.first ? null : value(kept(source, span), measure, span),
-  })) : [];
+  const changes = visual.change && chosen.span ? earlier(chosen.span).map(([title, span]) => {
+    const isHeld = span.from >= source.first;
+    return { title, isHeld, before: isHeld ? value(kept(source, span), measure, span) : null };
+  }) : [];
   return {
     marks: [], now, changes,
     head: [{ title: "Days", form: "text" }, head(measure)],

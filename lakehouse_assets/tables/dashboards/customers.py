@@ -38,7 +38,9 @@ _HIGH = Source(
     sums=("spend",),
     keep=("churn_risk", ("high",)),
 )
-_AT_RISK = Source("customers", keep=("churn_risk", ("high", "medium")), order_by="spend", top=50)
+_HIGH_OR_MEDIUM = Source(
+    "customers", keep=("churn_risk", ("high", "medium")), order_by="spend", top=50
+)
 
 _SEGMENT = Field("segment", "Segment")
 _COUNT = Measure("customers", "Customers", "customers", rising=Rising.NEITHER)
@@ -78,23 +80,23 @@ DASHBOARD = Dashboard(
                     change=True,
                 ),
                 Figure(
-                    title="Customers at risk",
+                    title="Customers with a high churn risk",
                     source=_HIGH,
-                    measure=Measure("customers", "At high risk", "customers", rising=Rising.BAD),
-                    note="Longer away than three times their own usual gap.",
-                    empty="Nobody is at high risk.",
+                    measure=Measure("customers", "High churn risk", "customers", rising=Rising.BAD),
+                    note="Longer away than three times their own usual gap between orders.",
+                    empty="Nobody has a high churn risk.",
                 ),
                 Figure(
-                    title="Spend at stake",
+                    title="What customers with a high churn risk spent",
                     source=_HIGH,
                     measure=Measure(
                         "spend",
-                        "Spend so far of those at high risk",
+                        "Spend so far",
                         "shop's currency, so far",
                         Form.MONEY,
                         rising=Rising.BAD,
                     ),
-                    empty="Nothing is at stake.",
+                    empty="Nobody has a high churn risk.",
                 ),
             ),
         ),
@@ -109,8 +111,8 @@ DASHBOARD = Dashboard(
                     measures=(_COUNT,),
                     drill_down=True,
                     note=(
-                        "Beside each bar: the change since 28 days before. Champions and loyal "
-                        "customers order often; those at risk did, and stay away."
+                        "Segments compare each customer with all others. Who orders often is a "
+                        "champion, loyal or at risk: by how lately."
                     ),
                 ),
                 HeatMap(
@@ -128,8 +130,9 @@ DASHBOARD = Dashboard(
                     series=_SEGMENT,
                     measures=(_SPEND,),
                     note=(
-                        "Risk by each customer's own rhythm: up to 1.5 usual gaps away is low, up "
-                        "to 3 medium, more high."
+                        "Churn risk compares each customer with their own usual gap between "
+                        "orders: up to 1.5 gaps away is low, up to 3 medium, more high. So who "
+                        "orders seldom may be lost by segment, and of low churn risk."
                     ),
                 ),
                 Funnel(
@@ -171,15 +174,15 @@ DASHBOARD = Dashboard(
             ),
         ),
         Section(
-            "Customers at risk",
+            "Customers who may leave",
             (
                 RankedTable(
-                    title="Customers at risk, by what they spent",
-                    source=_AT_RISK,
+                    title="Customers with a high or medium churn risk, by what they spent",
+                    source=_HIGH_OR_MEDIUM,
                     fields=(
                         _CUSTOMER,
                         _SEGMENT,
-                        Field("churn_risk", "Risk"),
+                        Field("churn_risk", "Churn risk"),
                         Field("last_order_date", "Last order", Form.DAY),
                         Field("recency_days", "Days away", Form.COUNT),
                         Field("usual_gap_days", "Usual gap (days)", Form.DECIMAL),
@@ -191,11 +194,11 @@ DASHBOARD = Dashboard(
                     top=50,
                     drill_down="user_id",
                     note="Choose a customer to see all that is known of them.",
-                    empty="Nobody is at risk.",
+                    empty="Nobody has a high or medium churn risk.",
                 ),
                 RankedTable(
                     title="The customer in full",
-                    source=Source("customer_360", among="user_id", of=_AT_RISK),
+                    source=Source("customer_360", among="user_id", of=_HIGH_OR_MEDIUM),
                     selected_by="user_id",
                     turned=True,
                     fields=(
@@ -221,7 +224,7 @@ DASHBOARD = Dashboard(
                 RankedTable(
                     title="Their latest orders",
                     all_days=True,
-                    source=Source("customer_orders", among="user_id", of=_AT_RISK),
+                    source=Source("customer_orders", among="user_id", of=_HIGH_OR_MEDIUM),
                     selected_by="user_id",
                     fields=(
                         Field("order_date", "Day", Form.DAY),
@@ -236,7 +239,7 @@ DASHBOARD = Dashboard(
     ),
     notes=(
         (
-            "Segments, risk and cohorts are as of the last day with orders: nothing here "
+            "Segments, churn risk and cohorts are as of the last day with orders: nothing here "
             "depends on today."
         ),
     ),

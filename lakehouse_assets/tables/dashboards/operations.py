@@ -19,9 +19,11 @@ from lakehouse_assets.tables.dashboard import (
 _FATES = Source("rows_by_fate")
 _FILES = Source("files_by_state")
 _REASONS = Source("rejected_by_reason")
+_RUNS = Source("run_history", order_by="first_seq", top=100)
 
 _BATCH = Field("batch_date", "Batch date", Form.DAY)
 _DATASET = Field("dataset", "Dataset")
+_RUN_NUMBER = Field("run_number", "Run number", Form.COUNT)
 _FILE = "{dataset}/{batch_date}/{file}"
 
 DASHBOARD = Dashboard(
@@ -82,7 +84,7 @@ DASHBOARD = Dashboard(
                         _DATASET,
                         _BATCH,
                         Field("file", "File"),
-                        Field("state", "State"),
+                        Field("state", "State", Form.WORDS),
                         Field("error", "Why"),
                         Field(
                             "state",
@@ -118,7 +120,7 @@ DASHBOARD = Dashboard(
                     title="Rows by what became of them",
                     source=_FATES,
                     category=_BATCH,
-                    series=Field("fate", "Fate"),
+                    series=Field("fate", "Fate", Form.WORDS),
                     measures=(Measure("fate_rows", "Rows", "rows"),),
                     note="Every row has exactly one fate.",
                     empty="No file landed in these days.",
@@ -127,7 +129,7 @@ DASHBOARD = Dashboard(
                     title="Files by what they are now",
                     source=_FILES,
                     category=_BATCH,
-                    series=Field("state", "State"),
+                    series=Field("state", "State", Form.WORDS),
                     measures=(Measure("files", "Files", "files"),),
                     empty="No file landed in these days.",
                 ),
@@ -150,7 +152,7 @@ DASHBOARD = Dashboard(
                     title="Rules that rows break most",
                     source=_REASONS,
                     category=Field("rule", "Rule"),
-                    series=Field("category", "Category"),
+                    series=Field("category", "Category", Form.WORDS),
                     measures=(
                         Measure("rejected_rows", "Rejected rows", "rows", rising=Rising.BAD),
                     ),
@@ -167,10 +169,11 @@ DASHBOARD = Dashboard(
             (
                 RankedTable(
                     title="Latest runs",
-                    source=Source("run_history", order_by="first_seq", top=100),
+                    source=_RUNS,
                     fields=(
                         Field("run_date", "Day", Form.DAY),
                         Field("run_id", "Run"),
+                        _RUN_NUMBER,
                         Field("milliseconds", "Took", Form.SECONDS),
                         Field("files_read", "Files read", Form.COUNT),
                         Field("files_in_trouble", "In trouble", Form.COUNT),
@@ -182,9 +185,10 @@ DASHBOARD = Dashboard(
                 ),
                 Line(
                     title="How long runs took",
-                    source=Source("run_history", order_by="first_seq", top=100),
-                    x=Field("first_seq", "Runs, by their number in the ledger", Form.COUNT),
+                    source=_RUNS,
+                    x=_RUN_NUMBER,
                     measures=(Measure("milliseconds", "Took", "seconds", Form.SECONDS),),
+                    note="Runs are numbered from the first; the table has their numbers.",
                     empty="No run yet.",
                 ),
             ),

@@ -1,8 +1,10 @@
 -- Runs by what the ledger says of them: when they began, how long they took, what they took in.
+-- The first run's number is 1, the next one's 2.
 -- A run lasts from its first fact to its last: without starting, and what comes after.
 SELECT
     run_id,
     min(seq) AS first_seq,
+    row_number() OVER (ORDER BY min(seq)) AS run_number,
     CAST(min(recorded_at) AS DATE) AS run_date,
     date_diff('millisecond', min(recorded_at), max(recorded_at)) AS milliseconds,
     sum(CASE WHEN kind IN ('admitted', 'held', 'unreadable') THEN 1 ELSE 0 END) AS files_read,
