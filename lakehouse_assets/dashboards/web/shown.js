@@ -1,6 +1,7 @@
 // What each kind of visual shows of its rows: marks for its chart, and a table that says the same.
 // `head` names the table's columns, `body` has their values, `picks` what a row chooses.
 const MOST_SERIES = 7;
+const MOST_STEPS = 40;
 const OTHER = "other";
 
 function shown(visual) {
@@ -226,8 +227,8 @@ function heatMap(visual, source, rows) {
 // Values in their order; of numbers, those between the least and the most that nothing is of, too.
 function allSteps(values, form) {
   const steps = ordered(new Set(values));
-  if (form !== "count" || !steps.length) return steps;
-  return Array.from({ length: steps[steps.length - 1] - steps[0] + 1 }, (_, i) => steps[0] + i);
+  const length = steps[steps.length - 1] - steps[0] + 1;
+  return form === "count" && length <= MOST_STEPS ? Array.from({ length }, (_, i) => steps[0] + i) : steps;
 }
 
 function scatter(visual, source, rows) {
