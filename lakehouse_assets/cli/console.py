@@ -241,7 +241,7 @@ def print_answer(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _print_table(names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
     table = _table(names, texts)
-    if not (out.is_terminal or "COLUMNS" in os.environ):
+    if not out.is_terminal:
         # What is read by a program must not lose its values.
         Console(width=_width(table), emoji=False).print(table)
     elif _width(table) <= out.width:

@@ -100,7 +100,7 @@ class Field:
     """A column as it stands: what rows are told apart by, or what is said of them.
 
     ``texts`` writes a text by the value of the column; ``{name}`` in it is the row's column.
-    ``key`` is the column that tells apart what reads alike, such as two products of one name.
+    ``key`` is the column that tells apart what reads alike, such as two people of one name.
     """
 
     column: str
