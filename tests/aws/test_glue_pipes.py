@@ -296,7 +296,8 @@ def test_cancelling_stops_the_job_first(glue: LocalGlue, deploy: Callable[..., N
 
     def cancel() -> None:
         while not over.wait(0.05):
-            if "RUNNING" in glue.states:
+            # Once the run has been told which job is its own.
+            if "RUNNING" in glue.states and "GetJobRun" in glue.requests:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
