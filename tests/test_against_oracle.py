@@ -274,6 +274,13 @@ def test_what_a_dead_run_published_goes_when_its_file_does(early: World, table: 
     early.settle()
 
 
+def test_rows_that_a_dead_run_has_only_taken_away_leave_silver_too(early: World) -> None:
+    """Bronze has let a withdrawn file's rows go, and the ledger does not say so."""
+    withdrawal = Withdraw(_LATE.dataset, _LATE.batch_date, _LATE.file)
+    early.apply(_LATE, Run(), withdrawal, Crashing(None, f"absorbed bronze.{_LATE.dataset}"))
+    early.settle()
+
+
 def test_of_two_files_the_one_of_the_later_date_is_newer(lake: World) -> None:
     """Whatever they are called, and whichever came first."""
     later = Land("products", D2, "a.csv", _text("products", "1,1,Toys,Ball"))

@@ -22,7 +22,13 @@ from lakehouse_assets.pipeline.publish import AuditError, commit
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.workspace import Workspace, among
 from lakehouse_assets.planning.file_order import counting_as_older
-from lakehouse_assets.planning.pending_files import BronzeWork, bronze_work, is_outdated, missing
+from lakehouse_assets.planning.pending_files import (
+    BronzeWork,
+    bronze_work,
+    is_outdated,
+    is_untold,
+    missing,
+)
 from lakehouse_assets.planning.settled_files import contents
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import Absorbed, Fact, Landed
@@ -50,6 +56,9 @@ def run(
             _take_in(work, ledger, state, dataset, dates, files, pending, limits)
             state = ledger.state()
             result.lines += counting_as_older(state, {item.path for item in pending.read})
+        elif _is_untold(lake, state, dataset):
+            _record_facts(work, ledger, dataset, [])
+            state = ledger.state()
         _forget_aside(lake, state, dataset, dates, aside)
         _record_receipts(work, ledger, state, dataset, dates)
     result.version = lake.version(dataset.bronze)
@@ -60,7 +69,13 @@ def run(
 
 def has_news(lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]) -> bool:
     """Whether there is a file to read, or rows that must leave, of these batch dates."""
-    return bool(_pending(lake, state, dataset, dates, _files(lake, dataset, dates)))
+    pending = _pending(lake, state, dataset, dates, _files(lake, dataset, dates))
+    return bool(pending) or _is_untold(lake, state, dataset)
+
+
+def _is_untold(lake: Lake, state: State, dataset: Dataset) -> bool:
+    versions = lake.versions([dataset.bronze])
+    return is_untold(state, dataset, versions, contents(lake, dataset))
 
 
 def _pending(
