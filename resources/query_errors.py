@@ -55,8 +55,8 @@ def assert_reads(sql: str) -> None:
 
 def assert_selects(sql: str) -> None:
     """Raise QueryError for a statement about a catalog, on an engine that has none to list."""
-    if (word := _first_word(_bare(sql))) == "SHOW":
-        raise QueryError(f"{word} has nothing to list here; lakehouse tables lists what there is")
+    if _first_word(_bare(sql)) == "SHOW":
+        raise QueryError("SHOW has nothing to list here; lakehouse tables lists what there is")
 
 
 def near_columns(name: str, sql: str) -> list[str]:

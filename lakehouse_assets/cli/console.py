@@ -174,7 +174,7 @@ def dataset_of(file: Path) -> str | None:
 
     It tells by where its rows come from, if they were rejected and are mended, else by its name.
     """
-    from lakehouse_assets.operations.check_files import (  # noqa: PLC0415 - so does this
+    from lakehouse_assets.operations.check_files import (  # noqa: PLC0415 - opens Delta tables
         cannot_be_read,
     )
     from lakehouse_assets.operations.land import guess_dataset  # noqa: PLC0415 - opens Delta tables
@@ -255,14 +255,20 @@ def _table(
 ) -> RichTable:
     """A table; a ``narrow`` one has no lines, and folds sentences before it folds words."""
     table = RichTable(box=None, padding=(0, 1, 0, 0)) if narrow else RichTable()
-    widths = [_of_words(name, [row[at] for row in texts]) for at, name in enumerate(names)]
-    stiff = narrow and sum(_LEAST if w is None else w + 1 for w in widths) <= out.width
+    widths = _widths(names, texts) if narrow else [None] * len(names)
     for name, width in zip(names, widths, strict=True):
         # Not "…": nothing is cut.
-        table.add_column(escape(str(name)), overflow="fold", width=width if stiff else None)
+        table.add_column(escape(str(name)), overflow="fold", width=width)
     for row in texts:
         table.add_row(*map(escape, row))
     return table
+
+
+def _widths(names: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int | None]:
+    """How wide columns are that fold no word, where there is room; None for those that may."""
+    widths = [_of_words(name, [row[at] for row in texts]) for at, name in enumerate(names)]
+    is_room = sum(_LEAST if width is None else width + 1 for width in widths) <= out.width
+    return widths if is_room else [None] * len(names)
 
 
 def _of_words(name: str, texts: Iterable[str]) -> int | None:

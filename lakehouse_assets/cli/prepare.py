@@ -89,7 +89,7 @@ def _by_dataset(files: Sequence[Path], dataset: str | None) -> dict[str, list[Pa
     """The files that can be opened, by dataset; a clear line for each of the others."""
     of: dict[str, list[Path]] = {}
     for file in files:
-        if problem := cannot_be_read(file):
+        if dataset and (problem := cannot_be_read(file)):  # else `dataset_of` says so
             say(problem)
         elif name := dataset or dataset_of(file):
             of.setdefault(name, []).append(file)

@@ -80,11 +80,11 @@ def find_lakehouse(*, may_make: bool = False) -> Settings:
 
     A command that ``may_make`` one makes it where it is named, and else asks who is at a terminal.
     """
-    from resources.settings import Settings  # noqa: PLC0415 - imports pydantic's settings
+    from resources.settings import FOLDER, Settings  # noqa: PLC0415 - imports pydantic's settings
 
     settings = Settings.load()
     if root := settings.named_folder:
-        _be_one(root, may_make=may_make)
+        _assert_is_one(root, root / FOLDER, may_make=may_make)
     if not settings.is_placed:
         here = Path.cwd()
         question = f"No lakehouse is in {here} or above it. Make one, in {settings.root}?"
@@ -97,11 +97,11 @@ def find_lakehouse(*, may_make: bool = False) -> Settings:
     return settings
 
 
-def _be_one(root: Path, *, may_make: bool) -> None:
-    """See that a folder that was named for a lakehouse is one, as far as can be told."""
-    from resources.settings import FOLDER  # noqa: PLC0415 - imports pydantic's settings
+def _assert_is_one(root: Path, inner: Path, *, may_make: bool) -> None:
+    """End with a clear line where a folder that was named is no lakehouse, as far as can be told.
 
-    inner = root / FOLDER
+    ``inner`` is where one is whose folder is ``root``.
+    """
     if inner.is_dir() and not (root / "raw").is_dir():
         fail(f"{root} is no lakehouse, but {inner} is one; name that")
     if not root.is_dir():

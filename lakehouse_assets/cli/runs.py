@@ -30,7 +30,7 @@ from lakehouse_assets.errors import meant
 from lakehouse_assets.operations import maintenance, restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.run_requests import stretches
-from lakehouse_assets.store.facts import Fact, Judgement
+from lakehouse_assets.store.facts import Judgement
 from lakehouse_assets.store.file_state import clear_lines
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
@@ -235,14 +235,17 @@ def _due(ledger: Ledger, pending: pending_files.Plan, asked: Sequence[date]) -> 
     """
     dates = [] if pending.frozen else asked or pending.due
     if not dates:
-        last = ledger.state().published[-1:]
-        tell(f"Nothing is pending{''.join(map(_as_last, last))}.")
+        tell(f"Nothing is pending{_last_run(ledger)}.")
         _say_waiting(pending.waiting)
     return dates
 
 
-def _as_last(run: Fact) -> str:
-    """A run as the last one: it may have been the sensor's, and be news to who reads this."""
+def _last_run(ledger: Ledger) -> str:
+    """Which run was the last, if any: it may be the sensor's, and news to who reads this."""
+    published = ledger.state().published
+    if not published:
+        return ""
+    run = published[-1]
     when = f" of {run.recorded_at:%Y-%m-%d %H:%M} UTC" if run.recorded_at else ""
     return f"; run {(run.run_id or '')[:8]}{when} was the last"
 

@@ -38,14 +38,15 @@ def faults(dashboard: Dashboard) -> Iterator[str]:
 
 
 def _of_sources(dashboard: Dashboard) -> Iterator[str]:
+    known = tables()
     for source in sources(dashboard):
         try:
             query = named(source.query)
         except NamedQueryError as error:
             yield str(error)
             continue
-        if absent := [table for table in tables_asked(query) if table not in tables()]:
-            told = meant(absent[0], sorted(tables()), "there are")
+        if absent := [table for table in tables_asked(query) if table not in known]:
+            told = meant(absent[0], sorted(known), "there are")
             yield f"query {query.name} asks {absent[0]}, which there is not; {told}"
             continue
         if others := [name for name in query.parameters if name != AS_OF]:

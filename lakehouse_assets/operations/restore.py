@@ -8,7 +8,6 @@ meanwhile waits.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +18,7 @@ from lakehouse_assets.planning.staleness import table_reasons
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion
 from lakehouse_assets.store.facts import Fact, Published, Restored, RestoreDone, Resumed
-from lakehouse_assets.store.lake import Lake
+from lakehouse_assets.store.lake import Lake, iso_date
 from lakehouse_assets.store.ledger import Ledger, State, moved
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.jobs import jobs
@@ -29,7 +28,6 @@ KEPT = timedelta(days=30)
 """How long replaced files are kept, and with them what a restore goes back to."""
 
 _SHORTEST = 4
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 class RestoreError(LakehouseError):
@@ -70,20 +68,26 @@ def find(state: State, text: str) -> Fact:
     if len(by_name) > 1:
         raise RestoreError(f"{text}: may mean {len(by_name)} runs; give more of the run's id")
     try:
-        time = datetime.fromisoformat(text)
+        time = _time(text)
     except ValueError:
         raise RestoreError(
             f"{text}: no run's id begins so, and it is no time; lakehouse history lists the runs"
         ) from None
-    if re.fullmatch(_DAY, text):
-        time = datetime.combine(time, datetime.max.time())
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
     before = [f for f in runs if f.recorded_at and f.recorded_at <= time]
     if not before:
         raise RestoreError(
             f"{text}: no run had published anything by then; lakehouse history lists the runs"
         )
     return before[-1]
+
+
+def _time(text: str) -> datetime:
+    """A time, or the end of a day, of UTC unless it says otherwise. Raises ValueError."""
+    try:
+        found = datetime.combine(iso_date(text), datetime.max.time())
+    except ValueError:
+        found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def restore(ledger: Ledger, to: str, run_id: str) -> Fact:

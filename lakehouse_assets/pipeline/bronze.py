@@ -75,7 +75,7 @@ def has_news(lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]) 
 
 def _is_untold(lake: Lake, state: State, dataset: Dataset) -> bool:
     versions = lake.versions([dataset.bronze])
-    return is_untold(state, dataset, versions, contents(lake, dataset))
+    return is_untold(state, dataset, versions, lambda: contents(lake, dataset))
 
 
 def _pending(

@@ -7,7 +7,7 @@ answer) shows as a difference and is pending again. Imports neither dagster nor 
 from __future__ import annotations
 
 import gc
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -174,26 +174,29 @@ def make(
     versions = lake.versions({t.id: t for job in all_jobs.values() for t in job.tables}.values())
     plan.tables = table_reasons(all_jobs.values(), state, versions)
     for dataset in datasets.values():
-        if is_untold(state, dataset, versions, seen.present[dataset.name]):
+        if is_untold(state, dataset, versions, seen.present[dataset.name].keys):
             plan.tables[dataset.bronze.id] = "rows have left, and the ledger does not tell"
     plan.grounds = _grounds(all_jobs, state, versions)
     return plan
 
 
 def is_untold(
-    state: State, dataset: Dataset, now: Mapping[str, TableVersion], present: Iterable[str]
+    state: State,
+    dataset: Dataset,
+    now: Mapping[str, TableVersion],
+    present: Callable[[], Iterable[str]],
 ) -> bool:
     """Whether a run has died after a commit by which rows only left bronze: no file tells of it.
 
     Where rows came, their files are still to be judged, and who does that tells of both.
-    ``present`` are the contents in bronze.
+    ``present`` gives the contents in bronze; it is only asked where the versions differ.
     """
     name = dataset.bronze.id
     told = state.absorbed.get(name)
     if told is None or name not in now or told.written.get(name) == now[name]:
         return False
     in_force = {content_id(s.path, s.in_force) for s in state.of(dataset.name) if s.in_force}
-    return in_force.issuperset(present)
+    return in_force.issuperset(present())
 
 
 def dates_of(ledger: Ledger, dataset: Dataset) -> list[date]:
