@@ -128,13 +128,13 @@ def _bring(
     added = removed = 0
     staged = None
     if rows is not None:
-        stored, folder, files = work.stage_files(rows)
-        counts = {row[0]: row[1] for row in stored.groupBy(redshift.REMOVED).count().collect()}
+        stage = work.stage_files(rows)
+        counts = {row[0]: row[1] for row in stage.rows.groupBy(redshift.REMOVED).count().collect()}
         added, removed = counts.get(False, 0), counts.get(True, 0)
         if added + removed:
-            place = f"{folder}/manifest.json"
+            place = f"{stage.folder}/manifest.json"
             storage = work.lake.storage
-            named = {storage.uri(file.path): file.size for file in files}
+            named = {storage.uri(file.path): file.size for file in stage.files}
             storage.write(place, redshift.manifest(named))
             staged = storage.uri(place)
     whole = reason is not None

@@ -91,9 +91,10 @@ def faults(dataset: Dataset, staged: Staged, contents: Collection[str]) -> dict[
     if not contents:
         return {}
     rows = judged(staged.rows.where(among("_content", contents)), dataset)
-    # Each faulty row counts for its rules, and once for itself: under no rule's name.
-    rules = "explode(concat(array(''), _own))"
-    each = select(rows.where("size(_own) > 0"), "_content", _place=_PLACE, _rule=rules)
+    # Each faulty row counts for its rules, and once for itself: under no rule's name. Not by a
+    # filter before: the engine would judge once for that, and again for what passes.
+    rules = "explode(CASE WHEN size(_own) > 0 THEN concat(array(''), _own) END)"
+    each = select(rows, "_content", _place=_PLACE, _rule=rules)
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for row in each.groupBy("_content", "_rule").agg({"*": "count", "_place": "min"}).collect():
         of_content = found.setdefault(row["_content"], {})

@@ -7,10 +7,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.derived_units import affected_units, in_scope
-from lakehouse_assets.pipeline.keys import Keys, matching, without
+from lakehouse_assets.pipeline.keys import Keys, parted, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
-from lakehouse_assets.pipeline.select import none, select
+from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
@@ -119,14 +119,10 @@ def _absorb(
     tables = {name: sources()[name].table for name in tables_of(derived)}
     silver = {name: work.read(t, inputs[t.id].version) for name, t in tables.items()}
     units = _affected_units(work, state.absorbed.get(table.id), derived, silver, now, again)
-    present = work.read(table, result.version)
-    if units is None:
-        owned, others = present, none(present)
-    else:
-        column = derived.unit.split(".")[1] if derived.unit else ""
+    column = derived.unit.split(".")[1] if derived.unit else ""
+    owned, others = parted(work, table, [column], units)
+    if units is not None:
         silver = in_scope(work, derived, silver, units)
-        owned = matching(present, [column], units)
-        others = without(present, [column], units.rows)
         result.metadata["units_recomputed"] = units.count
     for name, rows in silver.items():
         rows.createOrReplaceTempView(name)
@@ -136,7 +132,7 @@ def _absorb(
     )
     result.version = published.version
     result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
-    result.metadata |= _changed(derived, published)
+    result.metadata |= _changed(work, derived, published)
     written = work.lake.versions(job.writes)
     done = Absorbed(job.id, written, inputs, job.rules, published.added, published.removed)
     ledger.append([Fact(done, run_id=work.run_id)])
@@ -165,15 +161,17 @@ def _affected_units(
         return None  # lost, or too long ago to tell what changed
 
 
-def _changed(derived: Derived, published: Replaced) -> dict[str, object]:
+def _changed(work: Workspace, derived: Derived, published: Replaced) -> dict[str, object]:
     """How many grains now say something else than before, and some of them."""
     if published.rows is None:
         return {"changed_grains": 0}
+    changed, count = published.rows.select(*derived.grain), published.added
+    if published.removed:  # a grain may stand twice: as it was, and as it is
+        changed = work.stage(changed.distinct())
+        count = changed.count()
     grain = ", ".join(f"`{c}`" for c in derived.grain)
-    changed = published.rows.select(*derived.grain).distinct()
-    some = select(changed, grain=f"concat_ws(' ', {grain})", n="count(*) OVER ()")
-    found = some.orderBy("grain").limit(_SAMPLES).collect()
-    return {"changed_grains": found[0]["n"], "changed": "; ".join(row["grain"] for row in found)}
+    some = select(changed, grain=f"concat_ws(' ', {grain})").orderBy("grain").limit(_SAMPLES)
+    return {"changed_grains": count, "changed": "; ".join(row["grain"] for row in some.collect())}
 
 
 def _reconcile(work: Workspace, derived: Derived, computed: DataFrame) -> list[Check]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.keys import Keys, distinct, matching, of_staged
+from lakehouse_assets.pipeline.keys import Keys, distinct, matching, of_stage
 from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
@@ -72,10 +72,10 @@ def in_scope(
     a single foreign key towards the unit's own dataset, they are left whole.
     """
     root, column = (derived.unit or "").split(".")
-    rows = work.stage(matching(silver[root], [column], units))
-    scoped = {root: rows}
+    stage = work.stage_files(matching(silver[root], [column], units))
+    scoped = {root: stage.rows}
     whole = sources()[root].dataset
-    keys = of_staged(rows, whole.key_columns) if len(silver) > 1 else None
+    keys = of_stage(work, stage, whole.key_columns) if len(silver) > 1 else None
     for name in silver:
         if name == root:
             continue

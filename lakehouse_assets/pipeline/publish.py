@@ -42,7 +42,7 @@ def replace_rows(
     work: Workspace,
     table: Table,
     *,
-    owned: DataFrame,
+    owned: DataFrame | None,
     others: DataFrame,
     rows: DataFrame,
     grain: Sequence[str],
@@ -55,7 +55,7 @@ def replace_rows(
     Args:
         work: The run's engine and lake.
         table: What is written.
-        owned: The table's rows that ``rows`` stand for.
+        owned: The table's rows that ``rows`` stand for; None where it is known to have none.
         others: All its other rows.
         rows: What is to be there; staged, because it is read several times.
         grain: The columns that together are unique in ``rows``.
@@ -67,11 +67,11 @@ def replace_rows(
     rows = cast(rows, table.columns)
     version = work.lake.create(table)
     comparable = _comparable(table)
-    if work.lake.files(table, version):
+    if owned is None or not work.lake.files(table, version):
+        differing = select(rows, **comparable, _removed="0", _added="1")
+    else:
         old, new = select(owned, **comparable), select(rows, **comparable)
         differing = difference(work, old, new, [*comparable])
-    else:
-        differing = select(rows, **comparable, _removed="0", _added="1")
     grains = rows.groupBy(*grain).count()  # null is a value of its own here
     # One query: what the audit needs to know, and a row for each partition in which rows differ.
     found = _totals(grains, rows, required).unionByName(

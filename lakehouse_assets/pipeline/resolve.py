@@ -69,7 +69,7 @@ def subject(key: Sequence[str]) -> str:
 
 
 def key_of_subject(dataset: Dataset) -> dict[str, str]:
-    """SQL for the columns of the key (by their names) of a ``_subject`` that has one."""
+    """SQL for the columns of the key (by their names) of a ``_subject``; null where it has none."""
     columns = [dataset.silver.column(name) for name in dataset.key_columns]
     told = "substring(_subject, 2)"
     if len(columns) == 1:
@@ -78,7 +78,7 @@ def key_of_subject(dataset: Dataset) -> dict[str, str]:
         split = [f"split({told}, '[|]')[{i}]" for i in range(len(columns))]
         parts = [f"replace(replace({part}, '%7C', '|'), '%25', '%')" for part in split]
     return {
-        column.name: f"CAST({part} AS {column.type})"
+        column.name: f"CASE WHEN left(_subject, 1) = '=' THEN CAST({part} AS {column.type}) END"
         for part, column in zip(parts, columns, strict=True)
     }
 

@@ -16,7 +16,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from lakehouse_assets.pipeline import history
-from lakehouse_assets.pipeline.keys import matching, without
+from lakehouse_assets.pipeline.keys import parted
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
 from lakehouse_assets.pipeline.result import Result
@@ -160,12 +160,8 @@ def _replace_by_key(
     rows: DataFrame,
     grain: Sequence[str],
 ) -> Replaced:
-    present = work.now(table)
-    owned, others = present, none(present)
     required = [*(c.name for c in dataset.columns if c.required), *table.partition_by]
-    if affected.keys is not None:
-        owned = matching(present, dataset.key_columns, affected.keys)
-        others = without(present, dataset.key_columns, affected.keys.rows)
+    owned, others = parted(work, table, dataset.key_columns, affected.keys)
     return replace_rows(
         work,
         table,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.keys import Keys, distinct, matching, nothing, without
+from lakehouse_assets.pipeline.keys import Keys, distinct, matching, nothing, of_stage, without
 from lakehouse_assets.pipeline.resolve import key_of_subject, subject, subject_in_bronze
 from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
@@ -74,17 +74,18 @@ def touched(
     if not found:
         no_rows = none(work.read(bronze, new))
         subjects = select(no_rows, _subject=subject_here)
-        keys = nothing(_keys_of(dataset, subjects))
+        keys = nothing(_with_keys(dataset, subjects).select(*dataset.key_columns))
         return Affected(subjects, keys, no_rows, set(), repairs=False)
-    subjects = work.stage(union(found).distinct())
+    subjects = union(found).distinct()
     repairing = state.repairing(dataset.name, here | removed)
     if repairing:
         both = [
             work.read(bronze, new).where(among("_content", here)),
             work.read(bronze, old).where(among("_content", removed)),
         ]
-        subjects = _with_families(work, dataset, subjects, both, repairing)
-    keys = distinct(work, _keys_of(dataset, subjects))
+        subjects = _with_families(work, dataset, work.stage(subjects), both, repairing)
+    stage = work.stage_files(_with_keys(dataset, subjects))
+    subjects, keys = stage.rows.select("_subject"), of_stage(work, stage, dataset.key_columns)
     elsewhere = _uploads_of(work, dataset, subjects, keys)
     days |= set(elsewhere.values())
     # Every row of an upload that came is touched; of the others only those of the subjects.
@@ -172,6 +173,6 @@ def _uploads_of(
     return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
 
 
-def _keys_of(dataset: Dataset, subjects: DataFrame) -> DataFrame:
-    """The keys of those subjects that have one."""
-    return select(subjects.where("_subject LIKE '=%'"), **key_of_subject(dataset))
+def _with_keys(dataset: Dataset, subjects: DataFrame) -> DataFrame:
+    """Subjects with their keys; null where they have none."""
+    return select(subjects, "_subject", **key_of_subject(dataset))

@@ -30,6 +30,18 @@ if TYPE_CHECKING:
     from lakehouse_assets.store.storage import StoredObject
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Rows as they were written down: what the engine reads them by, and their Parquet files.
+
+    The files are those with rows; nothing else in the folder has any.
+    """
+
+    rows: DataFrame
+    folder: str
+    files: tuple[StoredObject, ...]
+
+
 @dataclass
 class Workspace:
     """An engine at work on a table of a lake, for one run.
@@ -95,30 +107,28 @@ class Workspace:
         if with_maps:
             uri = plain_uri(self.lake.storage, self._next_stage())
             return stage_with_maps(self.spark, rows, uri)
-        return self.stage_files(rows)[0]
+        return self.stage_files(rows).rows
 
     def stage_any(self, rows: DataFrame) -> DataFrame | None:
         """The same; None where it leaves no file, and so there are no rows."""
-        staged, _, files = self.stage_files(rows)
-        return staged if files else None
+        stage = self.stage_files(rows)
+        return stage.rows if stage.files else None
 
-    def stage_files(self, rows: DataFrame) -> tuple[DataFrame, str, list[StoredObject]]:
-        """The same, for who reads Parquet without the engine, too: with the folder and its files.
-
-        The files are those with rows; nothing else in the folder has any.
-        """
+    def stage_files(self, rows: DataFrame) -> Stage:
+        """The same, for who reads Parquet without the engine, too."""
         folder = self._next_stage()
         uri = plain_uri(self.lake.storage, folder)
         rows.write.parquet(uri)
-        written = [f for f in self.lake.storage.list(folder) if f.path.endswith(".parquet")]
-        if not written:
-            return none(rows), folder, written
+        found = self.lake.storage.list(folder)
+        files = tuple(file for file in found if file.path.endswith(".parquet"))
+        if not files:
+            return Stage(none(rows), folder, files)
         reader = self.spark.read
         if not is_sail(self.spark):
             # Finding out the schema costs Spark a job; telling it costs Sail an analysis of all
             # that the rows were made from.
             reader = reader.schema(rows.schema)
-        return reader.parquet(uri), folder, written
+        return Stage(reader.parquet(uri), folder, files)
 
     def _next_stage(self) -> str:
         self._stages += 1

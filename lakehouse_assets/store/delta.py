@@ -172,6 +172,33 @@ class DeltaTables:
         rows: list[dict[str, Any]] = [] if found is None else found.to_pylist()
         return rows
 
+    def may_hold(
+        self, table: Table, version: int | None, ranges: Mapping[str, tuple[Any, Any]]
+    ) -> bool:
+        """Whether a version may have a row with a value of each column within its range.
+
+        By the log's statistics alone, file by file; the ends of a range belong to it.
+        """
+        found = None if version is None else self.delta(table, version)
+        if found is None:
+            return False
+        import pyarrow as pa  # noqa: PLC0415 - only here, so that planning stays light
+        import pyarrow.compute as pc  # noqa: PLC0415 - the same
+
+        files = pa.table(found.get_add_actions(flatten=True))
+        may = pa.array([True] * files.num_rows, pa.bool_())
+        for column, (least, greatest) in ranges.items():
+            low, high = f"min.{column}", f"max.{column}"
+            if column in table.partition_by:
+                low = high = f"partition.{column}"
+            if {low, high} <= {*files.column_names}:
+                within = pc.and_(
+                    pc.less_equal(files[low], greatest), pc.greater_equal(files[high], least)
+                )
+                # What the log does not say may be.
+                may = pc.and_(may, pc.fill_null(within, True))
+        return bool(pc.any(may).as_py())
+
     def contents(self, bronze: Table, version: int | None) -> dict[str, date]:
         """The contents that a version of a bronze table has rows of, each with its batch date."""
         return {f["_content"]: f["_batch_date"] for f in self.files(bronze, version)}

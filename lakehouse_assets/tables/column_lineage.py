@@ -16,6 +16,7 @@ from lakehouse_assets.tables.contract import Derived
 from lakehouse_assets.tables.registry import contract_of, sources
 
 
+@cache
 def inputs(table: Derived) -> tuple[str, ...]:
     """The tables that the SELECT reads, by their names there, sorted.
 

@@ -3,11 +3,15 @@
 All rules of a row are judged in one pass over the data, as expressions that Sail and Spark
 evaluate alike. Two traps shape them: casts round silently, so a rule looks at the text; and
 engines differ in how they cast odd texts, so only what a pattern admits is cast at all.
+
+Of nearly every row all is well, and engines evaluate a branch for those rows alone that come to it:
+so the common case is asked for first, by what costs least.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +21,7 @@ from lakehouse_assets.tables.sql import literal
 from lakehouse_assets.tables.timestamp_formats import YEAR, ZONE, to_iso
 
 _WITHOUT_COLUMNS: Final = ("ragged", "unsplittable")
-_WHOLE: Final = r"^-?[0-9]+([.]0+)?\z"
+_DIGITS: Final = "^-?[0-9]+"
 _DATE: Final = rf"{YEAR}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?"
 _MIDNIGHT: Final = r"([T ]00:00:00([.]0+)?)?"
@@ -83,7 +87,7 @@ def origin() -> str:
     # The upload's identity as `lake.content_id` makes it.
     content = f"substring(sha2(concat({file}, chr(0), {digest}), 256), 1, 16)"
     place = f"concat({content}, '/', {_whole(sheet, 'INT')}, '/', {_whole(row, 'BIGINT')})"
-    any_ = f"coalesce({file}, {digest}, {sheet}, {row}) IS NOT NULL"
+    any_ = f"_extra IS NOT NULL AND coalesce({file}, {digest}, {sheet}, {row}) IS NOT NULL"
     return f"CASE WHEN {any_} THEN coalesce({place}, '?') END"
 
 
@@ -98,17 +102,23 @@ def typed(column: Column, value: str, dialect: Dialect) -> str:
     if column.type.startswith("DECIMAL("):
         places = int(column.type.removesuffix(")").split(",")[1])
         # Zeros beyond the places say nothing, and engines fail at too many of them.
-        said = rf"^-?[0-9]+([.][0-9]{{1,{places}}})?" if places else "^-?[0-9]+"
-        zeros = "0*" if places else "([.]0+)?"
+        said = rf"{_DIGITS}([.][0-9]{{1,{places}}})?" if places else _DIGITS
+        zeros = "0+" if places else "[.]0+"
         number = f"regexp_extract({value}, '{said}', 0)"
-        return _where(value, rf"{said}{zeros}\z", f"try_cast({number} AS {column.type})")
+        return _where(
+            value,
+            {
+                rf"{said}\z": f"try_cast({value} AS {column.type})",
+                rf"{said}{zeros}\z": f"try_cast({number} AS {column.type})",
+            },
+        )
     if column.type == "DOUBLE":
-        return _where(value, r"^-?[0-9]+([.][0-9]+)?\z", f"try_cast({value} AS DOUBLE)")
+        return _where(value, {rf"{_DIGITS}([.][0-9]+)?\z": f"try_cast({value} AS DOUBLE)"})
     if column.type == "TIMESTAMP":
         return _timestamp(value, dialect.timezone)
     if column.type == "DATE":
         # A date cell of a sheet is always date and time.
-        return _where(value, rf"^{_DATE}{_MIDNIGHT}\z", f"try_cast(left({value}, 10) AS DATE)")
+        return _where(value, {rf"^{_DATE}{_MIDNIGHT}\z": f"try_cast(left({value}, 10) AS DATE)"})
     if column.type == "BOOLEAN":
         return (
             f"CASE WHEN lower({value}) IN ('1', 'true') THEN true"
@@ -178,8 +188,10 @@ def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:
 
 def broken(rules_: tuple[Rule, ...]) -> str:
     """SQL for the array of the names of those rules that a row breaks."""
-    cases = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
-    return f"array_compact(array({cases}))"
+    any_ = " OR ".join(f"({r.broken})" for r in rules_)
+    names = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
+    none = "CAST(array() AS ARRAY<STRING>)"
+    return f"CASE WHEN {any_} THEN array_compact(array({names})) ELSE {none} END"
 
 
 def category(dataset: Dataset, rules_column: str) -> str:
@@ -236,18 +248,35 @@ def _timestamp(value: str, timezone: str) -> str:
     """SQL for a timestamp from ISO 8601; in ``timezone`` where the text gives none."""
     naive = rf"^{_DATE}[T ]{_TIME}"
     instant = f"try_cast({value} AS TIMESTAMP)"
-    if timezone != "UTC":
-        there = f"to_utc_timestamp({instant}, {literal(timezone)})"
-        instant = f"CASE WHEN {value} RLIKE r'{naive}\\z' THEN {there} ELSE {instant} END"
-    found = _where(value, rf"{naive}( ?{ZONE}| UTC)?\z", instant)
-    # A zone can carry the instant out of the years that a timestamp may have.
-    return f"CASE WHEN year({found}) BETWEEN 1 AND 9999 THEN {found} END"
+    there = f"to_utc_timestamp({instant}, {literal(timezone)})"
+    return _where(
+        value,
+        {
+            rf"{naive}\z": instant if timezone == "UTC" else _of_years(there),
+            rf"{naive}( ?{ZONE}| UTC)\z": _of_years(instant),
+        },
+    )
+
+
+def _of_years(instant: str) -> str:
+    """A zone can carry an instant out of the years that a timestamp may have."""
+    return f"CASE WHEN year({instant}) BETWEEN 1 AND 9999 THEN {instant} END"
 
 
 def _whole(value: str, type_: str) -> str:
-    cast = f"try_cast(regexp_replace({value}, '[.]0+$', '') AS {type_})"
-    return _where(value, _WHOLE, cast)
+    without = f"regexp_replace({value}, '[.]0+$', '')"
+    return _where(
+        value,
+        {
+            rf"{_DIGITS}\z": f"try_cast({value} AS {type_})",
+            rf"{_DIGITS}[.]0+\z": f"try_cast({without} AS {type_})",
+        },
+    )
 
 
-def _where(value: str, pattern: str, cast: str) -> str:
-    return f"CASE WHEN {value} RLIKE r'{pattern}' THEN {cast} END"
+def _where(value: str, casts: Mapping[str, str]) -> str:
+    """SQL for the cast of the first pattern that a text has; null where it has none."""
+    cases = " ".join(
+        f"WHEN {value} RLIKE r'{pattern}' THEN {cast}" for pattern, cast in casts.items()
+    )
+    return f"CASE {cases} END"

@@ -470,12 +470,13 @@ class World:
                 assert_same_rows(f"mart.{name}", rows, expected.marts.get(name, {}).values(), [key])
 
     def _check_reasons(self, expected: oracle.World) -> None:
-        """The newest receipt of a held CSV file names each rule, how often, and where first."""
-        errors = {
-            (r["dataset"], r["batch_date"], r["file"]): r["error"]
+        """The receipt of a held CSV file names each rule, how often, and where first."""
+        newest = {
+            (r["dataset"], r["batch_date"], r["file"], r["digest"]): r
             for r in sorted(self.rows("receipts"), key=lambda r: r["seq"])
-            if r["state"] == "held"
         }
+        # Of a path's contents one is held at most: what was held before it is replaced.
+        errors = {key[:3]: r["error"] for key, r in newest.items() if r["state"] == "held"}
         for path, (faulty, rows, rules) in expected.held.items():
             error = errors.get(path, "")
             told = [re.escape(f"held: {faulty:,} of {rows:,} rows break a rule")]

@@ -52,6 +52,9 @@ TABLE = Mart(
     zorder_by=("order_id",),
     sql=f"""
         WITH {LINES},
+        buyers AS (
+            SELECT order_id, {surrogate_key("user_id")} AS customer_key FROM orders
+        ),
         versions AS (
             SELECT
                 product_id,
@@ -67,13 +70,14 @@ TABLE = Mart(
             l.order_id,
             l.order_date,
             {date_key("l.order_date")} AS date_key,
-            {surrogate_key("l.user_id")} AS customer_key,
+            buyers.customer_key,
             sold.product_key,
             current.product_key AS current_product_key,
             l.add_to_cart_order,
             l.reordered,
             {money("l.cents")} AS allocated_revenue
         FROM lines l
+        JOIN buyers ON buyers.order_id = l.order_id
         JOIN versions sold
             ON sold.product_id = l.product_id
             AND l.order_date >= sold.sold_from
