@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client import SparkConnectClient
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
 @cache
@@ -37,7 +37,7 @@ def sail_session(kms_key: str | None = None) -> SparkSession:
     session = connect(f"sc://127.0.0.1:{port}")
     # Answers come within this process: none is lost on the way, so that it had to be asked for
     # again. To be ready for that costs each query a second request, and half of a short one's time.
-    cast("SparkConnectClient", session.client).disable_reattachable_execute()
+    cast("RemoteSession", session).client.disable_reattachable_execute()
     # Where in Python a query was made is nowhere told, and finding out costs each of its calls.
     session.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     return session

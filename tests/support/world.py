@@ -475,8 +475,12 @@ class World:
             (r["dataset"], r["batch_date"], r["file"], r["digest"]): r
             for r in sorted(self.rows("receipts"), key=lambda r: r["seq"])
         }
-        # Of a path's contents one is held at most: what was held before it is replaced.
-        errors = {key[:3]: r["error"] for key, r in newest.items() if r["state"] == "held"}
+        # While a restore stands, a content that landed later has the receipt of before, too.
+        errors = {
+            key[:3]: r["error"]
+            for key, r in sorted(newest.items(), key=lambda it: it[1]["seq"])
+            if r["state"] == "held"
+        }
         for path, (faulty, rows, rules) in expected.held.items():
             error = errors.get(path, "")
             told = [re.escape(f"held: {faulty:,} of {rows:,} rows break a rule")]
