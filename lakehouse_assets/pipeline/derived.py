@@ -24,7 +24,7 @@ from lakehouse_assets.tables.jobs import derived_job, dimensions
 from lakehouse_assets.tables.registry import sources
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 _SAMPLES = 20
 
@@ -128,7 +128,13 @@ def _absorb(
         rows.createOrReplaceTempView(name)
     computed = work.stage(work.spark.sql(derived.sql))
     published = replace_rows(
-        work, table, owned=owned, others=others, rows=computed, grain=derived.grain
+        work,
+        table,
+        owned=owned,
+        others=others,
+        rows=computed,
+        grain=derived.grain,
+        totals=_both_sides(work, derived, computed),
     )
     result.version = published.version
     result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
@@ -137,7 +143,7 @@ def _absorb(
     done = Absorbed(job.id, written, inputs, job.rules, published.added, published.removed)
     ledger.append([Fact(done, run_id=work.run_id)])
     return [
-        *_reconcile(work, derived, computed),
+        *_reconcile(derived, published.totals),
         *_in_dimensions(work, state, derived, inputs, computed),
     ]
 
@@ -174,17 +180,18 @@ def _changed(work: Workspace, derived: Derived, published: Replaced) -> dict[str
     return {"changed_grains": count, "changed": "; ".join(row["grain"] for row in some.collect())}
 
 
-def _reconcile(work: Workspace, derived: Derived, computed: DataFrame) -> list[Check]:
-    """Prove the computed rows against the views that they were computed from."""
-    computed.createOrReplaceTempView("_computed")
-    sides = [
-        f"(SELECT {proof.gold} FROM _computed) AS gold_{i}, ({proof.silver}) AS silver_{i}"
-        for i, proof in enumerate(derived.reconciliations)
-    ]
-    found: list[Check] = []
+def _both_sides(work: Workspace, derived: Derived, computed: DataFrame) -> DataFrame | None:
+    """One row of what proves the computed rows: of them, and of the views they come from."""
+    sides = [f"({proof.silver}) AS silver_{i}" for i, proof in enumerate(derived.reconciliations)]
     if not sides:
-        return found
-    [totals] = work.spark.sql(f"SELECT {', '.join(sides)}").collect()
+        return None
+    gold = {f"gold_{i}": proof.gold for i, proof in enumerate(derived.reconciliations)}
+    return select(computed, **gold).crossJoin(work.spark.sql(f"SELECT {', '.join(sides)}"))
+
+
+def _reconcile(derived: Derived, totals: Row) -> list[Check]:
+    """Whether the sums of the computed rows are those of the rows that they come from."""
+    found: list[Check] = []
     for i, proof in enumerate(derived.reconciliations):
         mine, theirs = totals[f"gold_{i}"] or 0, totals[f"silver_{i}"] or 0
         name = f"sums_{proof.name}"

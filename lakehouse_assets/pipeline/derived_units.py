@@ -52,15 +52,15 @@ def affected_units(
             # A step along a foreign key joins the parent's key, one against it the child's.
             if child_column in parent_first and _refers(DATASETS[here], child_column, there):
                 [key] = DATASETS[there].key_columns
-                values = distinct(work, select(rows, **{key: f"`{child_column}`"}))
+                values = distinct(work, select(rows, **{key: f"`{child_column}`"}), [key])
                 rows = matching(frames[there], [key], values)
             else:
                 key_here = DATASETS[here].key_columns
-                values = distinct(work, rows.select(*key_here))
+                values = distinct(work, rows, key_here)
                 rows = matching(frames[there], [child_column], values)
             here = there
         found.append(rows.select(column))
-    return distinct(work, union(found))
+    return distinct(work, union(found), [column])
 
 
 def in_scope(

@@ -44,25 +44,24 @@ class Keys:
     ends: tuple[Ends, ...]
 
 
-def distinct(work: Workspace, rows: DataFrame) -> Keys:
-    """The distinct ones of some rows, as keys of all their columns."""
-    values = rows.distinct()
-    return of_stage(work, work.stage_files(values), values.columns)
+def distinct(work: Workspace, rows: DataFrame, columns: Sequence[str]) -> Keys:
+    """The distinct values that rows have in some columns."""
+    values = rows.select(*columns).distinct()
+    return of_stage(work, work.stage_files(values), columns)
 
 
 def of_stage(work: Workspace, stage: Stage, columns: Sequence[str]) -> Keys:
     """The keys that stand in rows written down, each as often as it does there."""
     rows = stage.rows.select(*columns)
     if not stage.files:
-        return nothing(rows)
+        return nothing(rows, columns)
     count, ends = _in_footers(work, stage, columns) or _asked_for(stage.rows, columns)
     return Keys(rows, tuple(columns), count, ends)
 
 
-def nothing(like: DataFrame) -> Keys:
-    """No keys, of the columns of these rows."""
-    columns = tuple(like.columns)
-    return Keys(none(like), columns, 0, tuple((None, None) for _ in columns))
+def nothing(like: DataFrame, columns: Sequence[str]) -> Keys:
+    """No keys, of these columns of rows."""
+    return Keys(none(like), tuple(columns), 0, tuple((None, None) for _ in columns))
 
 
 def matching(rows: DataFrame, columns: Sequence[str], keys: Keys) -> DataFrame:

@@ -29,10 +29,11 @@ class Replaced:
     """What a publication did: the table's version now, and how many rows are new and gone in it.
 
     A row that changed counts in both. ``rows`` are all of these, without maps and with arrays as
-    text; None where nothing was committed.
+    text; None where nothing was committed. ``totals`` has what was asked for of all rows.
     """
 
     version: int
+    totals: Row
     removed: int = 0
     added: int = 0
     rows: DataFrame | None = None
@@ -47,6 +48,7 @@ def replace_rows(
     rows: DataFrame,
     grain: Sequence[str],
     required: Sequence[str] = (),
+    totals: DataFrame | None = None,
 ) -> Replaced:
     """Put ``rows`` in the place of ``owned``; what is in ``others`` stays.
 
@@ -60,6 +62,7 @@ def replace_rows(
         rows: What is to be there; staged, because it is read several times.
         grain: The columns that together are unique in ``rows``.
         required: The columns that may not be null in ``rows``.
+        totals: One row of what else is to be known, asked for in one query with the audit.
 
     Raises:
         AuditError: A grain repeats, or a required column is null; nothing was written.
@@ -74,22 +77,24 @@ def replace_rows(
         differing = difference(work, old, new, [*comparable])
     grains = rows.groupBy(*grain).count()  # null is a value of its own here
     # One query: what the audit needs to know, and a row for each partition in which rows differ.
-    found = _totals(grains, rows, required).unionByName(
+    asked = _totals(grains, rows, required)
+    found = (asked if totals is None else asked.crossJoin(totals)).unionByName(
         differing.groupBy(*table.partition_by)
         .agg({"_removed": "sum", "_added": "sum"})
         .where("`sum(_removed)` + `sum(_added)` > 0"),
         allowMissingColumns=True,
     )
-    [totals, *partitions] = sorted(found.collect(), key=lambda row: row["_most"] is None)
-    _audit(table, grains, totals, grain, required)
+    [answer, *partitions] = sorted(found.collect(), key=lambda row: row["_most"] is None)
+    _audit(table, grains, answer, grain, required)
     if not partitions:
-        return Replaced(version)
+        return Replaced(version, answer)
     where = " AND ".join(among(c, {row[c] for row in partitions}) for c in table.partition_by)
     if where:
         others, rows = others.where(where), rows.where(where)
     commit(work, table, others.unionByName(rows), where)
     return Replaced(
         version=work.lake.create(table),
+        totals=answer,
         removed=sum(row["sum(_removed)"] for row in partitions),
         added=sum(row["sum(_added)"] for row in partitions),
         rows=differing,

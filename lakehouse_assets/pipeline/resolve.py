@@ -7,6 +7,7 @@ contract and the parents' keys; how the rows were chosen is the job's business.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -104,6 +105,14 @@ def judged(rows: DataFrame, dataset: Dataset) -> DataFrame:
     return select(rows, *names, *lineage, "_origin", _subject=key, _own=own)
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """Rows with their fates; see `resolve`. Where not ``hides``, none is superseded."""
+
+    rows: DataFrame
+    hides: bool
+
+
 def resolve(
     work: Workspace,
     dataset: Dataset,
@@ -111,7 +120,7 @@ def resolve(
     parents: Mapping[str, DataFrame],
     *,
     repairs: bool,
-) -> DataFrame:
+) -> Resolved:
     """Give every row its fate.
 
     ``rows`` are bronze rows: all those in force of each subject among them, and with a row
@@ -137,14 +146,14 @@ def resolve(
         staged.where(" AND ".join(f"`{part}` IS NOT NULL" for part in key))
         .groupBy(*key)
         .count()
-        .where("count > 1")
-        .select(*key),
+        .where("count > 1"),
+        key,
     )
     if not repeated.count:
-        return select(ruled, *result, _fate=alone)
+        return Resolved(select(ruled, *result, _fate=alone), hides=repairs)
     several = work.stage(_among_versions(dataset, matching(ruled, key, repeated)))
     single = select(without(ruled, key, repeated.rows), *result, _fate=alone)
-    return single.unionByName(several.select(*result, "_fate"))
+    return Resolved(single.unionByName(several.select(*result, "_fate")), hides=True)
 
 
 def _with_foreign_keys(
@@ -158,11 +167,11 @@ def _with_foreign_keys(
     for rule in foreign_key_rules(dataset):
         name = rule.column
         reference = dataset.silver.column(name).references or ""
-        asked = distinct(work, rows.select(name).where(f"`{name}` IS NOT NULL"))
+        asked = distinct(work, rows.where(f"`{name}` IS NOT NULL"), [name])
         parent = parents[reference]
         key = parent.columns
         known = matching(parent, key, asked)
-        orphans = distinct(work, without(asked.rows, [name], known, key=key))
+        orphans = distinct(work, without(asked.rows, [name], known, key=key), [name])
         if not orphans.count:
             continue
         flags = select(orphans.rows, name, **{f"_orphan_{name}": "true"})

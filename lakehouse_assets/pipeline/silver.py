@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from lakehouse_assets.pipeline import history
 from lakehouse_assets.pipeline.keys import parted
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
-from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, resolve
+from lakehouse_assets.pipeline.resolve import VERSION_ORDER, Fate, Resolved, resolve
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.silver_affected import Affected, touched
@@ -128,23 +128,28 @@ def _parents(
     }
 
 
-def _publish(
-    work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
-) -> Replaced:
+def _publish(work: Workspace, dataset: Dataset, affected: Affected, resolved: Resolved) -> Replaced:
     """Write the fates down; silver last: who sees its new version finds the others complete."""
     if dataset.keep_history:
-        versions = history.versions(work, dataset, resolved)
+        versions = history.versions(work, dataset, resolved.rows)
         grain = (*dataset.key_columns, VALIDITY[0].name)
         _replace_by_key(work, dataset, dataset.history, affected, versions, grain)
-    _replace_by_subject(work, dataset.superseded, affected, _superseded(resolved))
-    rejected = _rejected(work, dataset, affected, resolved)
+    superseded = _superseded(resolved.rows) if resolved.hides else None
+    _replace_by_subject(work, dataset.superseded, affected, superseded)
+    rejected = _rejected(work, dataset, affected, resolved.rows)
     _replace_by_subject(work, dataset.rejected, affected, rejected)
-    published = resolved.where(f"_fate = '{Fate.PUBLISHED}'")
+    published = resolved.rows.where(f"_fate = '{Fate.PUBLISHED}'")
     return _replace_by_key(work, dataset, dataset.silver, affected, published, dataset.key_columns)
 
 
-def _replace_by_subject(work: Workspace, table: Table, affected: Affected, rows: DataFrame) -> None:
+def _replace_by_subject(
+    work: Workspace, table: Table, affected: Affected, rows: DataFrame | None
+) -> None:
     present = work.now(table)
+    if rows is None:
+        if not work.lake.files(table, work.lake.version(table)):
+            return  # none there, and none to come
+        rows = none(present)
     owned, others = present, none(present)
     if affected.subjects is not None:
         owned = present.join(affected.subjects, "_subject", "left_semi")
@@ -180,13 +185,15 @@ def _superseded(resolved: DataFrame) -> DataFrame:
 
 def _rejected(
     work: Workspace, dataset: Dataset, affected: Affected, resolved: DataFrame
-) -> DataFrame:
-    """The rejected rows as bronze has them, with their reasons."""
-    reasons = work.stage(
+) -> DataFrame | None:
+    """The rejected rows as bronze has them, with their reasons; None where there are none."""
+    reasons = work.stage_any(
         resolved.where(f"_fate = '{Fate.REJECTED}'").select(
             "_content", "_sheet_no", "_row", "_subject", "_rules"
         )
     )
+    if reasons is None:
+        return None
     whole = affected.rows.join(reasons, ["_content", "_sheet_no", "_row"], "inner")
     whole = select(whole, "*", _category=category(dataset, "_rules"))
     return work.stage(whole, with_maps=True)

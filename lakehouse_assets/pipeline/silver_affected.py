@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from lakehouse_assets.pipeline.keys import Keys, distinct, matching, nothing, of_stage, without
+from lakehouse_assets.pipeline.keys import (
+    Keys,
+    distinct,
+    matching,
+    nothing,
+    of_stage,
+    parted,
+    without,
+)
 from lakehouse_assets.pipeline.resolve import key_of_subject, subject, subject_in_bronze
 from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between, touched_partitions
@@ -74,7 +82,7 @@ def touched(
     if not found:
         no_rows = none(work.read(bronze, new))
         subjects = select(no_rows, _subject=subject_here)
-        keys = nothing(_with_keys(dataset, subjects).select(*dataset.key_columns))
+        keys = nothing(_with_keys(dataset, subjects), dataset.key_columns)
         return Affected(subjects, keys, no_rows, set(), repairs=False)
     subjects = union(found).distinct()
     repairing = state.repairing(dataset.name, here | removed)
@@ -148,8 +156,8 @@ def _of_changed_parents(
         if changes is None:
             continue
         key = parent.key_columns
-        came = distinct(work, without(changes.added.select(*key), key, changes.removed))
-        left = distinct(work, without(changes.removed.select(*key), key, changes.added))
+        came = distinct(work, without(changes.added, key, changes.removed), key)
+        left = distinct(work, without(changes.removed, key, changes.added), key)
         child = [column.name]
         parent_of = {column.name: of_bronze(dataset, column.name)}
         rejected = select(work.now(dataset.rejected), "_subject", **parent_of)
@@ -165,12 +173,17 @@ def _uploads_of(
     work: Workspace, dataset: Dataset, subjects: DataFrame, keys: Keys
 ) -> dict[str, date]:
     """The uploads (with their batch dates) in which the tables' rows of these subjects stand."""
-    published = matching(work.now(dataset.silver), dataset.key_columns, keys)
-    frames = [published.select("_content", "_batch_date")]
-    for table in (dataset.rejected, dataset.superseded):
-        rows = work.now(table).join(subjects, "_subject", "left_semi")
-        frames.append(rows.select("_content", "_batch_date"))
-    return {r["_content"]: r["_batch_date"] for r in union(frames).distinct().collect()}
+    published, _ = parted(work, dataset.silver, dataset.key_columns, keys)
+    frames = [] if published is None else [published]
+    frames += [
+        work.now(table).join(subjects, "_subject", "left_semi")
+        for table in (dataset.rejected, dataset.superseded)
+        if work.lake.files(table, work.lake.version(table))
+    ]
+    if not frames:
+        return {}
+    found = union([rows.select("_content", "_batch_date") for rows in frames]).distinct()
+    return {row["_content"]: row["_batch_date"] for row in found.collect()}
 
 
 def _with_keys(dataset: Dataset, subjects: DataFrame) -> DataFrame:

@@ -173,7 +173,8 @@ def _check_advice(
     if not dataset.advice:
         return
     for other in DATASETS.values():
-        work.now(other.silver).createOrReplaceTempView(other.name)
+        if any(other.name in advice.sql for advice in dataset.advice):
+            work.now(other.silver).createOrReplaceTempView(other.name)
     published.createOrReplaceTempView("published")
     asked = [
         f"SELECT {i} AS which, _batch_date, count(*) AS rows, CAST(min(sample) AS STRING) AS sample"

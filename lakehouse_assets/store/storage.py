@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from stat import S_ISREG
@@ -117,7 +118,11 @@ class LocalStorage:
 
     def uri(self, path: str) -> str:
         """Absolute path below the root."""
-        return str(Path(self.root, path))
+        return f"{self._top}/{path}" if path else self._top
+
+    @cached_property
+    def _top(self) -> str:
+        return str(Path(self.root))
 
     def list(self, prefix: str, *, without: str | None = None) -> Iterator[StoredObject]:
         """Every file below a folder ("" for all), in no order; nothing where there is none.

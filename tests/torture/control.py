@@ -214,9 +214,21 @@ MUTANTS = (
     ),
     Mutant(
         "gold: grains that nothing feeds any more disappear",
-        "lakehouse_assets/pipeline/derived.py",
-        "        others = without(present, [column], units.rows)",
-        "        owned, others = owned.where('false'), present",
+        "lakehouse_assets/pipeline/keys.py",
+        "    return matching(present, columns, keys), without(",
+        "    return none(present), present; without(",
+    ),
+    Mutant(
+        "a table's own rows are compared unless its log shows that there are none",
+        "lakehouse_assets/store/delta.py",
+        "        return bool(pc.any(may).as_py())",
+        "        return False",
+    ),
+    Mutant(
+        "ends of keys: of all files of a stage",
+        "lakehouse_assets/pipeline/keys.py",
+        "found[name] += [says.min, says.max]",
+        "found[name] = [says.min, says.max]",
     ),
     Mutant(
         "history: what a good repair has retired is no version",
