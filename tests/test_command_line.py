@@ -157,7 +157,7 @@ def test_mended_rows_find_their_dataset(house: Lakehouse, tmp_path: Path) -> Non
     put(house, "products.csv", GOOD["products.csv"])
     house.ok("run")
     file = tmp_path / "mend.csv"
-    assert "1 rejected rows" in house.here("rejected", "orders", "--export", str(file)).out
+    assert "1 rejected row; mend it" in house.here("rejected", "orders", "--export", str(file)).out
     file.write_text(file.read_text().replace("oops", "20.00"))
     today = datetime.now(UTC).date()
     assert f"orders/{today}/mend.csv: landed\n" in house.here("land", str(file)).out

@@ -106,7 +106,7 @@ def test_rejected_rows_are_exported_mended_and_landed(house: Lakehouse, tmp_path
     put(house, "orders_newer.csv", newer, "2025-04-17")
     house.ok("run")
     export = tmp_path / "rejected.csv"
-    assert "1 rejected rows" in house.ok("rejected", "orders", "--export", str(export))
+    assert "1 rejected row; mend it" in house.ok("rejected", "orders", "--export", str(export))
     [row] = csv.DictReader(io.StringIO(export.read_text(), newline=""))
     assert row["_origin_file"] == "orders/2025-04-16/orders_faulty.csv"
     assert (row["_origin_row"], row["_rules"]) == ("2", "total_amount.type")

@@ -266,4 +266,5 @@ def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
             )
     except OSError as error:
         fail(f"{file}: {error.strerror}; name a file that can be written")
-    tell(f"{file}: {count:,} rejected rows; mend them, leave _origin_*, and land the file")
+    rows = "1 rejected row; mend it" if count == 1 else f"{count:,} rejected rows; mend them"
+    tell(f"{file}: {rows}, leave _origin_*, and land the file")
