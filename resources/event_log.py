@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from dagster import StringSource
+from dagster import AssetKey, AssetRecordsFilter, EventRecordsResult, StringSource
 
 # Dagster exports no event log; its documentation names this module and class for `dagster.yaml`:
 # https://docs.dagster.io/api/dagster/internals#dagster._core.storage.event_log.SqliteEventLogStorage
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.pool import StaticPool
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ _FOLDER: Final = Path("history", "runs")
 
 _MOST_KEPT: Final = 8
 """Databases kept open: the index and the runs looked at last. Each run has one of its own."""
+
+_NEWEST: Final = text(
+    "SELECT max(id) FROM event_logs WHERE asset_key = :asset_key"
+    " AND dagster_event_type = 'ASSET_MATERIALIZATION'"
+)
 
 _PATIENCE_SECONDS: Final = 60
 """How long another process's transaction is waited for: as long as Dagster does."""
@@ -47,6 +52,7 @@ class SqliteEventLog(SqliteEventLogStorage):
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()
         self._columns: set[str] = set()
+        self._read: tuple[tuple[object, ...], EventRecordsResult] | None = None
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -84,8 +90,35 @@ class SqliteEventLog(SqliteEventLogStorage):
             self._columns.add(column_name)
         return column_name in self._columns
 
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> EventRecordsResult:
+        """The materializations of an asset; those asked for last are read anew only after others.
+
+        Dagster asks for each outcome of a check which materialization it is about: ten times a
+        table, for the same one, whose columns and lineage are long to read.
+        """
+        of = records_filter if isinstance(records_filter, AssetKey) else records_filter.asset_key
+        with self.index_connection() as connection:
+            newest = connection.execute(_NEWEST, {"asset_key": of.to_string()}).scalar()
+        asked = (newest, records_filter, limit, cursor, ascending)
+        if self._read is None or self._read[0] != asked:
+            found = super().fetch_materializations(records_filter, limit, cursor, ascending)
+            self._read = asked, found
+        return self._read[1]
+
+    def wipe_asset(self, asset_key: AssetKey) -> None:
+        """Forget the events of an asset."""
+        self._read = None
+        super().wipe_asset(asset_key)
+
     def wipe(self) -> None:
         """Forget every event."""
+        self._read = None
         self._close()
         super().wipe()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -70,6 +71,38 @@ def test_what_it_writes_dagsters_own_class_reads(
     assert kinds == [entry.dagster_event_type for entry in instance.all_logs(run)]
     assert dg.DagsterEventType.ASSET_CHECK_EVALUATION in kinds
     assert theirs.get_latest_materialization_events([dg.AssetKey("table")])[dg.AssetKey("table")]
+
+
+def test_materializations_are_read_anew_once_there_are_others(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another process has stored them; and after they were wiped."""
+    asked: list[int] = []
+    read = SqliteEventLogStorage.fetch_materializations
+
+    def counted(self: SqliteEventLogStorage, *more: Any, **options: Any) -> Any:
+        asked.append(1)
+        return read(self, *more, **options)
+
+    monkeypatch.setattr(SqliteEventLogStorage, "fetch_materializations", counted)
+
+    def found() -> list[str]:
+        records = instance.fetch_materializations(table.key, limit=9).records
+        return [record.run_id for record in records]
+
+    first = materialized(instance)
+    asked.clear()
+    assert found() == found() == [first]
+    assert len(asked) == 1
+    # As another process has it: an instance of its own, on the same files.
+    with dg.DagsterInstance.from_ref(instance.get_ref()) as other:
+        second = materialized(other)
+    assert found() == [second, first]
+    assert [r.run_id for r in instance.fetch_materializations(table.key, limit=1).records] == [
+        second
+    ]
+    instance.wipe_assets([table.key])
+    assert found() == []
 
 
 def test_few_databases_are_kept_open_and_forgotten_ones_open_again(
