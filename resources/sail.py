@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.session import SparkSession as RemoteSession
 
 
 @cache
@@ -35,9 +34,8 @@ def sail_session(kms_key: str | None = None) -> SparkSession:
     _, port = server.listening_address
     _SERVERS.append(server)  # it ends when nothing holds it
     session = connect(f"sc://127.0.0.1:{port}")
-    # Answers come within this process: none is lost on the way, so that it had to be asked for
-    # again. To be ready for that costs each query a second request, and half of a short one's time.
-    cast("RemoteSession", session).client.disable_reattachable_execute()
+    # Executions stay reattachable, though that costs each a second request: without it pyspark
+    # takes an answer that breaks off, as when the engine panics, for a success.
     # Where in Python a query was made is nowhere told, and finding out costs each of its calls.
     session.conf.set("spark.python.sql.dataFrameDebugging.enabled", "false")
     return session

@@ -121,7 +121,7 @@ MUTANTS = (
     Mutant(
         "repairs: families are resolved together",
         "lakehouse_assets/pipeline/silver_affected.py",
-        "        subjects = _with_families(work, dataset, subjects, both, repairing)",
+        "        subjects = _with_families(work, dataset, work.stage(subjects), both, repairing)",
         "        pass",
     ),
     Mutant(
@@ -229,6 +229,7 @@ MUTANTS = (
         "lakehouse_assets/pipeline/keys.py",
         "found[name] += [says.min, says.max]",
         "found[name] = [says.min, says.max]",
+        "tests/test_keys.py",
     ),
     Mutant(
         "history: what a good repair has retired is no version",
