@@ -6,9 +6,10 @@ delta-rs script with the same rules and outputs. Each day runs in a process of i
 publish is compared by value before anything is printed.
 
 Figures: CPU-seconds of the work alone (children and JVM included, imports and engine start not),
-of the whole process, ratios, and peak memory, of all processes together. The script makes no star
-schema: what the product spends on that stands by itself, and is in the whole process. `bench.json`
-has all figures.
+of the whole process, ratios, peak memory of all processes together, what was written, and how often
+the embedded engine was asked. Each is the median of several runs, in which the contenders take
+turns; the spread is that of the work's CPU seconds. The script makes no star schema: what the
+product spends on that stands by itself, and is in the whole process. `bench.json` has all figures.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import tempfile
 import time
 from datetime import date, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.bench.measure import FIRST, Watched, cpu_seconds, hashes, peak_kib
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--histories", default="2,60", help="days of history, by commas")
     parser.add_argument("--sizes", default="small,large")
     parser.add_argument("--engines", default=",".join(CONTENDERS))
+    parser.add_argument("--runs", type=int, default=5, help="of each contender")
     parser.add_argument("--json", default="bench.json")
     parser.add_argument(
         "--work", nargs=3, metavar=("CONTENDER", "ROOT", "DAYS"), help=argparse.SUPPRESS
@@ -54,7 +57,7 @@ def main() -> None:
         for history in map(int, options.histories.split(",")):
             lakes = _histories(Path(folder), history, engines)
             for size in options.sizes.split(","):
-                results += _compare(Path(folder), lakes, history, size, engines)
+                results += _compare(Path(folder), lakes, history, size, engines, options.runs)
     Path(options.json).write_text(json.dumps(results, indent=2))
     _print(results)
 
@@ -80,7 +83,7 @@ def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path
 
 
 def _compare(
-    folder: Path, lakes: dict[str, Path], history: int, size: str, engines: list[str]
+    folder: Path, lakes: dict[str, Path], history: int, size: str, engines: list[str], runs: int
 ) -> list[dict[str, Any]]:
     orders, items = SIZES[size]
     day = FIRST + timedelta(days=history + 1)
@@ -89,20 +92,38 @@ def _compare(
     for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
         shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
     files = shop.day(day, orders=orders, items_per_order=items, mess=0)
-    results, found = [], {}
-    for engine in engines:
+    found: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
+    said: dict[str, dict[str, str]] = {}
+    for engine in engines * runs:
         root = folder / f"{engine}-{history}-{size}"
         shutil.copytree(lakes["duckdb" if engine == "duckdb" else "product"], root)
         for file in files:
             _put(root, file)
-        figures = timed(engine, root, [day])
-        found[engine] = hashes(root)
-        results.append({"engine": engine, "history": history, "size": size, **figures})
-        print(f"{size} day after {history} days, {engine}: {figures}", flush=True)
+        before = _files(root)
+        found[engine].append(timed(engine, root, [day]))
+        written = [size for path, size in _files(root).items() if path not in before]
+        found[engine][-1] |= {"files": len(written), "mib": round(sum(written) / 2**20, 1)}
+        said[engine] = hashes(root)
+        if len({json.dumps(h, sort_keys=True) for h in said.values()}) > 1:
+            raise SystemExit(f"the contenders disagree: {json.dumps(said, indent=2)}")
+        print(f"{size} day after {history} days, {engine}: {found[engine][-1]}", flush=True)
         shutil.rmtree(root)
-    if len({json.dumps(h, sort_keys=True) for h in found.values()}) > 1:
-        raise SystemExit(f"the contenders disagree: {json.dumps(found, indent=2)}")
-    return results
+    return [
+        {"engine": engine, "history": history, "size": size, **_middle(found[engine])}
+        for engine in engines
+    ]
+
+
+def _middle(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure, and by how much of it the work's CPU seconds differ."""
+    middle = {name: median(run[name] for run in runs) for name in runs[0]}
+    cpu = [run["work_cpu"] for run in runs]
+    return middle | {"spread": round((max(cpu) - min(cpu)) / middle["work_cpu"], 2)}
+
+
+def _files(root: Path) -> dict[Path, int]:
+    """The files of a lake's tables with their bytes."""
+    return {p: p.stat().st_size for p in (root / "processed").rglob("*") if p.is_file()}
 
 
 def _shop() -> Any:
@@ -141,6 +162,7 @@ def timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
         "work_cpu": round(work["cpu"], 2),
         "work_wall": round(work["wall"], 2),
         "marts_cpu": round(work["marts"], 2),
+        "calls": work["calls"],
         "process_cpu": round(max(whole, work["cpu"]), 2),
         "process_wall": round(time.perf_counter() - started, 2),
         "peak_mib": round(max(work["peak_mib"], watched.peak_kib / 1024)),
@@ -150,7 +172,7 @@ def timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
 def _work(contender: str, root: str, listed: str) -> None:
     """In the contender's own process: start, then time only the work."""
     days = [date.fromisoformat(d) for d in listed.split(",")]
-    marts = 0.0
+    marts, calls, in_marts = 0.0, [0], 0
     if contender == "duckdb":
         from tests.bench import duckdb_script
 
@@ -170,14 +192,19 @@ def _work(contender: str, root: str, listed: str) -> None:
         session.sql("SELECT 1").collect()
         lake = settings.lake()
         of_star = [name for name, it in DERIVED.items() if it.table.layer == Layer.MART]
+        if contender == "sail":
+            calls = _counted()
         cpu, started = cpu_seconds(), time.perf_counter()
         for table in table_ids():
-            before = cpu_seconds()
+            before, asked = cpu_seconds(), len(calls)
             run_table(session, lake, table, days, "bench")
-            marts += cpu_seconds() - before if table in of_star else 0
+            if table in of_star:
+                marts += cpu_seconds() - before
+                in_marts += len(calls) - asked
     result = {
         "cpu": cpu_seconds() - cpu - marts,
         "marts": marts,
+        "calls": sum(calls) - in_marts,
         "wall": time.perf_counter() - started,
         "peak_mib": peak_kib() / 1024,
     }
@@ -186,13 +213,28 @@ def _work(contender: str, root: str, listed: str) -> None:
     os._exit(0)
 
 
+def _counted() -> list[int]:
+    """A list with a number for each query and command that Spark Connect sends from now on."""
+    from pyspark.sql.connect.client import SparkConnectClient
+
+    calls: list[int] = []
+    send: Any = vars(SparkConnectClient)["_execute_and_fetch_as_iterator"]
+
+    def counted(self: SparkConnectClient, *more: Any, **options: Any) -> Any:
+        calls.append(1)
+        return send(self, *more, **options)
+
+    SparkConnectClient._execute_and_fetch_as_iterator = counted  # type: ignore[method-assign]
+    return calls
+
+
 def _print(results: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
     base = {(r["history"], r["size"]): r["work_cpu"] for r in results if r["engine"] == "duckdb"}
-    columns = ("work CPU s", "× script", "marts CPU s", "process CPU s", "peak MiB")
-    table = Table("day", "history", "engine", *columns)
+    columns = ("work CPU s", "spread", "× script", "marts CPU s", "process CPU s", "wall s")
+    table = Table("day", "history", "engine", *columns, "peak MiB", "written", "calls")
     for r in results:
         ratio = r["work_cpu"] / base.get((r["history"], r["size"]), r["work_cpu"])
         table.add_row(
@@ -200,12 +242,16 @@ def _print(results: list[dict[str, Any]]) -> None:
             str(r["history"]),
             r["engine"],
             f"{r['work_cpu']:.2f}",
+            f"{r['spread']:.0%}",
             f"{ratio:.2f}",
             f"{r['marts_cpu']:.2f}",
             f"{r['process_cpu']:.2f}",
-            str(r["peak_mib"]),
+            f"{r['process_wall']:.1f}",
+            f"{r['peak_mib']:,.0f}",
+            f"{r['files']:.0f} files, {r['mib']} MiB",
+            f"{r['calls']:.0f}" if r["calls"] else "",
         )
-    Console(width=100).print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":
