@@ -66,7 +66,6 @@ class NamedQuery:
         return found
 
 
-@cache  # a dashboard asks for one query after the other
 def parse(name: str, text: str) -> NamedQuery:
     """A named query from its file's text. Raises ValueError where its comments say too little."""
     lines = text.splitlines()
@@ -85,6 +84,7 @@ def parse(name: str, text: str) -> NamedQuery:
     return NamedQuery(name, purpose, sql, parameters)
 
 
+@cache  # dashboards ask for one after the other
 def named_queries() -> dict[str, NamedQuery]:
     """Every named query by its name: the name of its file."""
     queries = [parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in QUERIES]
