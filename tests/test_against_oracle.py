@@ -210,6 +210,19 @@ def test_the_withdrawal_of_a_file_without_rows_is_pending(lake: World) -> None:
     lake.settle()
 
 
+def test_a_withdrawal_covers_what_landed_before_it_and_no_more(lake: World) -> None:
+    """Neither the file of before, nor what comes to its path later, is the other's."""
+    path = ("products", D1, "p.csv")
+    first, second = (_text("products", f"1,1,Toys,{n}") for n in ("Kite", "Ball"))
+    lake.apply(Land(*path, first), Run(), Withdraw(*path), Land(*path, second), Run())
+    lake.check()
+    [published] = lake.rows("silver/products")
+    assert published["product_name"] == "Ball"
+    lake.apply(Withdraw(*path), Run())
+    lake.settle()
+    assert not lake.rows("silver/products")
+
+
 def test_every_text_means_what_the_oracle_says(spark: SparkSession) -> None:
     """Each nasty text, as each type."""
     epoch = datetime(1970, 1, 1)
