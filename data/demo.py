@@ -27,7 +27,8 @@ SHOWN = (
     ),
     (
         "The five best sellers",
-        "SELECT product_name, department, sum(units) AS units, sum(allocated_revenue) AS revenue "
+        "SELECT product_id, product_name, department, sum(units) AS units, "
+        "sum(allocated_revenue) AS revenue "
         "FROM gold.product_performance GROUP BY ALL ORDER BY revenue DESC LIMIT 5",
     ),
     (

@@ -151,6 +151,24 @@ def test_a_repair_is_known_as_one(spark: SparkSession, tmp_path: Path) -> None:
     assert f"{file}: 2 of its 2 rows come from what is not in force here" in told
 
 
+@pytest.mark.slow
+def test_rows_that_are_mended_already_are_told(tmp_path: Path) -> None:
+    """An export is kept, and lands again after its rows were mended by another file."""
+    house = Lakehouse(tmp_path)
+    put(house, "orders.csv", f"{HEADER}\n{FIRST.replace('20.00', 'x')}\n{SECOND}\n")
+    some = ("run", "--tables", "bronze.orders,silver.orders")
+    house.ok(*some)
+    kept, mended = tmp_path / "kept.csv", tmp_path / "mended.csv"
+    house.here("rejected", "orders", "--export", str(kept))
+    mended.write_text(kept.read_text().replace(",x,", ",20.00,"))
+    assert "come from rows" not in house.ok("check", str(mended))
+    house.ok("land", str(mended), "--date", "2025-04-16")
+    house.ok(*some)
+    assert house.value("SELECT count(*) FROM rejected.orders") == 0
+    said = f"{kept}: 1 of its 1 rows come from rows that are not rejected any more"
+    assert said in house.ok("check", str(kept))
+
+
 def test_files_of_one_name_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:
     both = [tmp_path / "a" / "orders.csv", tmp_path / "b" / "orders.csv"]
     for count, file in enumerate(both, start=1):

@@ -123,6 +123,15 @@ def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
     assert again.code == 0
     assert f"{len(broken)} file(s) wait" in again.err
     assert house("run", "--date", "2025-04-15").code == 1
+    assert f"Nothing is pending; {len(broken)} files wait for you." in house.ok("status")
+    refused = house("accept", "orders/2025-04-15/orders_zip.xlsx", "--why", "x")
+    assert (refused.code, refused.err) == (
+        1,
+        (
+            "orders/2025-04-15/orders_zip.xlsx: what landed last cannot be read, so there is nothing "
+            "to let in; land it mended, or withdraw it\n"
+        ),
+    )
 
 
 @pytest.mark.slow
@@ -256,7 +265,9 @@ def test_late_correction_orphan_and_duplicate(house: Lakehouse) -> None:
         "3,12,9,2025-04-03T10:00:00,1.00,2025-04-03\n",  # the orphan's parent
         "2025-04-16",
     )
-    house.ok("run")
+    told = house.ok("run")
+    # Also of the date whose rows the run has moved, though it was asked for the other.
+    assert "All files of batch date 2025-04-15 to 2025-04-16" in told
     assert house.value("SELECT count(*) FROM rejected.order_items") == 0
     assert house.value("SELECT total_amount FROM silver.orders WHERE order_id = 11") == "9.00"
     receipts = house.rows(

@@ -94,6 +94,15 @@ def test_a_repair_is_a_version_of_what_it_mends(lake: World) -> None:
     assert sorted(told, key=repr) == [("Kite", D1, D2), ("Stunt kite", D2, None)]
 
 
+def test_what_a_good_repair_has_retired_is_no_version(lake: World) -> None:
+    """Of two repairs of a row, each good and of a key of its own, the later one alone counts."""
+    lake.apply(product(D1, "x,1,Toys,Kite"), Run())
+    for file, key in (("first.csv", "2"), ("second.csv", "1")):
+        lake.apply(Repair("products", D3, file, ((key, "1", "Toys", "Kite"),)))
+    lake.settle()
+    assert [r["product_id"] for r in versions(lake)] == [1]
+
+
 def test_a_fact_that_misses_its_dimension_is_said(lake: World) -> None:
     """Customers are taken out of the dimension by hand, which no run has heard of."""
     lake.apply(product(D1, "1,1,Toys,Kite"))

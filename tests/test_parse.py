@@ -782,6 +782,22 @@ def test_another_encoding() -> None:
         read_dialect("a,b\n1,2".encode("utf-16")[:-1], encoding="utf-16")
 
 
+def test_another_delimiter_where_columns_are_missing_too() -> None:
+    """The header names several columns by it, and none by the one that is declared."""
+    expected = Expected(["order_id", "user_id", "id", "day", "amount"])
+
+    def problem(text: str) -> str:
+        with pytest.raises(Unreadable) as found:
+            parse_whole("f.csv", text.encode(), expected)
+        return str(found.value)
+
+    assert problem("order_id;user_id\n1;2\n").startswith("looks like semicolon-separated")
+    # One name, or names that another mark divides by chance, say nothing of the kind.
+    assert problem("order_id;x\n1;2\n").startswith("missing column(s) order_id, ")
+    assert problem("order_id,user id\n1,2\n").startswith("missing column(s) user_id, ")
+    assert problem("order id,user id\n1,2\n").startswith("missing column(s) order_id, ")
+
+
 def test_rows_before_the_header() -> None:
     parsed = read_dialect('Report "of\n\na,b\n1,2\n', skip_rows=2)
     assert values(parsed) == [(4, "1", "2")]

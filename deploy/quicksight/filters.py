@@ -157,6 +157,7 @@ def filters(
                 one
                 for one in ours
                 if not one.shown.selected_by
+                and not one.shown.all_days
                 and not (isinstance(one.shown, Figure) and one.shown.change)
             ]
             groups += _group(sheet, f"{of.name}-days", spanned, _span(of, day))

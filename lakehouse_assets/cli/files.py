@@ -266,5 +266,8 @@ def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
             )
     except OSError as error:
         fail(f"{file}: {error.strerror}; name a file that can be written")
+    if not count:
+        tell(f"{file}: no row is rejected")
+        return
     rows = "1 rejected row; mend it" if count == 1 else f"{count:,} rejected rows; mend them"
     tell(f"{file}: {rows}, leave _origin_*, and land the file")

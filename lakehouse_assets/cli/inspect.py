@@ -119,7 +119,9 @@ def status_command() -> None:
         for line in clear_lines(path, judged):
             tell(f"waits: {line}")
     if not pending:
-        tell("Nothing is pending.")
+        waits = len(pending.waiting)
+        more = f"; {waits} file{' waits' if waits == 1 else 's wait'} for you" if waits else ""
+        tell(f"Nothing is pending{more}.")
 
 
 @app.command("doctor", cls=Anywhere)

@@ -27,11 +27,14 @@ def print_books(
 ) -> None:
     """What became of the rows of these dates' files, by dataset; what the runs did, by table.
 
-    Rejected rows are named here alone: each breaks rules of its own, and has a place to look.
+    Of other dates' files, too, where the runs have given rows another fate: other rules do that,
+    and parents that come late. Rejected rows are named here alone: each breaks rules of its own,
+    and has a place to look.
     """
+    runs = {outcome.run_id for outcome in outcomes}
+    dates = sorted({*dates, *receipts.dates_told(ledger.lake, runs)})
     found = receipts.current(ledger.lake, dates=dates)
     rejected = print_fates(dates, found, [path for path, _ in waiting], "are now")
-    runs = {outcome.run_id for outcome in outcomes}
     moved: dict[str, tuple[int, int]] = {}
     for fact in ledger.facts():
         if fact.run_id in runs and isinstance(done := fact.detail, Absorbed):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.operations.land import keep_bytes
-from lakehouse_assets.store.facts import Accepted, Fact, Reinstated, Withdrawn
+from lakehouse_assets.store.facts import Accepted, Fact, Kind, Reinstated, Withdrawn
 from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import Ledger, State
@@ -34,6 +34,8 @@ def named(lake: Lake, text: str) -> FilePath:
     found = lake.placed(relative.removeprefix("raw/"))
     if isinstance(found, FilePath):
         return found
+    if "/" not in text:
+        raise DecisionError(f"{text}: names no file alone; name it as <dataset>/<date>/<file>")
     problem = found.problem if found else "a file of that name is passed over"
     raise DecisionError(f"{text}: names no file ({problem}); name it as <dataset>/<date>/<file>")
 
@@ -94,6 +96,11 @@ def _acceptable(past: PathState, digest: str | None) -> str:
     last = past.open[-1].digest if past.open else None
     if not found or (digest is None and found != [last]):
         elsewhere = f"; held are {', '.join(d[:12] for d in known)}" if known else ""
+        if digest is None and past.standing and past.standing.kind is Kind.UNREADABLE:
+            raise DecisionError(
+                f"{past.path}: what landed last cannot be read, so there is nothing to let in"
+                f"{elsewhere}; land it mended, or withdraw it"
+            )
         last_one = "what landed last is not held" if past.landings else "nothing landed"
         what = f"no held content has the digest {digest}" if digest else last_one
         raise DecisionError(

@@ -29,12 +29,14 @@ class Repair:
     """The rows of a file that mend others.
 
     ``origins`` counts them by the file that they come from. Of a lakehouse's own rejected rows
-    ``as_exported`` are those that say what they said, and ``lost`` those whose origin is not in
-    force there; both are 0 where no lakehouse was asked.
+    ``as_exported`` are those that say what they said; ``settled`` are those whose origin is not
+    rejected there any more, ``lost`` those whose origin is not in force; all are 0 where no
+    lakehouse was asked.
     """
 
     origins: dict[str, int]
     as_exported: int = 0
+    settled: int = 0
     lost: int = 0
 
     @property
@@ -57,6 +59,12 @@ class Repair:
                 f"{self.as_exported:,} of its {self.rows:,} rows are as they were exported: they "
                 "stay rejected, and so does each that they come from; mend them, or take them out"
             )
+        if self.settled:
+            yield (
+                f"{self.settled:,} of its {self.rows:,} rows come from rows that are not rejected "
+                "any more, as where they are mended already; take them out, unless they are to be "
+                "mended once more"
+            )
         if self.lost:
             yield (
                 f"{self.lost:,} of its {self.rows:,} rows come from what is not in force here; "
@@ -77,15 +85,19 @@ def repair(file: Path, dataset: Dataset, ledger: Ledger | None) -> Repair:
         return Repair(dict(origins))
     state = ledger.state()
     in_force = {(str(past.path), past.in_force) for past in state.of(dataset.name)}
-    lost = sum(
-        rows
-        for (path, digest, *_), rows in found.items()
-        if (path.strip(), digest.strip()) not in in_force
-    )
-    same = 0
+    same, rejected = 0, set()
     for row in exported(ledger.lake, state, dataset):
-        same += found.pop(tuple(cell or "" for cell in row[:-1]), 0)  # the last are its rules
-    return Repair(dict(origins), same, lost)
+        cells = tuple(cell or "" for cell in row[:-1])  # the last are its rules
+        same += found.get(cells, 0)
+        rejected.add(cells[: len(ORIGIN)])
+    lost = settled = 0
+    for (path, digest, *place), rows in ((line[: len(ORIGIN)], n) for line, n in found.items()):
+        origin = (path.strip(), digest.strip(), *place)
+        if origin[:2] not in in_force:
+            lost += rows
+        elif origin not in rejected:
+            settled += rows
+    return Repair(dict(origins), same, settled, lost)
 
 
 def _lines(file: Path, dataset: Dataset) -> list[_Line]:

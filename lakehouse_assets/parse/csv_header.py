@@ -137,11 +137,20 @@ def explained(
 def _other_delimiter(lines: Sequence[str], expected: Expected) -> Unreadable | None:
     declared = expected.dialect.delimiter
     name = _DELIMITERS.get(declared, repr(declared))
+    top = next((line for line in lines if line.strip(BLANKS)), "")
     for line in lines:
         others = (char for char in line if not char.isalnum() and char not in '_"\r')
         for delimiter in dict.fromkeys([*_DELIMITERS, *others]):
             fields = line.split(delimiter)
-            if delimiter != declared and len(fields) > 1 and _is_header(fields, expected):
+            # A header may have a few of the columns only: all the same it is no single name.
+            few = (
+                line is top
+                and delimiter in _DELIMITERS
+                and len(_known(fields, expected)) > 1
+                and not _known(line.split(declared), expected)
+            )
+            found = few or (len(fields) > 1 and _is_header(fields, expected))
+            if delimiter != declared and found:
                 other = _DELIMITERS.get(delimiter, repr(delimiter))
                 return Unreadable(
                     f"looks like {other}-separated; save it {name}-separated, or declare its "
@@ -176,14 +185,18 @@ def _elsewhere(lines: Mapping[int, str], header: int, expected: Expected) -> Unr
 
 def _is_header(fields: Sequence[str], expected: Expected) -> bool:
     """Whether most of the contract's columns are among them."""
+    return 2 * len(_known(fields, expected)) > len(expected.columns)
+
+
+def _known(fields: Sequence[str], expected: Expected) -> set[str]:
+    """The contract's columns among them."""
     names = {
         alias: name
         for name in expected.columns
         for alias in (name, *expected.aliases.get(name, ()))
     }
     plain = [field.strip(BLANKS + '"') for field in fields]
-    found = {names[name] for name in header_names(plain) if name in names}
-    return 2 * len(found) > len(names.keys() & expected.columns)
+    return {names[name] for name in header_names(plain) if name in names}
 
 
 def _other_kind(top: str) -> Unreadable | None:

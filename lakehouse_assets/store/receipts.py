@@ -12,6 +12,7 @@ from lakehouse_assets.store.file_state import PathState
 from lakehouse_assets.store.lake import FilePath, Lake, content_id
 from lakehouse_assets.store.ledger import Ledger, State
 from lakehouse_assets.tables.contract import Column, Dataset, Table
+from lakehouse_assets.tables.sql import literal
 
 RECEIPTS: Final = Table(
     layer="ledger",
@@ -105,6 +106,13 @@ def current(
             path, row["digest"], row["state"], counts, row["error"]
         )
     return sorted(newest.values(), key=lambda r: (r.path, r.digest))
+
+
+def dates_told(lake: Lake, runs: Iterable[str]) -> set[date]:
+    """The batch dates of which runs have recorded a receipt."""
+    listed = ", ".join(literal(run) for run in runs)
+    rows = lake.rows(RECEIPTS, f"SELECT DISTINCT batch_date FROM t WHERE run_id IN ({listed})")
+    return {row["batch_date"] for row in rows}
 
 
 def due_without_tables(

@@ -236,6 +236,7 @@ MUTANTS = (
         "lakehouse_assets/pipeline/history.py",
         'resolved.where("size(_rules) = 0 AND NOT _retired")',
         'resolved.where("size(_rules) = 0")',
+        "tests/test_marts.py",
     ),
     Mutant(
         "marts: a fact that misses its dimension is said",

@@ -83,7 +83,10 @@ DASHBOARD = Dashboard(
                     title="Customers with a high churn risk",
                     source=_HIGH,
                     measure=Measure("customers", "High churn risk", "customers", rising=Rising.BAD),
-                    note="Longer away than three times their own usual gap between orders.",
+                    note=(
+                        "Longer away than three times their usual gap between orders; who ordered "
+                        "once has none yet and is measured by everyone's."
+                    ),
                     empty="Nobody has a high churn risk.",
                 ),
                 Figure(
@@ -131,7 +134,8 @@ DASHBOARD = Dashboard(
                     measures=(_SPEND,),
                     note=(
                         "Churn risk compares each customer with their own usual gap between "
-                        "orders: up to 1.5 gaps away is low, up to 3 medium, more high. So who "
+                        "orders, with everyone's where they ordered once: up to 1.5 gaps away is "
+                        "low, up to 3 medium, more high. So who "
                         "orders seldom may be lost by segment, and of low churn risk."
                     ),
                 ),

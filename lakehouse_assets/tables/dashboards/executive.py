@@ -127,7 +127,10 @@ DASHBOARD = Dashboard(
                         "rows, of all batch dates",
                         rising=Rising.BAD,
                     ),
-                    note="Kept whole; they get in by themselves as soon as they can.",
+                    note=(
+                        "Kept whole. Rows whose order or product is missing get in by themselves "
+                        "once that comes; the others wait to be mended."
+                    ),
                     empty="No file has landed yet.",
                 ),
                 Figure(

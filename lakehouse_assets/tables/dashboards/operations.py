@@ -97,6 +97,7 @@ DASHBOARD = Dashboard(
                         ),
                     ),
                     top=50,
+                    all_days=True,  # what waits is told, however long it has
                     note=(
                         "Accept lets a held file in as it is; landing it mended takes its place; "
                         "lakehouse withdraw takes it back."

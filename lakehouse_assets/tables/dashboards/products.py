@@ -87,6 +87,7 @@ DASHBOARD = Dashboard(
                     fields=(
                         Field("place", "Place", Form.COUNT),
                         Field("place_before", "28 days before", Form.COUNT),
+                        Field("product_id", "Product id"),
                         _PRODUCT,
                         _DEPARTMENT,
                     ),
