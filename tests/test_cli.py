@@ -128,8 +128,8 @@ def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
     assert (refused.code, refused.err) == (
         1,
         (
-            "orders/2025-04-15/orders_zip.xlsx: what landed last cannot be read, so there is nothing "
-            "to let in; land it mended, or withdraw it\n"
+            "orders/2025-04-15/orders_zip.xlsx: what landed last cannot be read, so there is "
+            "nothing to let in; land it mended, or withdraw it\n"
         ),
     )
 

@@ -118,7 +118,7 @@ def status_command() -> None:
     for path, judged in pending.waiting:
         for line in clear_lines(path, judged):
             tell(f"waits: {line}")
-    if not pending:
+    if not pending and not pending.frozen:  # then a notice has said why nothing goes on
         waits = len(pending.waiting)
         more = f"; {waits} file{' waits' if waits == 1 else 's wait'} for you" if waits else ""
         tell(f"Nothing is pending{more}.")

@@ -235,7 +235,8 @@ def _due(ledger: Ledger, pending: pending_files.Plan, asked: Sequence[date]) -> 
     """
     dates = [] if pending.frozen else asked or pending.due
     if not dates:
-        tell(f"Nothing is pending{_last_run(ledger)}.")
+        if not pending.frozen:  # then a notice has said why nothing goes on
+            tell(f"Nothing is pending{_last_run(ledger)}.")
         _say_waiting(pending.waiting)
     return dates
 

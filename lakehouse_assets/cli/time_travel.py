@@ -12,7 +12,15 @@ from lakehouse_assets.cli.console import Format, FormatOption, app, print_rows, 
 from lakehouse_assets.cli.interrupt import interruptible
 from lakehouse_assets.cli.runs import alone, new_run
 from lakehouse_assets.operations import restore
-from lakehouse_assets.store.facts import Absorbed, Fact, Judgement, Kind, Published, Restored
+from lakehouse_assets.store.facts import (
+    Absorbed,
+    Fact,
+    Judgement,
+    Kind,
+    Published,
+    Restored,
+    Resumed,
+)
 from lakehouse_assets.store.ledger import Ledger
 from resources.settings import Settings
 
@@ -45,7 +53,7 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
                 f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
                 sum(isinstance(f.detail, Judgement) for f in mine),
                 *(
-                    sum(rows or 0 for rows in moved)
+                    _moved(fact, moved)
                     for layer in (silver, gold)
                     for moved in ([d.rows_added for d in layer], [d.rows_removed for d in layer])
                 ),
@@ -54,6 +62,12 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
     names = ["run", "ended (UTC)", "what", "batch dates", "files read"]
     names += ["silver +", "silver -", "gold +", "gold -"]
     print_rows(names, rows, form)
+
+
+def _moved(fact: Fact, rows: Sequence[int | None]) -> int | None:
+    """How many rows a run moved; None where tables were put back: nobody has counted those."""
+    put_back = isinstance(fact.detail, Restored | Resumed)
+    return None if put_back else sum(moved or 0 for moved in rows)
 
 
 def _moves_rows(fact: Fact) -> bool:

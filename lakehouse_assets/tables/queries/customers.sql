@@ -1,6 +1,7 @@
 -- Customers as of a day: recency, RFM quintiles, segment and churn risk.
 -- A segment is by quintiles of all customers, the churn risk by a customer's own usual gap between
--- orders (everyone's, where there was one order), so that they may differ. Segment 'at risk' orders often, and not lately.
+-- orders (everyone's, where there was one order), so that they may differ. Segment 'at risk' orders
+-- often, and not lately.
 -- as_of: the day; later orders do not count.
 WITH as_of AS (
     SELECT CAST(? AS DATE) AS day

@@ -10,7 +10,7 @@ bought AS (
     GROUP BY o.customer_key
 ),
 stages AS (
-    SELECT 1 AS at_least, 'one order' AS stage
+    SELECT 1 AS at_least, 'one or more' AS stage
     UNION ALL
     SELECT 2 AS at_least, 'two or more' AS stage
     UNION ALL
