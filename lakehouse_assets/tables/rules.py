@@ -188,10 +188,8 @@ def foreign_key_rules(dataset: Dataset) -> tuple[Rule, ...]:
 
 def broken(rules_: tuple[Rule, ...]) -> str:
     """SQL for the array of the names of those rules that a row breaks."""
-    any_ = " OR ".join(f"({r.broken})" for r in rules_)
-    names = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
-    none = "CAST(array() AS ARRAY<STRING>)"
-    return f"CASE WHEN {any_} THEN array_compact(array({names})) ELSE {none} END"
+    cases = ", ".join(f"CASE WHEN {r.broken} THEN '{r.name}' END" for r in rules_)
+    return f"array_compact(array({cases}))"
 
 
 def category(dataset: Dataset, rules_column: str) -> str:
