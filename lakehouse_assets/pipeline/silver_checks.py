@@ -172,8 +172,9 @@ def _check_advice(
 ) -> None:
     if not dataset.advice:
         return
+    asked_of = " ".join(advice.sql for advice in dataset.advice).lower()
     for other in DATASETS.values():
-        if any(other.name in advice.sql for advice in dataset.advice):
+        if other.name in asked_of:
             work.now(other.silver).createOrReplaceTempView(other.name)
     published.createOrReplaceTempView("published")
     asked = [

@@ -124,7 +124,10 @@ DASHBOARD = Dashboard(
                     x=Field("recency", "Recency: 5 ordered last", Form.COUNT),
                     y=Field("frequency", "Frequency: 5 orders most", Form.COUNT),
                     measure=_COUNT,
-                    note="Fifths of all customers; equal ones are in the same.",
+                    note=(
+                        "Fifths of all customers. Equal ones share the lowest fifth that one of "
+                        "them is in, so that a fifth can be empty."
+                    ),
                 ),
                 Bars(
                     title="Spend so far by churn risk",
