@@ -330,7 +330,8 @@ def test_what_is_chosen_acts_on_the_visuals_that_the_page_lets_it_act_on(board: 
         columns = set(source_columns(shown.source))
         spans = isinstance(shown, Figure) and shown.change  # by its own two expressions
         acted = name in acts.get("DaysFrom", set())
-        assert acted == (bool(columns & dates) and not spans and not shown.selected_by)
+        whole = shown.selected_by or shown.all_days  # as on the page
+        assert acted == (bool(columns & dates) and not spans and not whole)
         for choice in board.choices:
             parameter = f"Chosen{choice.column.capitalize()}"
             assert (name in acts.get(parameter, set())) == (choice.column in columns)
