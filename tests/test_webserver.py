@@ -126,7 +126,7 @@ class TestTheUi:
         first, *lines = failure["error"]["message"].strip().splitlines()
         assert "Everything that can be read is published." in first
         assert len(lines) == 2
-        assert f"{BROKEN}: missing column(s)" in lines[0]
+        assert f"{BROKEN}: looks like semicolon-separated" in lines[0]
         assert f"{HELD}: held: 120 of 120 rows break a rule" in lines[1]
         for line in lines:
             assert "; " in line
