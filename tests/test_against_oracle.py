@@ -30,7 +30,7 @@ from tests.support import oracle
 from tests.support.histories import D1, D2, D3, HEADER, NORMAL, STRICT, histories, play
 from tests.support.nasty_texts import TEXTS, verdicts
 from tests.support.oracle import Accept, Drop, Land, Remove, Resume, Run, Withdraw
-from tests.support.steps import Back, Crashing, Repair, Step
+from tests.support.steps import Back, Crashing, Repair, SomeTables, Step
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -221,6 +221,18 @@ def test_a_withdrawal_covers_what_landed_before_it_and_no_more(lake: World) -> N
     lake.apply(Withdraw(*path), Run())
     lake.settle()
     assert not lake.rows("silver/products")
+
+
+def test_a_table_may_run_before_those_that_it_refers_to(lake: World) -> None:
+    """On a lake where they are not even made yet."""
+    items = Land(
+        "order_items", D1, "i.csv", _text("order_items", "1,1,7,,1,1,0,2025-04-01T10:00:00,")
+    )
+    lake.apply(items, SomeTables(frozenset({D1}), ("silver.order_items",)))
+    assert [row["_category"] for row in lake.rows("rejected/order_items")] == [
+        "referential_integrity"
+    ]
+    lake.settle()
 
 
 def test_every_text_means_what_the_oracle_says(spark: SparkSession) -> None:

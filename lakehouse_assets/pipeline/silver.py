@@ -118,14 +118,16 @@ def _affected(
 def _parents(
     work: Workspace, dataset: Dataset, inputs: Mapping[str, TableVersion]
 ) -> dict[str, DataFrame]:
-    """The keys that each dataset which a foreign key refers to has published."""
-    parents = [DATASETS[c.references] for c in dataset.foreign_keys if c.references]
-    return {
-        parent.name: work.read(parent.silver, inputs[parent.silver.id].version).select(
-            *parent.key_columns
-        )
-        for parent in parents
-    }
+    """The keys that each dataset which a foreign key refers to has published.
+
+    None where its table is not there yet: who picks some tables may run this one first.
+    """
+    found: dict[str, DataFrame] = {}
+    for parent in (DATASETS[c.references] for c in dataset.foreign_keys if c.references):
+        there = inputs.get(parent.silver.id)
+        rows = work.read(parent.silver, there and there.version)
+        found[parent.name] = rows.select(*parent.key_columns)
+    return found
 
 
 def _publish(work: Workspace, dataset: Dataset, affected: Affected, resolved: Resolved) -> Replaced:
