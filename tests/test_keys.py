@@ -12,9 +12,8 @@ import pytest
 from lakehouse_assets.pipeline import keys
 from lakehouse_assets.pipeline.keys import distinct, parted
 from lakehouse_assets.pipeline.workspace import Workspace
-from lakehouse_assets.store.lake import Lake
-from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.contract import Column, Table
+from tests.support.workspaces import workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,8 +36,7 @@ ROWS = [(1, "a", FIRST), (9, "b", FIRST), (20, None, THIRD)]
 @pytest.fixture
 def work(tmp_path: Path, spark: SparkSession) -> Workspace:
     """A lake with a table of two days."""
-    storage = LocalStorage(str(tmp_path))
-    work = Workspace(spark, Lake(storage, storage, date.min, date.max, frozenset()), "a", TABLE.id)
+    work = workspace(tmp_path, spark, TABLE)
     work.lake.create(TABLE)
     rows = spark.createDataFrame(ROWS, "id bigint, name string, day date")
     rows.write.format("delta").mode("append").partitionBy("day").save(work.uri(TABLE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,8 @@ import pytest
 
 from lakehouse_assets.pipeline.publish import AuditError, Replaced, replace_rows
 from lakehouse_assets.pipeline.workspace import Workspace
-from lakehouse_assets.store.lake import Lake
-from lakehouse_assets.store.storage import LocalStorage
 from lakehouse_assets.tables.contract import Column, Table
+from tests.support.workspaces import workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,9 +33,7 @@ Row = tuple[int | None, ...]
 @pytest.fixture
 def work(tmp_path: Path, spark: SparkSession) -> Workspace:
     """An empty lake."""
-    storage = LocalStorage(str(tmp_path))
-    lake = Lake(storage, storage, date.min, date.max, frozenset())
-    return Workspace(spark, lake, "a test", TABLE.id)
+    return workspace(tmp_path, spark, TABLE)
 
 
 def publish(work: Workspace, rows: Sequence[Row], owned: str = "true") -> Replaced:

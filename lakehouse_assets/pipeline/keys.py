@@ -89,17 +89,16 @@ def parted(
 ) -> tuple[DataFrame | None, DataFrame]:
     """A table's rows now that belong to the keys (None: to any), and all others.
 
-    None instead of the first where the table's log shows that there can be none, as it does for
-    keys that have just come into being.
+    None instead of the first where the table's log shows that there can be none, as it does of an
+    empty table, and for keys that have just come into being.
     """
-    version = work.lake.version(table)
-    present = work.read(table, version)
+    present = work.now(table)
+    ranges = zip(columns, keys.ends, strict=True) if keys else ()
+    known = {c: ends for c, ends in ranges if type(ends[0]) in _COUNTED}
+    if (keys and not keys.count) or not work.may_hold(table, known):
+        return None, present
     if keys is None:
         return present, none(present)
-    ranges = zip(columns, keys.ends, strict=True)
-    known = {c: ends for c, ends in ranges if type(ends[0]) in _COUNTED}
-    if not keys.count or not work.lake.may_hold(table, version, known):
-        return None, present
     return matching(present, columns, keys), without(present, columns, keys.rows, keys.columns)
 
 

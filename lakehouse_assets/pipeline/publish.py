@@ -70,7 +70,7 @@ def replace_rows(
     rows = cast(rows, table.columns)
     version = work.lake.create(table)
     comparable = _comparable(table)
-    if owned is None or not work.lake.files(table, version):
+    if owned is None:
         differing = select(rows, **comparable, _removed="0", _added="1")
     else:
         old, new = select(owned, **comparable), select(rows, **comparable)

@@ -147,13 +147,13 @@ def _publish(work: Workspace, dataset: Dataset, affected: Affected, resolved: Re
 def _replace_by_subject(
     work: Workspace, table: Table, affected: Affected, rows: DataFrame | None
 ) -> None:
-    present = work.now(table)
+    present, there = work.now(table), work.may_hold(table)
     if rows is None:
-        if not work.lake.files(table, work.lake.version(table)):
+        if not there:
             return  # none there, and none to come
         rows = none(present)
-    owned, others = present, none(present)
-    if affected.subjects is not None:
+    owned, others = present if there else None, none(present)
+    if there and affected.subjects is not None:
         owned = present.join(affected.subjects, "_subject", "left_semi")
         others = present.join(affected.subjects, "_subject", "left_anti")
     replace_rows(work, table, owned=owned, others=others, rows=rows, grain=VERSION_ORDER)

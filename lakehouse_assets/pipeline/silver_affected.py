@@ -178,7 +178,7 @@ def _uploads_of(
     frames += [
         work.now(table).join(subjects, "_subject", "left_semi")
         for table in (dataset.rejected, dataset.superseded)
-        if work.lake.files(table, work.lake.version(table))
+        if work.may_hold(table)
     ]
     if not frames:
         return {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from lakehouse_assets.pipeline.sail_quirks import (
     is_sail,
@@ -105,6 +105,10 @@ class Workspace:
     def now(self, table: Table) -> DataFrame:
         """A table's rows as they are now."""
         return self.read(table, self.lake.version(table))
+
+    def may_hold(self, table: Table, ranges: Mapping[str, tuple[Any, Any]] | None = None) -> bool:
+        """Whether a table may have rows now (with such values), by its log; see `Lake.may_hold`."""
+        return self.lake.may_hold(table, self.lake.version(table), ranges or {})
 
     def stage(self, rows: DataFrame, *, with_maps: bool = False) -> DataFrame:
         """Compute rows once and hand them back as stored.
