@@ -37,8 +37,9 @@ demo: install  ## Land the sample, run raw to gold, show what came of it
 ui: install  ## Open the Dagster UI on http://127.0.0.1:3000 (PORT=... for another port)
 	@$(BIN)/lakehouse ui $(if $(PORT),--port $(PORT))
 
+# Three on two cores: many a test waits for a process that it started.
 test: install  ## Run every test but the slow and the long ones
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 coverage: install  ## Run the same tests and show which lines none of them reaches
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -83,6 +84,12 @@ from resources.engines import SPARK_CONFIG
 from resources.spark_s3 import on_s3
 LazyPySparkResource(spark_config=on_s3(SPARK_CONFIG, environment={})).spark_session
 """
+
+
+def pytest_collection_finish() -> None:
+    """All is imported now, and stays: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

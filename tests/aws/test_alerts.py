@@ -27,6 +27,7 @@ from resources.aws import AwsError
 from resources.dagster_instance import home
 from resources.metrics import CloudWatchMetrics, LogMetrics, metrics
 from resources.settings import Settings
+from tests.support import Once
 from tests.support.aws import Aws
 from tests.support.commands import Lakehouse
 from tests.support.instances import instance_in
@@ -51,20 +52,23 @@ class Ran:
     cursors: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    folder = tmp_path_factory.mktemp("shop")
-    lakehouse = Lakehouse(folder)
-    dagster = home(Settings(root=str(lakehouse.root)))
-    with instance_in(dagster) as instance:
-        cursors = {s.name: str(tick(instance, s, LogAlerts(ui_url=UI))) for s in SENSORS}
-    product, order = "1,1,food,apple\n2,1,food,pear\n", "1,{},7,{}T10:00:00,12.50,{}\n"
-    for day, number in ((D1, 1), (D2, 2)):
-        land(lakehouse, day, PRODUCTS + product, ORDERS + order.format(number, day, day))
-    lakehouse.ok("run")
-    land(lakehouse, D3, "nonsense\n", ORDERS + f"1,3,7,{D3}T10:00:00,abc,{D3}\n")
-    assert lakehouse("run").code == 1
-    return Ran(dagster, cursors)
+@pytest.fixture(scope="session")
+def ran(once: Once) -> Ran:
+    def make(folder: Path) -> None:
+        lakehouse = Lakehouse(folder)
+        with instance_in(home(Settings(root=str(lakehouse.root)))) as instance:
+            cursors = {s.name: str(tick(instance, s, LogAlerts(ui_url=UI))) for s in SENSORS}
+        (folder / "cursors.json").write_text(json.dumps(cursors))
+        product, order = "1,1,food,apple\n2,1,food,pear\n", "1,{},7,{}T10:00:00,12.50,{}\n"
+        for day, number in ((D1, 1), (D2, 2)):
+            land(lakehouse, day, PRODUCTS + product, ORDERS + order.format(number, day, day))
+        lakehouse.ok("run")
+        land(lakehouse, D3, "nonsense\n", ORDERS + f"1,3,7,{D3}T10:00:00,abc,{D3}\n")
+        assert lakehouse("run").code == 1
+
+    folder = once("shop-of-alerts", make)
+    dagster = home(Settings(root=str(Lakehouse(folder).root)))
+    return Ran(dagster, json.loads((folder / "cursors.json").read_text()))
 
 
 def land(lakehouse: Lakehouse, day: str, products: str, orders: str) -> None:

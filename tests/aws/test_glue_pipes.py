@@ -75,8 +75,11 @@ def job(*body: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dagster waits ten seconds for words of a job that did not close; here they come at once."""
-    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", 1)
+    """Dagster waits ten seconds for words of a job that did not close; here they come at once.
+
+    It counts whole seconds, and waits for more than so many: for none, it looks once again.
+    """
+    monkeypatch.setattr("dagster._core.pipes.utils.WAIT_FOR_LOGS_AFTER_EXECUTION_INTERVAL", -1)
 
 
 @dataclass(frozen=True)
