@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lakehouse_assets.operations.land import guess_dataset
+from lakehouse_assets.operations import file_dataset
 from lakehouse_assets.tables.registry import DATASETS
 from tests.support.commands import Lakehouse
 from tests.support.machine import REAL, needs_java, needs_real_data
@@ -87,7 +87,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]
     folder = tmp_path_factory.mktemp("days")
     found: dict[str, dict[str, Path]] = {}
     for source in sorted(REAL.iterdir()):
-        dataset = guess_dataset(source.name, DATASETS) or ""
+        dataset = file_dataset.of_name(source.name, DATASETS) or ""
         if source.suffix == ".csv":
             sheets = [pd.read_csv(source, dtype=str, keep_default_na=False)]
         else:

@@ -212,14 +212,21 @@ def test_on_the_command_line(tmp_path: Path, files: list[Path]) -> None:
 
 
 def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
-    (tmp_path / "stuff.csv").write_text(ORDERS)
+    stuff, more = tmp_path / "stuff.csv", tmp_path / "more.csv"
+    stuff.write_text(ORDERS)
+    # What has other columns, too, may well be no file of orders.
+    more.write_text("".join(f"{line},returned\n" for line in ORDERS.splitlines()))
     house = Lakehouse(tmp_path)
-    ended = house("check", str(tmp_path / "stuff.csv"))
-    assert (ended.code, ended.err) == (
-        1,
-        "stuff.csv: its name tells no dataset; give --dataset orders|products|order_items\n",
+    house.ok("check", str(stuff))
+    ended = house.here("check", str(more))
+    assert ended.code == 1
+    assert ended.err == (
+        "more.csv: neither its name nor its columns tell its dataset; give --dataset "
+        "orders|products|order_items\n"
     )
-    house.ok("check", str(tmp_path / "stuff.csv"), "--dataset", "orders")
+    assert "orders/2025-04-01/stuff.csv: landed" in house.ok(
+        "land", str(stuff), "--date", "2025-04-01"
+    )
     (tmp_path / "README.md").write_text(ORDERS)
     ended = house("check", str(tmp_path / "README.md"))
     assert ended.err.startswith("README.md: not a .csv, .csv.gz or .xlsx file; ")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse_assets.operations.land import guess_dataset
+from lakehouse_assets.operations import file_dataset
 from lakehouse_assets.store.lake import FilePath, is_passed_over
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
@@ -47,7 +47,7 @@ def test_other_names_are_files(name: str) -> None:
     ],
 )
 def test_a_dataset_is_guessed_only_where_a_name_names_one(name: str, dataset: str | None) -> None:
-    assert guess_dataset(name, DATASETS) == dataset
+    assert file_dataset.of_name(name, DATASETS) == dataset
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,8 @@ ToOption = Annotated[date | None, date_option("--to", "Last batch date.")]
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help=f"One of {', '.join(DATASETS)}; guessed from the name.", autocompletion=dataset_names
+        help=f"One of {', '.join(DATASETS)}; unless given, its name, else its columns tell it.",
+        autocompletion=dataset_names,
     ),
 ]
 FormatOption = Annotated[
@@ -172,21 +173,19 @@ def dataset_named(name: str) -> Dataset:
 def dataset_of(file: Path) -> str | None:
     """The dataset that a file tells, or that a person says; else None, and a clear line.
 
-    It tells by where its rows come from, if they were rejected and are mended, else by its name.
+    It tells by where its rows come from, if they were rejected and are mended, else by its name,
+    else by its columns.
     """
+    from lakehouse_assets.operations import file_dataset  # noqa: PLC0415 - reads Arrow
     from lakehouse_assets.operations.check_files import (  # noqa: PLC0415 - opens Delta tables
         cannot_be_read,
-    )
-    from lakehouse_assets.operations.land import guess_dataset  # noqa: PLC0415 - opens Delta tables
-    from lakehouse_assets.operations.mended import (  # noqa: PLC0415 - reads the file
-        datasets_of_origin,
     )
 
     if problem := cannot_be_read(file):
         say(problem)
         return None
-    name = guess_dataset(file.name, DATASETS)
-    origins = datasets_of_origin(file, DATASETS.values(), sheets=name is None)
+    name = file_dataset.of_name(file.name, DATASETS)
+    origins = file_dataset.of_origin(file, DATASETS.values(), sheets=name is None)
     if len(origins) > 1:
         say(
             f"{file.name}: its rows come from {' and '.join(sorted(origins))}; land those of one "
@@ -197,11 +196,16 @@ def dataset_of(file: Path) -> str | None:
     if name is None and not file.name.lower().endswith(ENDINGS):
         say(f"{file.name}: {NOT_A_KIND}")
         return None
+    if name is None and len(fitting := file_dataset.of_columns(file, DATASETS.values())) == 1:
+        name = next(iter(fitting))
     if name is None and sys.stdin.isatty():
         answer = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
         name = answer if answer in DATASETS else None
     if name is None:
-        say(f"{file.name}: its name tells no dataset; give --dataset {'|'.join(DATASETS)}")
+        say(
+            f"{file.name}: neither its name nor its columns tell its dataset; give --dataset "
+            f"{'|'.join(DATASETS)}"
+        )
     return name
 
 

@@ -38,9 +38,9 @@ from lakehouse_assets.cli.console import (
     say,
     tell,
 )
-from lakehouse_assets.operations import decide, export_rejected
+from lakehouse_assets.operations import decide, export_rejected, file_dataset
 from lakehouse_assets.operations.land import LandingError, land
-from lakehouse_assets.operations.mended import datasets_of_origin, repair
+from lakehouse_assets.operations.mended import repair
 from lakehouse_assets.parse.model import ENDINGS, NOT_A_KIND
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
@@ -113,7 +113,7 @@ def land_command(
 
 def _not_mended(file: Path, dataset: Dataset, ledger: Ledger) -> Iterator[str]:
     """What there is to say of rows that were exported, and that nobody has mended."""
-    if datasets_of_origin(file, [dataset], sheets=False):
+    if file_dataset.of_origin(file, [dataset], sheets=False):
         yield from repair(file, dataset, ledger).warnings()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -18,25 +17,6 @@ from lakehouse_assets.store.ledger import Ledger, State
 
 class LandingError(LakehouseError):
     """A file that cannot land as asked."""
-
-
-def guess_dataset(name: str, datasets: Iterable[str]) -> str | None:
-    """The one dataset that a file's name names, in singular or plural; None where unsure.
-
-    ``order_products.csv`` names two, and so none.
-    """
-    words = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    found: dict[tuple[int, int], str] = {}
-    for dataset in datasets:
-        for match in re.finditer(rf"(?<![a-z0-9]){dataset.removesuffix('s')}s?(?![a-z0-9])", words):
-            found[match.span()] = dataset
-    # A name that is part of a longer one found there names nothing.
-    named = {
-        dataset
-        for (start, end), dataset in found.items()
-        if not any((a, z) != (start, end) and a <= start and end <= z for a, z in found)
-    }
-    return named.pop() if len(named) == 1 else None
 
 
 class Landing(NamedTuple):

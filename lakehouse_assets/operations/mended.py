@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.operations.export_rejected import exported
-from lakehouse_assets.parse import Dialect, Expected, Unreadable, parse
+from lakehouse_assets.parse import Unreadable, parse
 from lakehouse_assets.parse.model import ORIGIN
 from lakehouse_assets.pipeline.bronze_reading import expectation
 
@@ -115,38 +115,3 @@ def _lines(file: Path, dataset: Dataset) -> list[_Line]:
     except (Unreadable, OSError):
         return []
     return lines
-
-
-def datasets_of_origin(file: Path, datasets: Iterable[Dataset], *, sheets: bool) -> set[str]:
-    """The datasets that a file's rows come from, as its column ``_origin_file`` says.
-
-    Empty where it has no such column, or cannot be read. A CSV file is read no further than its
-    header where that lacks it; a workbook is looked into only where ``sheets`` asks for it, as
-    that takes a second.
-    """
-    known = list(datasets)
-    if file.suffix.lower() == ".xlsx" and not sheets:
-        return set()
-    # How the rows' values are written does not matter here; a file is read as one of each kind.
-    dialects = {
-        replace(Dialect(), delimiter=d.delimiter, encoding=d.encoding, skip_rows=d.skip_rows)
-        for d in (Dialect(), *(dataset.dialect for dataset in known))
-    }
-    for dialect in sorted(dialects, key=repr):
-        if found := _origins(file, dialect):
-            return found & {dataset.name for dataset in known}
-    return set()
-
-
-def _origins(file: Path, dialect: Dialect) -> set[str]:
-    try:
-        with file.open("rb") as stream:
-            reading = parse(file.name, stream, Expected((_FILE,), dialect=dialect))
-            return {
-                str(origin).partition("/")[0].lstrip("'")
-                for batch in reading
-                for origin in batch.column(_FILE).unique().to_pylist()
-                if origin
-            }
-    except (Unreadable, OSError):
-        return set()
