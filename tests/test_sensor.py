@@ -228,6 +228,28 @@ def test_a_message_wakes_the_sensor_early_and_goes_after_the_look(tmp_path: Path
         assert waiting(sqs, url) == 0
 
 
+def test_while_a_run_is_under_way_messages_are_taken_all_the_same(tmp_path: Path, sqs: Any) -> None:
+    """So an alarm hears that the sensor is alive; and the look after the run sees the files."""
+    url = sqs.create_queue(QueueName="meanwhile")["QueueUrl"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        eye = Eye(
+            tmp_path, instance, queue_url=url, sensor_interval_seconds=3600, patience_minutes=0
+        )
+        shutil.copytree(
+            SAMPLE / "orders" / "2025-04-16", tmp_path / "raw" / "orders" / "2025-04-16"
+        )
+        [request] = eye.requests()
+        run = eye.launch(request, dg.DagsterRunStatus.STARTED)
+        with eye.settings.locks.alive(run.run_id):
+            shutil.copytree(SAMPLE, tmp_path / "raw", dirs_exist_ok=True)
+            sqs.send_message(QueueUrl=url, MessageBody="{}")
+            assert "is queued or under way" in eye.reason()
+            assert waiting(sqs, url) == 0
+        instance.report_run_failed(run)
+        [request] = eye.requests()
+        assert RANGE.items() <= request.tags.items()
+
+
 def test_a_look_that_fails_leaves_its_messages(
     tmp_path: Path, sqs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

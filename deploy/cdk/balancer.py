@@ -1,4 +1,4 @@
-"""The UI, for who is in the VPC or connected to it; nothing of it is public."""
+"""The UI under a name, for whose network leads into the VPC; nothing of it is public."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 
+from deploy.cdk.config import Balancer
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import HTTPS, Network
 from deploy.cdk.parts import WEB
@@ -16,18 +17,18 @@ from deploy.cdk.stack import Part
 
 def balance(
     stack: Part,
+    asked: Balancer,
     network: Network,
     foundation: Foundation,
     tasks: ec2.SecurityGroup,
     webserver: ecs.FargateService,
 ) -> None:
     """An internal load balancer with TLS before the webserver's tasks, which ``tasks`` lets in."""
-    settings = stack.settings
     certificate = cdk.CfnParameter(
         stack,
         "CertificateArn",
         type="String",
-        description=f"Certificate of {settings.ui_url}, from ACM in this region.",
+        description=f"Certificate of {asked.host}, from ACM in this region.",
     )
     group = ec2.SecurityGroup(
         stack,
@@ -37,7 +38,8 @@ def balance(
         description="Load balancer of the UI.",
         allow_all_outbound=False,
     )
-    group.add_ingress_rule(ec2.Peer.ipv4(settings.cidr), ec2.Port.tcp(HTTPS), "People, from within")
+    for people in asked.people_from:
+        group.add_ingress_rule(ec2.Peer.ipv4(people), ec2.Port.tcp(HTTPS), "People")
     tasks.add_ingress_rule(group, ec2.Port.tcp(WEB), "The UI")
     group.add_egress_rule(tasks, ec2.Port.tcp(WEB), "The UI")
     balancer = elb.ApplicationLoadBalancer(
@@ -48,8 +50,9 @@ def balance(
         vpc_subnets=network.subnets,
         internet_facing=False,
         security_group=group,
+        # Not protected from deletion: it keeps nothing, and would stand in the way of taking back
+        # a deployment that fails.
         drop_invalid_header_fields=True,
-        deletion_protection=settings.guarded,
     )
     attributes = {
         "access_logs.s3.enabled": "true",

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from deploy.cdk import names
@@ -124,7 +125,15 @@ class Catalog(Part):
             ],
             "Of its own database alone; it finds out which tables there are.",
         )
-        log = self.format_arn(
+        # Made by Glue it would be kept for ever. Its name is none of ours: crawlers have no setting
+        # for that, and no page of AWS's says it; accounts that encrypt crawlers' logs have such.
+        log = self.log_group(
+            "Log-crawler",
+            f"/aws-glue/crawlers-role/{role.role_name}-{foundation.glue_security}",
+            self.settings.log_days,
+            kms.Key.from_key_arn(self, "LogsKey", foundation.logs_key.key_arn),
+        )
+        any_log = self.format_arn(
             service="logs", resource="log-group", resource_name="/aws-glue/crawlers*"
         ).replace("log-group/", "log-group:")
         grant(
@@ -135,7 +144,7 @@ class Catalog(Part):
                 "logs:CreateLogStream",
                 "logs:PutLogEvents",
             ],
-            [log],
+            [any_log],
             "Glue names the streams of a crawl.",
         )
         crawler = glue.CfnCrawler(
@@ -163,6 +172,7 @@ class Catalog(Part):
             ),
         )
         crawler.add_resource_dependency(database)
+        crawler.node.add_dependency(log)
         acknowledge_glue(crawler, "AwsSolutions-GL1")
 
     def _arn(self, resource: str, name: str) -> str:

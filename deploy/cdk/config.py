@@ -13,9 +13,8 @@ class Profile(StrEnum):
     """What an environment is for, and so what it may cost while nothing happens (docs/cost.md)."""
 
     FRUGAL = "frugal"
-    """One small task for all of Dagster, the tables' work on each run's own task, no way in but
-    Session Manager, no door to AWS's services but the internet's. For trying things, and for a
-    shop with one environment."""
+    """One small task for all of Dagster, the tables' work on each run's own task, no door to AWS's
+    services but the internet's. For trying things, and for a shop with one environment."""
     GUARDED = "guarded"
     """A Glue job for each table, two zones, no way to the internet, and nothing that can be
     deleted by mistake."""
@@ -52,6 +51,20 @@ class QuickSightGroups:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Balancer:
+    """The UI under a name, for people whose network leads into the VPC.
+
+    ``host`` is a name that the company owns, with a certificate in ACM and a record of its own;
+    ``people_from`` the ranges of addresses that people come from, as the VPC sees them: those of
+    an office or a VPN behind a peering or a transit gateway, or the VPC's own.
+    https://docs.aws.amazon.com/acm/latest/userguide/domain-ownership-validation.html
+    """
+
+    host: str
+    people_from: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """One deployment of the platform. The account is whichever the deploying role belongs to.
 
@@ -64,13 +77,14 @@ class Environment:
     leads from the other's private subnets to S3), and Serverless only in three zones.
     https://docs.aws.amazon.com/redshift/latest/mgmt/serverless-known-issues.html
     With ``quicksight`` the dashboards are in QuickSight as well, whose users are paid for each
-    month (docs/dashboards.md).
+    month (docs/dashboards.md). Whoever has the operators' role reaches the UI by Session Manager
+    (docs/operation.md); with ``balancer``, which needs the guarded profile, people reach it under a
+    name as well.
     """
 
     name: str
     cidr: str
     people: tuple[str, ...]
-    ui_url: str
     region: str = "ap-south-1"
     replica_region: str = "ap-southeast-1"
     zones: int = 2
@@ -87,13 +101,21 @@ class Environment:
     delay_minutes: int = 120
     warehouse: WarehouseKind | None = None
     quicksight: QuickSightGroups | None = None
+    balancer: Balancer | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a warehouse that could not be made."""
+        """Raise ValueError for a warehouse, or a load balancer, that could not be made."""
+        if self.balancer and not self.guarded:
+            raise ValueError(f"{self.name}: a load balancer needs the guarded profile")
         if self.warehouse and not self.guarded:
             raise ValueError(f"{self.name}: a warehouse needs the guarded profile")
         if self.warehouse is WarehouseKind.SERVERLESS and self.zones < _SERVERLESS_ZONES:
             raise ValueError(f"{self.name}: Redshift Serverless needs {_SERVERLESS_ZONES} zones")
+
+    @property
+    def ui_url(self) -> str:
+        """Where messages' links lead: the name of the UI, or the port that an operator forwards."""
+        return f"https://{self.balancer.host}" if self.balancer else "http://localhost:3000"
 
     @property
     def guarded(self) -> bool:
@@ -108,7 +130,6 @@ ENVIRONMENTS: Final = {
             name="dev",
             cidr="10.20.0.0/16",
             people=("lakehouse-dev@example.com",),
-            ui_url="http://localhost:3000",
             profile=Profile.FRUGAL,
             budget_usd=150,
             log_days=30,
@@ -118,13 +139,11 @@ ENVIRONMENTS: Final = {
             name="staging",
             cidr="10.30.0.0/16",
             people=("lakehouse-staging@example.com",),
-            ui_url="https://lakehouse.staging.example.internal",
         ),
         Environment(
             name="prod",
             cidr="10.40.0.0/16",
             people=("lakehouse@example.com", "on-call@example.com"),
-            ui_url="https://lakehouse.example.internal",
             account_guards=True,
             log_days=365,
         ),

@@ -14,21 +14,33 @@ from deploy.cdk.stack import Part, acknowledge
 
 PORT: Final = 5432
 NAME: Final = "dagster"
+_LOGS: Final = ("postgresql", "upgrade")
 
 
 def database(
-    stack: Part, network: Network, key: kms.IKey, group: ec2.ISecurityGroup
+    stack: Part, network: Network, key: kms.IKey, logs_key: kms.IKey, group: ec2.ISecurityGroup
 ) -> rds.DatabaseInstance:
     """The database of an environment, which only ``group`` lets anybody reach."""
     settings = stack.settings
     guarded = settings.guarded
-    engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9)
+    # Not the minor version: AWS brings that up to date, and goes back to none that is named.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html
+    engine = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.of("17", "17"))
+    name = stack.named("dagster")
+    # Made by RDS they would be kept for ever, unencrypted.
+    # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.PublishtoCloudWatchLogs.html
+    groups = [
+        stack.log_group(
+            f"Log-{kind}", f"/aws/rds/instance/{name}/{kind}", settings.log_days, logs_key
+        )
+        for kind in _LOGS
+    ]
     # Dagster opens a connection for each question: a line for each is paid for.
     more = {"log_connections": "1"} if guarded else {}
     made = rds.DatabaseInstance(
         stack,
         "Database",
-        instance_identifier=stack.named("dagster"),
+        instance_identifier=name,
         engine=engine,
         instance_type=ec2.InstanceType("t4g.medium" if guarded else "t4g.micro"),
         vpc=network.vpc,
@@ -57,9 +69,10 @@ def database(
         deletion_protection=guarded,
         removal_policy=cdk.RemovalPolicy.SNAPSHOT,
         auto_minor_version_upgrade=True,
-        cloudwatch_logs_exports=["postgresql", "upgrade"],
+        cloudwatch_logs_exports=[*_LOGS],
         publicly_accessible=False,
     )
+    made.node.add_dependency(*groups)
     assert made.secret
     acknowledge(
         made,

@@ -16,7 +16,7 @@ GUARDDUTY_ROLE: Final = "aws-service-role/guardduty.amazonaws.com/AWSServiceRole
 """Made by GuardDuty as it is turned on.
 https://docs.aws.amazon.com/guardduty/latest/ug/slr-permissions.html
 """
-DAEMON_IS_STILL: Final = "sensor-is-still"
+DAEMON_IS_STILL: Final = "daemon-is-still"
 """The alarm that nobody takes the hints of new files; by it the standby may start."""
 ZONES: Final = ("raw", "processed", "deployment")
 """The buckets that hold the lake; ``access-logs`` and ``trail`` stand beside them."""

@@ -95,8 +95,8 @@ class Orchestration(Part):
             # The webserver comes last: the daemon's task has brought the database up to date.
             service.node.add_dependency(*services.values())
             services[name] = service
-        if environment.guarded:
-            balance(self, network, foundation, self._tasks_group, services["webserver"])
+        if asked := environment.balancer:
+            balance(self, asked, network, foundation, self._tasks_group, services["webserver"])
         handed_on = [self.roles[RUN].role_arn, self._execution.role_arn]
         smoke = SmokeBatch(self, self.cluster.cluster_arn, self._run, self._placed())
         smoke.let_run(handed_on)
@@ -126,7 +126,9 @@ class Orchestration(Part):
     def _database(self) -> rds.DatabaseInstance:
         group = self._group("database", "Database of Dagster")
         self.connect(self._tasks_group, group, database.PORT, "Dagster's storage")
-        return database.database(self, self._network, self._key, group)
+        # As it is, likewise.
+        logs_key = kms.Key.from_key_arn(self, "LogsKey", self._foundation.logs_key.key_arn)
+        return database.database(self, self._network, self._key, logs_key, group)
 
     def _cluster(self) -> ecs.Cluster:
         insights = ecs.ContainerInsights

@@ -20,8 +20,8 @@ NAME: Final = "standby"
 class Standby:
     """A state machine that runs every table's job, each after those whose tables it reads.
 
-    A person starts it, or, where the environment says so, the alarm that hints of new files go
-    unread: the sensor, or Dagster's daemon, is still. What Dagster finds when it is back is done.
+    A person starts it, or, where the environment says so, the alarm that the sensor, or Dagster's
+    daemon, is still. What Dagster finds when it is back is done.
 
     Attributes:
         arn: of the state machine.
@@ -80,7 +80,7 @@ class Standby:
             stack,
             "Standby-alarm",
             name=stack.named(f"{NAME}-alarm"),
-            description="The sensor, or Dagster's daemon, is still: the standby takes its place.",
+            description="Dagster's daemon is still: the standby takes its place.",
             state="ENABLED" if stack.settings.standby_by_alarm else "DISABLED",
             event_pattern={
                 "source": ["aws.cloudwatch"],

@@ -51,22 +51,23 @@ class Watch(Part):
                 why=f"Less than {1 - share:.0%} of the rows read are good.",
                 topic=Topic.DATA_QUALITY,
             )
-        for queue, seconds in ((events.dead_letters, 0), (events.hints, 3600)):
-            dead = queue is events.dead_letters
-            metric = (
-                queue.metric_approximate_number_of_messages_visible(period=_HOUR)
-                if dead
-                else queue.metric_approximate_age_of_oldest_message(period=_HOUR)
-            )
-            self._alarm(
-                "hints-not-taken" if dead else names.DAEMON_IS_STILL,
-                metric,
-                above=seconds,
-                why="Messages went unread."
-                if dead
-                else "A message waits for an hour: the sensor, or Dagster's daemon, is still.",
-                topic=Topic.FAILURE,
-            )
+        self._alarm(
+            "hints-not-taken",
+            events.dead_letters.metric_approximate_number_of_messages_visible(period=_HOUR),
+            above=0,
+            why="Messages went unread.",
+            topic=Topic.FAILURE,
+        )
+        # A heartbeat: in each tick the sensor asks its queue until that is empty.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        self._alarm(
+            names.DAEMON_IS_STILL,
+            events.hints.metric_number_of_empty_receives(period=cdk.Duration.minutes(30)),
+            below=1,
+            silence=watch.TreatMissingData.BREACHING,
+            why="Nobody asks for new files: the sensor is stopped, or Dagster's daemon is still.",
+            topic=Topic.FAILURE,
+        )
         for zone in ("raw", "processed") if environment.guarded else ():
             self._alarm(
                 f"replication-behind-{zone}",
@@ -141,6 +142,8 @@ class Watch(Part):
         topic: Topic,
         above: float | None = None,
         below: float | None = None,
+        # No figure is no run, which the delay's message is for.
+        silence: watch.TreatMissingData = watch.TreatMissingData.NOT_BREACHING,
     ) -> None:
         of = watch.ComparisonOperator
         threshold = above if above is not None else below
@@ -156,8 +159,7 @@ class Watch(Part):
             comparison_operator=of.LESS_THAN_THRESHOLD
             if above is None
             else of.GREATER_THAN_THRESHOLD,
-            # No figure is no run, which the delay's message is for.
-            treat_missing_data=watch.TreatMissingData.NOT_BREACHING,
+            treat_missing_data=silence,
         )
         alarm.add_alarm_action(actions.SnsAction(self._events.topics[str(topic)]))
         self.alarms[name] = alarm

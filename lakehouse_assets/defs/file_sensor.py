@@ -85,15 +85,17 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         bury_dead_runs(context.instance, settings)
+        # In every tick, for an alarm hears by it that this sensor is alive (deploy/cdk/watch.py).
+        hints = queue.receive()
         if registry.changed_on_disk():
             return reasons.skip(_RELOAD, AT_ONCE)
         if busy := _under_way(context.instance):
             looks.forget()
+            queue.delete(hints)  # the next look sees what they tell of
             return reasons.skip(
                 f"run {busy} is queued or under way; the next look is after it", AT_ONCE
             )
         now = datetime.now(UTC)
-        hints = queue.receive()
         wait = seconds_to_look(context.cursor, now, interval)
         if wait and not hints:
             return reasons.skip(f"{_EVERY_TICK} {wait:.0f} s", context.cursor or AT_ONCE)

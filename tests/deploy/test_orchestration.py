@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from deploy.cdk.config import ENVIRONMENTS
+from deploy.cdk.config import ENVIRONMENTS, Balancer
 from deploy.cdk.parts import SERVICES
 from lakehouse_assets.tables.registry import table_ids
 from resources.settings import Settings
 from tests.support import PROJECT
-from tests.support.templates import Templates, listed, text
+from tests.support.templates import Templates, listed, prod_with, text
 
 GUARDED = {"dev": False, "staging": True, "prod": True}
 PARTS = ("webserver", "daemon", "code", "run")
@@ -216,22 +218,42 @@ def test_the_database_is_guarded(stack: Written) -> None:
 
 
 def test_nothing_is_public(stack: Written) -> None:
-    if not GUARDED[stack.name]:
-        assert not stack.all("AWS::ElasticLoadBalancingV2::LoadBalancer")
-        assert "CertificateArn" not in stack.dagster["Parameters"]
-        return
+    """Nothing listens for people, and no certificate is asked for: Session Manager is the way."""
+    assert not stack.all("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert "CertificateArn" not in stack.dagster["Parameters"]
+    for group in stack.all("AWS::EC2::SecurityGroup"):
+        assert "SecurityGroupIngress" not in group
+    told = {it["Name"]: it["Value"] for it in stack.container("daemon")["Environment"]}
+    assert told["LAKEHOUSE_UI_URL"] == "http://localhost:3000"
+
+
+def test_people_reach_a_name_that_is_asked_for(tmp_path: Path) -> None:
+    asked = "balancer=Balancer(host='lake.shop.com', people_from=('10.0.0.0/8', '172.16.0.0/12'))"
+    stack = Written(prod_with(asked, tmp_path / "prod"))
     [balancer] = stack.all("AWS::ElasticLoadBalancingV2::LoadBalancer")
     assert balancer["Scheme"] == "internal"
     attributes = {a["Key"]: a["Value"] for a in balancer["LoadBalancerAttributes"]}
     assert attributes["access_logs.s3.enabled"] == "true"
     assert attributes["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    # It keeps nothing: a deployment that fails is taken back, with it.
+    assert attributes["deletion_protection.enabled"] == "false"
     [listener] = stack.all("AWS::ElasticLoadBalancingV2::Listener")
     assert listener["Protocol"] == "HTTPS"
     assert "TLS13" in listener["SslPolicy"]
     assert listener["Certificates"] == [{"CertificateArn": {"Ref": "CertificateArn"}}]
-    for group in stack.all("AWS::EC2::SecurityGroup"):
-        for rule in group.get("SecurityGroupIngress", ()):
-            assert rule["CidrIp"] == ENVIRONMENTS[stack.name].cidr
+    ways = [
+        (rule["CidrIp"], rule["FromPort"])
+        for group in stack.all("AWS::EC2::SecurityGroup")
+        for rule in group.get("SecurityGroupIngress", ())
+    ]
+    assert ways == [("10.0.0.0/8", 443), ("172.16.0.0/12", 443)]
+    told = {it["Name"]: it["Value"] for it in stack.container("daemon")["Environment"]}
+    assert told["LAKEHOUSE_UI_URL"] == "https://lake.shop.com"
+
+
+def test_a_name_needs_the_guarded_profile() -> None:
+    with pytest.raises(ValueError, match="dev: a load balancer needs the guarded profile"):
+        replace(ENVIRONMENTS["dev"], balancer=Balancer(host="x.com", people_from=("10.0.0.0/8",)))
 
 
 def test_only_the_daemon_starts_runs_and_only_as_runs(stack: Written) -> None:

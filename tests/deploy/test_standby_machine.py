@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lakehouse_assets.tables.jobs import jobs
 from lakehouse_assets.tables.registry import table_ids
 from resources.glue_jobs import SETTINGS, TABLE, glue_job
 from resources.settings import Settings
-from tests.support.templates import Templates, text
+from tests.support.templates import Templates, prod_with, text
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 
@@ -71,5 +72,16 @@ def test_a_person_starts_it_and_the_alarm_only_where_the_environment_says_so(
     [rule] = prod.all("processing", "AWS::Events::Rule")
     assert rule["State"] == "DISABLED"
     [name] = rule["EventPattern"]["detail"]["alarmName"]
-    alarms = {alarm["AlarmName"] for alarm in prod.all("watch", "AWS::CloudWatch::Alarm")}
-    assert name in alarms
+    # Without a sign of life, too: of a queue that nobody asks there is no figure.
+    heartbeat = prod.named("watch", "AWS::CloudWatch::Alarm", "AlarmName")[name]
+    assert heartbeat["MetricName"] == "NumberOfEmptyReceives"
+    assert "lakehouse-prod-events" in text(heartbeat["Dimensions"][0]["Value"])
+    assert heartbeat["ComparisonOperator"] == "LessThanThreshold"
+    assert (heartbeat["Threshold"], heartbeat["Statistic"], heartbeat["Period"]) == (1, "Sum", 1800)
+    assert heartbeat["TreatMissingData"] == "breaching"
+
+
+def test_where_it_says_so_the_alarm_starts_it(tmp_path: Path) -> None:
+    asked = prod_with("standby_by_alarm=True", tmp_path / "prod")
+    [rule] = asked.all("processing", "AWS::Events::Rule")
+    assert rule["State"] == "ENABLED"

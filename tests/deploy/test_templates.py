@@ -458,15 +458,20 @@ def test_nothing_is_written_in_the_clear(found: Templates) -> None:
             assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
     settings = ENVIRONMENTS[found.name]
     groups = [
-        group
-        for part in ("foundation", *(["processing"] if settings.guarded else []))
-        for group in found.all(part, "AWS::Logs::LogGroup")
+        it
+        for _, _, r in found.resources()
+        if r["Type"] == "AWS::Logs::LogGroup"
+        for it in [r["Properties"]]
     ]
     assert all(group["KmsKeyId"] for group in groups)
     trail = f"/lakehouse/{found.name}/trail"
     days = {text(g["LogGroupName"]): g["RetentionInDays"] for g in groups}
     assert days.pop(trail, settings.audit_days) == settings.audit_days
     assert set(days.values()) == {settings.log_days}
+    # What a service would make by itself, to be kept for ever.
+    database = f"/aws/rds/instance/lakehouse-{found.name}-dagster"
+    crawls = f"/aws-glue/crawlers-role/lakehouse-{found.name}-crawler-lakehouse-{found.name}-glue"
+    assert {f"{database}/postgresql", f"{database}/upgrade", crawls} <= {*days}
     [glue] = found.all("foundation", "AWS::Glue::SecurityConfiguration")
     told = glue["EncryptionConfiguration"]
     assert told["CloudWatchEncryption"]["CloudWatchEncryptionMode"] == "SSE-KMS"

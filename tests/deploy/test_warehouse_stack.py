@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from resources.settings import Settings
 from tests.support import PROJECT
 from tests.support.iam import Policies, Principal, Request, decide
 from tests.support.resolved import ACCOUNT, Resolved, resolved
-from tests.support.templates import Templates, text
+from tests.support.templates import Templates, prod_with, text
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 
@@ -25,17 +24,6 @@ LINT_ACCEPTED = {
     "W6001": "What a release's smoke batch must know is told by one stack, whosever it is.",
 }
 CHECKOV_ACCEPTED = {"CKV_AWS_71": "A cluster's logs are CloudWatch's, which the check knows not."}
-
-_WRITE = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from deploy.cdk.app import synthesize
-from deploy.cdk.config import ENVIRONMENTS, WarehouseKind
-
-kind = WarehouseKind(sys.argv[1])
-synthesize(replace(ENVIRONMENTS["prod"], warehouse=kind, zones=3), Path(sys.argv[2]))
-"""
 
 
 @pytest.fixture(scope="module", params=WarehouseKind)
@@ -47,10 +35,7 @@ def kind(request: pytest.FixtureRequest) -> WarehouseKind:
 def found(kind: WarehouseKind, tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """Prod's templates with a warehouse; what the policy check finds fails the writing."""
     folder = tmp_path_factory.mktemp("warehouse") / kind
-    program = [sys.executable, "-O", "-c", _WRITE, kind, str(folder)]
-    done = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Templates("prod", folder)
+    return prod_with(f"warehouse=WarehouseKind({str(kind)!r}), zones=3", folder)
 
 
 @pytest.fixture(scope="module")

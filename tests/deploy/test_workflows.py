@@ -102,13 +102,15 @@ def test_environments_follow_each_other_up_to_prod() -> None:
 def test_a_fork_without_environments_does_nothing_and_says_so(tmp_path: Path) -> None:
     """What asks for AWS asks for DEPLOY_TO first; what tells so is run here."""
     deploy = jobs(PROJECT / ".github" / "workflows" / "deploy.yml")
+    # A whole word of it: `prod-eu` does not ask for prod.
+    asked_for = "contains(format(' {{0}} ', vars.DEPLOY_TO), ' {} ')"
     assert {name: job.get("if") for name, job in deploy.items()} == {
         "where": None,
         "build": "vars.DEPLOY_TO != ''",
-        "dev": "contains(vars.DEPLOY_TO, 'dev')",
+        "dev": asked_for.format("dev"),
         # One that is skipped before it stops nothing, one that failed does.
-        "staging": "${{ !cancelled() && !failure() && contains(vars.DEPLOY_TO, 'staging') }}",
-        "prod": "${{ !cancelled() && !failure() && contains(vars.DEPLOY_TO, 'prod') }}",
+        "staging": f"${{{{ !cancelled() && !failure() && {asked_for.format('staging')} }}}}",
+        "prod": f"${{{{ !cancelled() && !failure() && {asked_for.format('prod')} }}}}",
     }
     nightly = jobs(PROJECT / ".github" / "workflows" / "nightly.yml")
     assert nightly["drift"]["needs"] == "where"

@@ -1,4 +1,4 @@
 environment     = "staging"
 region          = "ap-south-1"
 template_bucket = "lakehouse-staging-terraform"
-# certificate_arn and repository are your account's: here, or as TF_VAR_certificate_arn, TF_VAR_repository.
+# repository (and certificate_arn, with a load balancer) are yours: here, or as TF_VAR_repository.
