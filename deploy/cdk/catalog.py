@@ -129,7 +129,7 @@ class Catalog(Part):
         # for that, and no page of AWS's says it; accounts that encrypt crawlers' logs have such.
         log = self.log_group(
             "Log-crawler",
-            f"/aws-glue/crawlers-role/{role.role_name}-{foundation.glue_security}",
+            f"/aws-glue/crawlers-role/{self.named('crawler')}-{foundation.glue_security}",
             self.settings.log_days,
             kms.Key.from_key_arn(self, "LogsKey", foundation.logs_key.key_arn),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from deploy.cost import LOOK, WHOLE_LOOK
 from lakehouse_assets.defs.file_sensor import raw_files
 from lakehouse_assets.defs.run_sensors import delay_sensor
 from lakehouse_assets.store.lake import ARCHIVE
@@ -72,11 +73,14 @@ def test_a_look_with_nothing_new_is_one_listing_and_a_few_requests(
     idle = s3.asked - before
     assert idle.total() <= 10 * MOST
     assert idle["LIST"] == 10
-    print(f"a whole look: {told(whole)}; ten idle ones: {told(idle)}")
+    # What docs/cost.md counts with.
+    assert priced(idle) == {price: 10 * count for price, count in LOOK.items()}
+    assert priced(whole) == pytest.approx(WHOLE_LOOK, rel=0.05)
 
 
-def told(asked: Counter[str]) -> str:
-    return f"{asked.total()} requests ({', '.join(f'{n} {m}' for m, n in asked.items())})"
+def priced(asked: Counter[str]) -> dict[str, int]:
+    """Requests by what they are paid as."""
+    return {"s3_put": asked["LIST"], "s3_get": asked["GET"] + asked["HEAD"]}
 
 
 def test_what_comes_is_seen_by_the_next_look(settings: Settings) -> None:

@@ -41,12 +41,12 @@ KEPT: Final = {
         f"{_AWS}/AmazonECR/latest/userguide/image-push-iam.html"
     ),
     "*-drift: *": (
-        f"{_AWS}/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html, a weekly workflow"
+        f"{_AWS}/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html, at night"
     ),
     "*-analysts: *": (
         f"people at Athena's console: {_AWS}/athena/latest/ug/security-iam-athena.html"
     ),
-    "*-operator: *": "a person's, by the commands of docs/deployment.md",
+    "*-operator: *": "a person's, by the commands of docs/operation.md",
     "*-recovery: *": "a person's on the worst day: docs/recovery.md; make test-recovery rehearses",
     "*: ssmmessages:*": (
         f"a person's way in: {_AWS}/AmazonECS/latest/developerguide/ecs-exec.html"

@@ -256,6 +256,16 @@ def test_a_name_needs_the_guarded_profile() -> None:
         replace(ENVIRONMENTS["dev"], balancer=Balancer(host="x.com", people_from=("10.0.0.0/8",)))
 
 
+def test_who_deploys_pushes_to_the_repository_that_is_made(
+    stack: Written, written: dict[str, Templates]
+) -> None:
+    [made] = written[stack.name].all("registry", "AWS::ECR::Repository")
+    may = stack.may("deploy", of="access")
+    for action in ("ecr:DescribeRepositories", "ecr:DescribeImages", "ecr:PutImage"):
+        [statement] = may[action]
+        assert text(statement["Resource"]).endswith(f":repository/{made['RepositoryName']}")
+
+
 def test_only_the_daemon_starts_runs_and_only_as_runs(stack: Written) -> None:
     [start] = stack.may("dagster-daemon")["ecs:RunTask"]
     assert f"task-definition/lakehouse-{stack.name}-dagster-run:*" in json.dumps(start["Resource"])

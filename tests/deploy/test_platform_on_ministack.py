@@ -11,7 +11,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from lakehouse_assets.store.delta import folder_of
 from lakehouse_assets.tables.glue_entries import entry_name
 from lakehouse_assets.tables.registry import DATASETS, table_ids
 from tests.support.held import hold
+from tests.support.iam import Statement
 from tests.support.ministack import UNKNOWN, MiniStack, without
 from tests.support.recorded import Recorded
 from tests.support.recorded import asked as told
@@ -121,6 +122,19 @@ def test_the_deploying_role_may_do_what_the_release_asks_for(
         refused = hold(asked, account.without(DEPLOYS, action)).refused
         assert refused, action
         assert all(line.startswith(f"{DEPLOYS}: {action} on ") for line in refused)
+
+
+def test_a_key_s_aliases_compared_as_one_value_let_nobody_deploy(deployed: Deployed) -> None:
+    """As the policy once was: the key of the condition has several values."""
+
+    def once(statement: Statement) -> Statement:
+        told = json.dumps(statement.told).replace("ForAnyValue:", "")
+        return replace(statement, told=json.loads(told))
+
+    account = resolved(deployed.templates, ACCOUNT)
+    refused = hold([told(it) for it in deployed.requests], account.changed(DEPLOYS, once)).refused
+    assert refused
+    assert all(line.startswith(f"{DEPLOYS}: kms:") for line in refused)
 
 
 def test_every_stack_comes_up(deployed: Deployed, counted: Callable[[str], None]) -> None:

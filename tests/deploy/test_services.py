@@ -72,6 +72,19 @@ def test_every_alarm_reaches_its_topic(account: Resolved) -> None:
 
 
 @every
+def test_a_topic_that_only_refuses_plain_http_lets_no_alarm_through(account: Resolved) -> None:
+    """As its policy once was: one of one's own takes the place of the one that AWS gives."""
+    alarm = account.all("AWS::CloudWatch::Alarm")[0]
+    [topic] = alarm["AlarmActions"]
+    policies = account.resources
+    refusals = [it for it in policies[topic] if it.effect == "Deny"]
+    assert refusals
+    account.__dict__["resources"] = {**policies, topic: refusals}
+    mine = sources(account, alarm["Arn"])
+    assert [*refused(account, "cloudwatch", ("sns:Publish",), topic, **mine)]
+
+
+@every
 def test_logs_are_encrypted_by_their_key(account: Resolved) -> None:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html."""
     use = (*USE, "kms:Encrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey")

@@ -6,7 +6,7 @@ Of both profiles: prod is guarded, with a Glue job a table; dev is frugal, and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -17,7 +17,7 @@ from tests.deploy.kept_rights import HARMLESS, KEPT
 from tests.support import Once
 from tests.support.glue_runtime import LocalGlue
 from tests.support.held import Held, hold, unused
-from tests.support.iam import like
+from tests.support.iam import Statement, like
 from tests.support.machine import needs_java, needs_postgres
 from tests.support.object_store import Store
 from tests.support.postgres import Postgres
@@ -106,6 +106,24 @@ def test_rights_that_are_taken_away_are_missed(case: Case) -> None:
         missed = {line for line in refused if not harmless(line)}
         assert missed, f"{role}: {action}"
         assert all(line.startswith(f"{role}: {action} on ") for line in missed)
+
+
+def test_what_a_run_registers_it_must_be_let_to(case: Case) -> None:
+    """As the policy once was: it named bronze, silver, gold and views, and the catalog has more."""
+    role = f"lakehouse-{case.account.name}-dagster-run"
+    more = ("rejected", "superseded", "ledger")
+
+    def once(statement: Statement) -> Statement:
+        kept = [it for it in statement.resources if not any(f"_{name}" in it for name in more)]
+        return replace(statement, told={**statement.told, "Resource": kept})
+
+    refused = hold(case.told.requests, case.account.changed(role, once)).refused
+    missed = {line for line in refused if not harmless(line)}
+    for name in more:
+        assert any(line.startswith(f"{role}: glue:") and f"_{name}" in line for line in missed), (
+            name
+        )
+    assert all(any(f"_{name}" in line for name in more) for line in missed)
 
 
 def test_a_grant_that_nothing_uses_has_a_reason(case: Case, counted: Callable[[str], None]) -> None:

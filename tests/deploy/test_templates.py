@@ -33,6 +33,7 @@ CHECKOV = PROJECT / ".venv-checkov" / "bin" / "checkov"
 LINT_ACCEPTED = {
     "W3005": "CDK says twice what comes before what.",
     "W6001": "What a release's smoke batch must know is told by one stack, whosever it is.",
+    "W3691": "It lists whole versions; the database is given the major one, and AWS the minor.",
 }
 CHECKOV_ACCEPTED = {
     ("CKV_AWS_18", "AWS::S3::Bucket.AccessLogs"): "Its own access log would fill itself.",

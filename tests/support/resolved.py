@@ -7,7 +7,7 @@ reads (the id of a subnet) stands as its logical id.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cache, cached_property
 from typing import Any, Final
@@ -132,8 +132,12 @@ class Resolved:
 
     def without(self, role: str, action: str) -> Resolved:
         """The same, but a role's policies do not name this action."""
+        return self.changed(role, lambda statement: statement.without(action))
+
+    def changed(self, role: str, change: Callable[[Statement], Statement]) -> Resolved:
+        """The same, but for how a role's statements read."""
         found = copy(self)
-        mine = [statement.without(action) for statement in self.identities[role]]
+        mine = [change(statement) for statement in self.identities[role]]
         found.__dict__["identities"] = {**self.identities, role: mine}
         return found
 
