@@ -151,8 +151,9 @@ class DuckDBQueries:
             then = Ledger(self.lake).state(as_of.seq).versions.get(name, replace(now, version=0))
             version = then.version if then.same_log(now) else None  # another table than then
         if version is None or newest is None:
-            when = f" by run {as_of.run_id}" if as_of else "; run `lakehouse run` first"
-            raise QueryError(f"{name} has no rows yet{when}")
+            if as_of:
+                raise QueryError(f"{name} had no rows yet by run {as_of.run_id}")
+            raise QueryError(f"{name} is not made yet; land files, then lakehouse run")
         uri = _quoted(plain_uri(self.lake.storage, self.lake.path(table)))
         rows = f"SELECT * FROM delta_scan('{uri}', version => {version})"
         return f"{rows} WHERE seq <= {as_of.seq}" if as_of and own else rows
@@ -226,6 +227,7 @@ def _explained(error: str) -> str:
     if found := _NO_COLUMN.search(error):
         return no_column(found[1], re.findall(r'"([^"]+)"', found[2] or ""))
     said = error.rpartition("\nError: ")[2]  # behind what the Python client says of its own state
+    said = said.removeprefix("Parser Error: ")
     return f"{' '.join(said.split())}; correct the query"
 
 

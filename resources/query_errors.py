@@ -56,7 +56,7 @@ def assert_reads(sql: str) -> None:
 def assert_selects(sql: str) -> None:
     """Raise QueryError for a statement about a catalog, on an engine that has none to list."""
     if _first_word(_bare(sql)) == "SHOW":
-        raise QueryError("SHOW has nothing to list here; lakehouse tables lists what there is")
+        raise QueryError("SHOW is not known here; lakehouse tables lists the tables")
 
 
 def near_columns(name: str, sql: str) -> list[str]:

@@ -122,6 +122,10 @@ def test_json_lines(house: Lakehouse) -> None:
         (3_000, (), 20, "… 20 of 3,000 rows"),  # too many to read on
         (30, ("--limit", "0"), 30, None),
         (30, ("--limit", "5"), 5, "… 5 of 30 rows"),
+        # Nobody reads more, and to lay them out takes minutes.
+        (2_001, (), 20, "… 20 of 2,001 rows; --output FILE writes all"),
+        (2_001, ("--limit", "0"), 2_000, "… 2,000 of 2,001 rows; --output FILE writes all"),
+        (9_000, ("--limit", "5000"), 2_000, "… 2,000 of 9,000 rows; --output FILE writes all"),
     ],
 )
 def test_a_table_says_what_it_leaves_out(
@@ -184,8 +188,8 @@ def test_files_hold_the_whole_answer(house: Lakehouse, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--output", "{}/a.xls"), "none of .csv, .json, .jsonl, .parquet"),
-        (("--output", "{}/a"), "none of .csv"),
+        (("--output", "{}/a.xls"), "tells no form; use .csv, .json, .jsonl, .parquet"),
+        (("--output", "{}/a"), "tells no form; use .csv"),
         (("--output", "{}/none/a.csv"), "a file that can be written"),
         (("--output", "{}/a.csv", "--format", "json"), "leave --format out"),
     ],

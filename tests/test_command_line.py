@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from lakehouse_assets.cli import console, runs
+from lakehouse_assets.cli.commands import app
 from resources.settings import Settings
 from tests.support import PROJECT
 from tests.support.commands import GOOD, ORDERS, Lakehouse, put
@@ -356,7 +357,7 @@ def test_queries_only_read(day: Lakehouse, sql: str) -> None:
         ("", "the query is empty; write a SELECT\n"),
         (" ; -- nothing", "the query is empty; write a SELECT\n"),
         ("SELECT '\udcff'", "the query is not text in UTF-8; write it anew\n"),
-        ("show tables", "SHOW has nothing to list here; lakehouse tables lists what there is\n"),
+        ("show tables", "SHOW is not known here; lakehouse tables lists the tables\n"),
         ("SELECT 1; SELECT 2", "these are 2 statements; ask one SELECT at a time\n"),
     ],
 )
@@ -379,6 +380,27 @@ def test_small_manners(house: Lakehouse) -> None:
     assert "did you mean customers?" in ended.err
 
 
+def test_help_shows_words_and_no_types(house: Lakehouse) -> None:
+    """Every command: no type of Python's, no text that Markdown has taken for markup."""
+    names = [str(command.name) for command in app.registered_commands]
+    assert len(names) > 15
+    for words in ([], ["new", "dataset"], *([name] for name in names)):
+        told = house.here(*words, "-h", columns=200).out
+        assert "Usage: " in told
+        found = re.search(r"<(str|bool|int|path|file)>|list\[\w+\]|; /", told)
+        assert found is None, found
+
+
+def test_an_empty_lakehouse_says_what_to_do_first(house: Lakehouse) -> None:
+    first = "Nothing has landed yet: lakehouse land FILE puts files in."
+    assert house.here("run").out == f"{first}\n"
+    assert house.here("status").out.endswith(f"{first}\n")
+    ended = house.here("query", "SELECT * FROM gold.daily_sales")
+    assert ended.err == "gold.daily_sales is not made yet; land files, then lakehouse run\n"
+    assert house.here("rejected", "orders").err.endswith("land files, then lakehouse run\n")
+    assert house.here("history").out == "Nothing has run yet; lakehouse run is the first.\n"
+
+
 def test_a_taken_port_is_said_at_once(house: Lakehouse) -> None:
     """Before anything is started."""
     with socket.socket() as taken:
@@ -393,6 +415,8 @@ def test_a_taken_port_is_said_at_once(house: Lakehouse) -> None:
     assert not [*house.root.iterdir()]
     ended = house.here("ui", "--host", "192.0.2.1")
     assert (ended.code, ended.err.count("\n")) == (1, 1)
+    for beyond in ("0", "-5", "65536", "99999"):
+        assert house.here("ui", "--port", beyond).code == 2
 
 
 def test_make_hands_the_port_on() -> None:

@@ -116,7 +116,7 @@ def test_dry_run_tells_what_the_run_then_does(tmp_path: Path) -> None:
 
     house = Lakehouse(tmp_path)
     empty = house("run", "--dry-run")
-    assert "Nothing is pending" in empty.out
+    assert empty.out == "Nothing has landed yet: lakehouse land FILE puts files in.\n"
     for name, content in GOOD.items():
         put(house, name, content)
     told = house.ok("run", "--dry-run")

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS: Final = 20
 """How many rows a table shows, unless asked for more: about a screen of them."""
+MOST_SHOWN: Final = 2_000
+"""How many it shows at most: nobody reads more, and laying them out takes a second for each 600."""
 
 
 LimitOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Most rows; 0 is all. A table shows 20 unless this says otherwise."),
+    typer.Option(
+        min=0,
+        help="Most rows; 0 is all. A table shows 20 unless this says otherwise, and at most 2,000.",
+    ),
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write all rows to a .csv, .json, .jsonl or .parquet file."),
+    typer.Option(
+        metavar="FILE",
+        help="Write the rows, all or --limit, to a .csv, .json, .jsonl or .parquet file.",
+    ),
 ]
 
 
@@ -54,9 +62,11 @@ def check_options(form: Format, output: Path | None) -> None:
 def show(stream: Stream, form: Format, limit: int | None = None) -> None:
     """Print an answer: as a table its first rows, in other forms all, unless ``limit`` says.
 
-    0 is no limit. What is left out is said on standard error.
+    0 is no limit but for a table's. What is left out is said on standard error.
     """
-    most = limit if limit is not None else SHOWN_ROWS if form is Format.TABLE else 0
+    most = limit or 0
+    if form is Format.TABLE:
+        most = SHOWN_ROWS if limit is None else min(limit or MOST_SHOWN, MOST_SHOWN)
     left = _First(stream, most)
     if form is Format.TABLE:
         print_answer(stream.schema.names, [row for batch in left for row in rows(batch)])
@@ -67,9 +77,11 @@ def show(stream: Stream, form: Format, limit: int | None = None) -> None:
     if form is Format.TABLE and not left.taken:
         say("0 rows")
     if left.cut:
+        total = stream.total()
+        shows = "--limit 0 shows all, " if total <= MOST_SHOWN else ""
         say(
-            f"… {most:,} of {stream.total():,} rows; --limit 0 shows all, "
-            "--output FILE writes all (.csv, .json, .jsonl, .parquet)"
+            f"… {most:,} of {total:,} rows; {shows}--output FILE writes all (.csv, .json, .jsonl, "
+            ".parquet)"
         )
 
 
@@ -87,7 +99,7 @@ def ending_of(file: Path) -> str:
     ending = file.suffix.lower().removeprefix(".")
     if ending not in _writers():
         known = ", ".join(f".{form}" for form in _writers())
-        fail(f"{file}: what to write is told by the ending, and this is none of {known}")
+        fail(f"{file}: its ending tells no form; use {known}")
     return ending
 
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table as RichTable
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from lakehouse_assets.cli.complete import batch_dates, dataset_names
 from lakehouse_assets.errors import meant
@@ -27,7 +28,30 @@ from lakehouse_assets.parse.model import ENDINGS, NOT_A_KIND
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS, assert_any, example
 
+
+def without_types(params: list[Any]) -> list[Any]:
+    """A command's parameters, with a word for each value where Typer would show Python's types."""
+    for param in params:
+        if param.metavar is None and isinstance(param, TyperOption):
+            param.metavar = "" if param.is_flag else str(param.name).upper()
+        elif isinstance(param, TyperArgument):
+            if param.metavar is None:
+                param.metavar = str(param.name).removesuffix("s").upper()
+            # Typer 0.27 shows an argument's type beside its word, and has no setting for that.
+            vars(param)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - its signature
+    return params
+
+
+class _Group(TyperGroup):
+    """All commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own options."""
+        return without_types(super().get_params(ctx))
+
+
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -63,7 +87,7 @@ def start(
     context: typer.Context,
     root: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="The lakehouse, as with each command."),
+        typer.Option(metavar="FOLDER", help="The lakehouse; every command takes this, too."),
     ] = None,
     _version: Annotated[
         bool,
@@ -117,13 +141,15 @@ def date_option(name: str, meaning: str) -> Any:
     )
 
 
-DateOption = Annotated[date | None, date_option("--date", "A batch date, YYYY-MM-DD.")]
-FromOption = Annotated[date | None, date_option("--from", "First batch date.")]
-ToOption = Annotated[date | None, date_option("--to", "Last batch date.")]
+DateOption = Annotated[date | None, date_option("--date", "Only this batch date, YYYY-MM-DD.")]
+FromOption = Annotated[
+    date | None, date_option("--from", "First batch date of a range; --to is its last.")
+]
+ToOption = Annotated[date | None, date_option("--to", "Last batch date of the range.")]
 DatasetOption = Annotated[
     str | None,
     typer.Option(
-        help=f"One of {', '.join(DATASETS)}; unless given, its name, else its columns tell it.",
+        help=f"One of {', '.join(DATASETS)}; found by the file's name, or its columns, else.",
         autocompletion=dataset_names,
     ),
 ]

@@ -18,14 +18,17 @@ def dashboards_command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...",
+            metavar="NAME",
             help="Only these; all unless given.",
             autocompletion=dashboard_names,
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder for the pages; <root>/dashboards unless given."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the pages go; the lakehouse's `dashboards` unless given.",
+        ),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open them in the browser.")] = False,
 ) -> None:

@@ -61,7 +61,11 @@ def _file_argument(names: Complete) -> Any:
 def land_command(
     files: Annotated[list[Path], typer.Argument(help="Files to land: .csv, .csv.gz or .xlsx.")],
     day: Annotated[
-        date | None, date_option("--date", "The batch date, YYYY-MM-DD; today (UTC) unless given.")
+        date | None,
+        date_option(
+            "--date",
+            "The batch date, YYYY-MM-DD: the day on which they came; today (UTC) unless given.",
+        ),
     ] = None,
     dataset: DatasetOption = None,
 ) -> None:
@@ -130,7 +134,7 @@ def withdraw_command(file: Annotated[str, _file_argument(files_to_withdraw)]) ->
 
 @app.command("reinstate")
 def reinstate_command(file: Annotated[str, _file_argument(files_to_reinstate)]) -> None:
-    """Undo the last withdrawal of a file that stands."""
+    """Undo the last withdrawal of a file."""
     ledger, path = _named(file)
     decide.reinstate(ledger, path)
     _tell_decided(ledger, f"{path}: reinstated")
@@ -142,10 +146,12 @@ def accept_command(
     why: Annotated[str, typer.Option(help="The reason, for those who ask later.")],
     digest: Annotated[
         str | None,
-        typer.Option(help="SHA-256 of another held content than the last, or its start."),
+        typer.Option(
+            help="Which held content, by the start of its SHA-256; the last one unless given."
+        ),
     ] = None,
 ) -> None:
-    """Let a held file in, with the next run: its good rows are published, its faulty rejected.
+    """Let a held file in, with the next run: its good rows are published, its faulty ones rejected.
 
     Only for the bytes that were held; other bytes at the same place are judged anew.
     """
@@ -206,7 +212,7 @@ def rejected_command(
         _show_held(settings, contract, day, SHOWN_ROWS if limit is None else limit, form)
         return
     if lake.version(contract.rejected) is None:
-        fail(f"rejected.{dataset} has no rows yet; run `lakehouse run` first")
+        fail(f"rejected.{dataset} is not made yet; land files, then lakehouse run")
     if export is not None:
         _export(Ledger(lake), dataset, day, export)
         return
@@ -247,7 +253,9 @@ def _show_held(
         settings.limits,
     )
     shown = rows[: limit or None]
-    if form is Format.TABLE:
+    if not rows and not gone:
+        say(f"No file of {dataset.name} is held.")
+    elif form is Format.TABLE:
         print_answer(names, shown)
     else:
         print_rows(names, shown, form)

@@ -12,6 +12,7 @@ from lakehouse_assets.cli.answers import LimitOption, OutputOption, check_option
 from lakehouse_assets.cli.complete import query_names, runs
 from lakehouse_assets.cli.console import Format, FormatOption, app, fail, print_rows, say, tell
 from lakehouse_assets.cli.root import Anywhere, find_lakehouse
+from lakehouse_assets.cli.runs import nothing_pending
 from lakehouse_assets.operations import restore
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.queries.named import named, named_queries, views
@@ -34,7 +35,7 @@ def query_command(
         str | None,
         typer.Option(
             metavar="RUN|TIME",
-            help="As that run, or the last by that time, left it.",
+            help="Ask the tables as a run left them: its id, or a time (UTC).",
             autocompletion=runs,
         ),
     ] = None,
@@ -121,7 +122,7 @@ def status_command() -> None:
     if not pending and not pending.frozen:  # then a notice has said why nothing goes on
         waits = len(pending.waiting)
         more = f"; {waits} file{' waits' if waits == 1 else 's wait'} for you" if waits else ""
-        tell(f"Nothing is pending{more}.")
+        tell(nothing_pending(ledger, more))
 
 
 @app.command("doctor", cls=Anywhere)
@@ -140,7 +141,7 @@ def doctor_command() -> None:
 
 @app.command("ui")
 def ui_command(
-    port: Annotated[int, typer.Option(help="Port.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port.")] = 3000,
     host: Annotated[
         str,
         typer.Option(help="Address to listen at; beyond 127.0.0.1 everyone there may do anything."),

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand
 
-from lakehouse_assets.cli.console import app, fail, say, tell, use_root
+from lakehouse_assets.cli.console import app, fail, say, tell, use_root, without_types
 from lakehouse_assets.tables.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -26,12 +26,7 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Its own options, and that one, with a word for each value and none for a flag."""
-        params = [*super().get_params(ctx), *_SHARED]
-        for param in params:
-            if param.metavar is None and isinstance(param, TyperOption):
-                # Or Typer would show Python's types.
-                param.metavar = "" if param.is_flag else str(param.name).upper()
-        return params
+        return without_types([*super().get_params(ctx), *_SHARED])
 
     def invoke(self, ctx: Any) -> Any:
         """Run it where it is known which lakehouse is meant."""

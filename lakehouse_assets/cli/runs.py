@@ -68,8 +68,8 @@ def run_command(
 ) -> None:
     """Bring the tables up to date, through Dagster: without a date, whatever is pending.
 
-    The run shows in `lakehouse ui`. It ends non-zero where a file of its dates is held or cannot
-    be read; everything else is published. Ctrl-C ends it at once and harms nothing: the next one
+    The run shows in `lakehouse ui`. It ends with 1 where a file of its dates is held or cannot be
+    read; everything else is published. Ctrl-C ends it at once and harms nothing: the next one
     goes on from there.
     """
     settings = Settings.load()
@@ -154,7 +154,7 @@ def replay_command(
 ) -> None:
     """Derive silver and gold again from bronze, for some batch dates or all.
 
-    The tables come out the same: for those who doubt it, or have touched a table by hand.
+    The tables come out the same: for after a table was changed by hand, or to see that they do.
     """
     settings = Settings.load()
     if everything == bool(since or until):
@@ -196,7 +196,7 @@ def _replay(
 
 @app.command("maintain")
 def maintain_command() -> None:
-    """Compact and order files, remove what no restore needs, shorten logs; rows stay the same."""
+    """Compact and order files, remove what no restore needs, shorten logs: rows stay the same."""
     settings = Settings.load()
     done = interruptible(
         lambda: maintenance.maintain(settings.lake(), new_run(), settings.locks.one_writer),
@@ -236,9 +236,16 @@ def _due(ledger: Ledger, pending: pending_files.Plan, asked: Sequence[date]) -> 
     dates = [] if pending.frozen else asked or pending.due
     if not dates:
         if not pending.frozen:  # then a notice has said why nothing goes on
-            tell(f"Nothing is pending{_last_run(ledger)}.")
+            tell(nothing_pending(ledger, _last_run(ledger)))
         _say_waiting(pending.waiting)
     return dates
+
+
+def nothing_pending(ledger: Ledger, more: str = "") -> str:
+    """The sentence for when there is nothing to do; where nothing ever came, what to do."""
+    if not ledger.state().paths:
+        return "Nothing has landed yet: lakehouse land FILE puts files in."
+    return f"Nothing is pending{more}."
 
 
 def _last_run(ledger: Ledger) -> str:

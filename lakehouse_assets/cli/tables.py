@@ -72,8 +72,8 @@ def _list(form: Format) -> None:
     if form is Format.TABLE:
         asking = [query for query in named_queries().values() if query.parameters]
         say(
-            f"lakehouse tables TABLE shows its columns; {len(asking)} more questions need a "
-            "parameter: lakehouse query --list"
+            f"lakehouse tables TABLE shows its columns; {len(asking)} named queries need "
+            "parameters: lakehouse query --list"
         )
 
 

@@ -59,6 +59,9 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
                 ),
             )
         )
+    if not rows and form is Format.TABLE:
+        tell("Nothing has run yet; lakehouse run is the first.")
+        return
     names = ["run", "ended (UTC)", "what", "batch dates", "files read"]
     names += ["silver +", "silver -", "gold +", "gold -"]
     print_rows(names, rows, form)
@@ -98,7 +101,7 @@ def restore_command(
         ),
     ],
 ) -> None:
-    """Take all tables back, together, to what a run had published (for 30 days).
+    """Take all tables back, together, to what any run of the last 30 days had published.
 
     What lands, or is decided, later waits until `lakehouse resume`. Files and ledger are kept.
     """

@@ -35,9 +35,11 @@ def named(lake: Lake, text: str) -> FilePath:
     if isinstance(found, FilePath):
         return found
     if "/" not in text:
-        raise DecisionError(f"{text}: names no file alone; name it as <dataset>/<date>/<file>")
+        raise DecisionError(f"{text}: is the name of no file; write <dataset>/<YYYY-MM-DD>/<file>")
     problem = found.problem if found else "a file of that name is passed over"
-    raise DecisionError(f"{text}: names no file ({problem}); name it as <dataset>/<date>/<file>")
+    raise DecisionError(
+        f"{text}: is the name of no file ({problem}); write <dataset>/<YYYY-MM-DD>/<file>"
+    )
 
 
 def withdraw(ledger: Ledger, path: FilePath) -> None:
