@@ -108,7 +108,10 @@ def test_broken_files_beside_good_ones(house: Lakehouse) -> None:
         mine = [line for line in lines if line.startswith(f"orders/2025-04-15/{name}: ")]
         assert len(mine) == 1, (name, lines)
         assert "; " in mine[0], mine
-    assert f"{len(broken)} file(s) wait" in ended.err
+    # They are the last that is said, so that they do not scroll away.
+    *last, waits = lines[-len(broken) - 1 :]
+    assert waits == f"{len(broken)} file(s) wait for you: lakehouse status names them."
+    assert {line.partition(": ")[0].rpartition("/")[2] for line in last} == {*broken}
     assert house.value("SELECT count(*) FROM silver.orders") == 2
     assert house.value("SELECT count(*) FROM silver.order_items") == 3
     assert house.value("SELECT sum(revenue) FROM gold.daily_sales") == "25.01"

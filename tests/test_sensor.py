@@ -22,7 +22,7 @@ from lakehouse_assets.tables import registry
 from resources import dagster_instance
 from resources.s3_events import Queue
 from resources.settings import Settings
-from tests.support import SAMPLE
+from tests.support import PROJECT, SAMPLE
 from tests.support.logged import logged
 
 RANGE = {
@@ -170,8 +170,26 @@ def test_a_contract_that_has_changed_since_the_sensor_read_it_stops_it(
     assert eye.requests()
 
 
-def test_contracts_on_disk_are_those_that_were_read() -> None:
+def test_contracts_on_disk_are_those_that_were_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until one is edited, or one comes."""
     assert not registry.changed_on_disk()
+    here = PROJECT / registry.OUR_OWN.replace(".", "/")
+    folder = shutil.copytree(here, tmp_path / "own_tables")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        registry, "_read_from", ("own_tables", registry._digest_of_files("own_tables"))
+    )
+    assert not registry.changed_on_disk()
+    contract = folder / "silver" / "orders.py"
+    text = contract.read_text()
+    contract.write_text(text + "# edited\n")
+    assert registry.changed_on_disk()
+    contract.write_text(text)
+    assert not registry.changed_on_disk()
+    (folder / "gold" / "more.py").write_text("")
+    assert registry.changed_on_disk()
 
 
 def test_the_sensor_is_on_from_the_start_and_looks_by_the_settings(tmp_path: Path) -> None:
