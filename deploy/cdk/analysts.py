@@ -21,7 +21,7 @@ from deploy.cdk.config import Environment
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.query import ANALYSTS_RESULTS
 from deploy.cdk.stack import Part, grant
-from lakehouse_assets.queries.named import VIEWS
+from lakehouse_assets.queries.named import VIEWS, tables
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.glue_entries import entry_name
 from lakehouse_assets.tables.registry import queryable
@@ -50,6 +50,7 @@ class Analysts(Part):
         self._prefix = names.catalog_prefix(environment)
         self._registered = self._register()
         self._serve("run", self._role_arn("dagster-run"))
+        self._let_register(self._role_arn("dagster-run"))
         self._serve("execution", self._role_arn("cloudformation"))
         self.role = iam.Role(
             self,
@@ -125,6 +126,36 @@ class Analysts(Part):
                     )
                 ),
             )
+
+    def _let_register(self, role: str) -> None:
+        """Let a run make tables in every database, and change their entries.
+
+        IAM alone lets it only where the account's databases are for everybody whom IAM lets, as
+        they are by default: an account that has done away with that hears of it here.
+        https://docs.aws.amazon.com/lake-formation/latest/dg/change-settings.html
+        """
+        of = lakeformation.CfnPrincipalPermissions
+        for layer in sorted({VIEWS, *(name.partition(".")[0] for name in tables())}):
+            name = f"{self._prefix}{layer}"
+            self._permit(
+                f"Registers-{layer}",
+                role,
+                ["ALTER", "CREATE_TABLE", "DESCRIBE"],
+                of.ResourceProperty(
+                    database=of.DatabaseResourceProperty(catalog_id=self.account, name=name)
+                ),
+            )
+            if layer not in names.BY_COLUMN:
+                self._permit(
+                    f"Keeps-{layer}",
+                    role,
+                    _SERVED["run"],
+                    of.ResourceProperty(
+                        table=of.TableResourceProperty(
+                            catalog_id=self.account, database_name=name, table_wildcard={}
+                        )
+                    ),
+                )
 
     def _permit(
         self,

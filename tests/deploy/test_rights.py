@@ -83,15 +83,26 @@ def test_a_run_goes_on_where_lake_formation_decides(found: Templates) -> None:
             granted.setdefault(who, set()).add(
                 (table["DatabaseName"].rpartition("_")[2], *permission["Permissions"])
             )
+        elif database := permission["Resource"].get("Database"):
+            granted.setdefault(who, set()).add(
+                (database["Name"].rpartition("_")[2], *permission["Permissions"])
+            )
         elif place := permission["Resource"].get("DataLocation"):
             assert permission["Permissions"] == ["DATA_LOCATION_ACCESS"]
             layer = text(place["ResourceArn"]).rpartition("/")[2]
             granted.setdefault(who, set()).add((layer,))
     changes = ("ALTER", "DESCRIBE", "DROP")
+    # Whatever an account says of new databases and their tables: a run makes tables in each.
+    layers = {
+        it["DatabaseInput"]["Name"].rpartition("_")[2]
+        for it in found.all("catalog", "AWS::Glue::Database")
+    } - {"files"}
+    assert {"ledger", "rejected", "views", *names.BY_COLUMN} < layers
     assert granted == {
         f"lakehouse-{found.name}-dagster-run": {
             *((layer,) for layer in names.BY_COLUMN),
-            *((layer, *changes, "SELECT") for layer in names.BY_COLUMN),
+            *((layer, "ALTER", "CREATE_TABLE", "DESCRIBE") for layer in layers),
+            *((layer, *changes, "SELECT") for layer in layers),
         },
         f"lakehouse-{found.name}-cloudformation": {
             *((layer,) for layer in names.BY_COLUMN),
