@@ -21,6 +21,7 @@ from deploy.cdk.access import Access
 from deploy.cdk.analysts import Analysts
 from deploy.cdk.catalog import Catalog
 from deploy.cdk.config import ENVIRONMENTS, Environment
+from deploy.cdk.database import Database
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.guards import Guards
@@ -60,6 +61,7 @@ class Stacks:
     watch: Watch
     query: Query
     warehouse: Warehouse | None
+    database: Database
     orchestration: Orchestration
     analysts: Analysts
     protection: Protection
@@ -76,8 +78,9 @@ def stacks(app: cdk.App, environment: Environment) -> Stacks:
     events = Events(app, environment, foundation)
     registry = Registry(app, environment, foundation)
     warehouse = Warehouse(app, environment, foundation, network) if environment.warehouse else None
+    database = Database(app, environment, foundation, network)
     orchestration = Orchestration(
-        app, environment, foundation, network, events, registry, warehouse
+        app, environment, foundation, network, database, events, registry, warehouse
     )
     catalog = Catalog(app, environment, foundation)
     analysts = Analysts(app, environment, foundation)
@@ -99,9 +102,10 @@ def stacks(app: cdk.App, environment: Environment) -> Stacks:
         watch=Watch(app, environment, foundation, events),
         query=query,
         warehouse=warehouse,
+        database=database,
         orchestration=orchestration,
         analysts=analysts,
-        protection=Protection(app, environment, foundation, orchestration),
+        protection=Protection(app, environment, foundation, database),
         guards=Guards(app, environment, foundation, events) if environment.account_guards else None,
         quicksight=_quicksight(app, environment, foundation, query, analysts),
     )

@@ -11,13 +11,13 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_rds as rds
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 
-from deploy.cdk import database, names
+from deploy.cdk import names
 from deploy.cdk.balancer import balance
 from deploy.cdk.config import Environment
+from deploy.cdk.database import NAME, PORT, Database
 from deploy.cdk.events import Events
 from deploy.cdk.foundation import Foundation
 from deploy.cdk.network import Network
@@ -35,10 +35,9 @@ _TWICE: Final = frozenset({"webserver"})
 
 
 class Orchestration(Part):
-    """Dagster, and the database that it remembers by.
+    """Dagster.
 
     Attributes:
-        database: PostgreSQL.
         cluster: where the tasks are.
         roles: a part's role: webserver, daemon, code, run. Parts that share a task share it.
     """
@@ -49,6 +48,7 @@ class Orchestration(Part):
         environment: Environment,
         foundation: Foundation,
         network: Network,
+        database: Database,
         events: Events,
         registry: Registry,
         warehouse: Warehouse | None,
@@ -69,7 +69,15 @@ class Orchestration(Part):
             self, "Clients", network.clients.security_group_id, mutable=False
         )
         self._tasks_group = self._group("tasks", "Tasks of Dagster")
-        self.database = self._database()
+        self._database = database
+        self.connect(
+            self._tasks_group,
+            ec2.SecurityGroup.from_security_group_id(
+                self, "Group-database", database.group.security_group_id
+            ),
+            PORT,
+            "Dagster's storage",
+        )
         self.cluster = self._cluster()
         self._services = SERVICES[environment.profile]
         by_service = {name: self._role(name) for name in (*self._services, RUN)}
@@ -117,18 +125,11 @@ class Orchestration(Part):
         )
 
     def connect(
-        self, caller: ec2.SecurityGroup, called: ec2.SecurityGroup, port: int, why: str
+        self, caller: ec2.ISecurityGroup, called: ec2.ISecurityGroup, port: int, why: str
     ) -> None:
         """Let a group call another at a port."""
         called.add_ingress_rule(caller, ec2.Port.tcp(port), why)
         caller.add_egress_rule(called, ec2.Port.tcp(port), why)
-
-    def _database(self) -> rds.DatabaseInstance:
-        group = self._group("database", "Database of Dagster")
-        self.connect(self._tasks_group, group, database.PORT, "Dagster's storage")
-        # As it is, likewise.
-        logs_key = kms.Key.from_key_arn(self, "LogsKey", self._foundation.logs_key.key_arn)
-        return database.database(self, self._network, self._key, logs_key, group)
 
     def _cluster(self) -> ecs.Cluster:
         insights = ecs.ContainerInsights
@@ -179,7 +180,6 @@ class Orchestration(Part):
     def _execution_role(self) -> iam.Role:
         """What ECS may do to start a task: its image, its secret, its log."""
         role = self._role("execution")
-        assert self.database.secret
         grant(
             role,
             ["ecr:GetAuthorizationToken"],
@@ -191,7 +191,7 @@ class Orchestration(Part):
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             [self._registry.images.repository_arn],
         )
-        grant(role, ["secretsmanager:GetSecretValue"], [self.database.secret.secret_arn])
+        grant(role, ["secretsmanager:GetSecretValue"], [self._database.secret.secret_arn])
         grant(role, ["kms:Decrypt"], [self._key.key_arn])
         log = self._log.log_group_arn
         grant(
@@ -203,21 +203,20 @@ class Orchestration(Part):
         return role
 
     def _tasks(self) -> Tasks:
-        assert self.database.secret
         image = ecs.ContainerImage.from_ecr_repository(
             self._registry.images, self.release.value_as_string
         )
         told = {**self._environment(), **self.settings_of_the_product()}
-        return Tasks(self, image, self.database.secret, self._log, self._execution, told)
+        return Tasks(self, image, self._database.secret, self._log, self._execution, told)
 
     def _environment(self) -> dict[str, str]:
         """What dagster.yaml and workspace.yaml ask for."""
         return {
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "DAGSTER_PG_HOST": self.database.db_instance_endpoint_address,
-            "DAGSTER_PG_PORT": str(database.PORT),
-            "DAGSTER_PG_DB": database.NAME,
+            "DAGSTER_PG_HOST": self._database.instance.db_instance_endpoint_address,
+            "DAGSTER_PG_PORT": str(PORT),
+            "DAGSTER_PG_DB": NAME,
             "DAGSTER_CODE_HOST": f"code.{self._names.namespace_name}"
             if self._names
             else "127.0.0.1",

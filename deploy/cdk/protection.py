@@ -11,8 +11,8 @@ from constructs import Construct
 
 from deploy.cdk import names
 from deploy.cdk.config import Environment
+from deploy.cdk.database import Database
 from deploy.cdk.foundation import REPLICATED, Foundation
-from deploy.cdk.orchestration import Orchestration
 from deploy.cdk.stack import KEPT, Part, acknowledge, explain
 
 
@@ -28,13 +28,13 @@ class Protection(Part):
         scope: Construct,
         environment: Environment,
         foundation: Foundation,
-        orchestration: Orchestration,
+        database: Database,
     ) -> None:
         super().__init__(scope, environment, "protection", "Backups.")
         self._foundation = foundation
-        self.vault = self._back_up(orchestration)
+        self.vault = self._back_up(database)
 
-    def _back_up(self, orchestration: Orchestration) -> backup.BackupVault:
+    def _back_up(self, database: Database) -> backup.BackupVault:
         """Once a day: Dagster's database, and the buckets that hold the truth."""
         vault = backup.BackupVault(
             self,
@@ -93,7 +93,7 @@ class Protection(Part):
                 selection_name=self.named("daily"),
                 iam_role_arn=role.role_arn,
                 resources=[
-                    orchestration.database.instance_arn,
+                    database.instance.instance_arn,
                     self._foundation.raw.bucket_arn,
                     self._foundation.processed.bucket_arn,
                 ],

@@ -202,18 +202,19 @@ def test_what_the_instance_asks_for_is_there(stack: Written) -> None:
         assert wanted <= given
 
 
-def test_the_database_is_guarded(stack: Written) -> None:
-    [database] = stack.all("AWS::RDS::DBInstance")
+def test_the_database_is_guarded(stack: Written, written: dict[str, Templates]) -> None:
+    """In a stack of its own: where Dagster's fails, it stays, as it is protected from deletion."""
+    templates = written[stack.name]
+    assert not stack.all("AWS::RDS::DBInstance")
+    [database] = templates.all("database", "AWS::RDS::DBInstance")
     assert database["StorageEncrypted"] is True
     assert database["PubliclyAccessible"] is False
     assert database["MultiAZ"] is GUARDED[stack.name]
     assert database["DeletionProtection"] is GUARDED[stack.name]
     assert database["BackupRetentionPeriod"] == ENVIRONMENTS[stack.name].backup_days
-    [parameters] = stack.all("AWS::RDS::DBParameterGroup")
+    [parameters] = templates.all("database", "AWS::RDS::DBParameterGroup")
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
-    [resource] = [
-        r for r in stack.dagster["Resources"].values() if r["Type"] == "AWS::RDS::DBInstance"
-    ]
+    [resource] = [r for _, _, r in templates.resources() if r["Type"] == "AWS::RDS::DBInstance"]
     assert resource["DeletionPolicy"] == "Snapshot"
 
 

@@ -388,16 +388,16 @@ def test_nobody_comes_in_where_a_way_leads_out(found: Templates) -> None:
     assert {r["DestinationCidrBlock"] for r in routes} == {"0.0.0.0/0"}
     tables = {r["RouteTableId"]["Ref"] for r in routes}
     assert all("tasksSubnet" in table for table in tables)  # the private ones have none
-    [database] = found.all("orchestration", "AWS::RDS::DBSubnetGroup")
+    [database] = found.all("database", "AWS::RDS::DBSubnetGroup")
     assert all("privateSubnet" in json.dumps(s) for s in database["SubnetIds"])
     endpoints = found.all("network", "AWS::EC2::VPCEndpoint")
     assert [e["VpcEndpointType"] for e in endpoints] == ["Gateway"]
-    for part in ("network", "orchestration"):
+    for part in ("network", "database", "orchestration"):
         for group in found.all(part, "AWS::EC2::SecurityGroup"):
             assert "SecurityGroupIngress" not in group
     lets_in = [
         rule
-        for part in ("network", "orchestration")
+        for part in ("network", "database", "orchestration")
         for rule in found.all(part, "AWS::EC2::SecurityGroupIngress")
     ]
     assert [(r["FromPort"], "SourceSecurityGroupId" in r) for r in lets_in] == [(5432, True)]
