@@ -39,7 +39,8 @@ def _archive(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         deps=[CATALOG_KEY],
         description=(
             "Files whose rows are in the tables, moved from the raw zone into its archive. What "
-            "came meanwhile stays, and so do held and unreadable files."
+            "came meanwhile stays, and so do held and unreadable files. Does nothing where files "
+            "stay where they landed (LAKEHOUSE_ARCHIVE), as on a laptop."
         ),
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
