@@ -268,9 +268,10 @@ def writers(scene: Scene) -> None:
             event = author.event(new=random.random() < 0.5)
             if world.indifferent(later, event):
                 scene.tally.faults["event"] += first.process.is_alive() or second.process.is_alive()
-                world.events.append(event)
+                # To the oracle, with what has come meanwhile; to the list, after both runs.
+                before, world.events = world.events, [*world.events, *later, event]
                 world._apply(event)
-                world.events.pop()
+                world.events = before
                 later.append(event)
             if stopped:
                 first.signal(signal.SIGCONT)
