@@ -62,7 +62,7 @@ def check_options(form: Format, output: Path | None) -> None:
 def show(stream: Stream, form: Format, limit: int | None = None) -> None:
     """Print an answer: as a table its first rows, in other forms all, unless ``limit`` says.
 
-    0 is no limit but for a table's. What is left out is said on standard error.
+    0 is no limit, but that of every table. What is left out is said on standard error.
     """
     most = limit or 0
     if form is Format.TABLE:

@@ -37,7 +37,7 @@ def without_types(params: list[Any]) -> list[Any]:
         elif isinstance(param, TyperArgument):
             if param.metavar is None:
                 param.metavar = str(param.name).removesuffix("s").upper()
-            # Typer 0.27 shows an argument's type beside its word, and has no setting for that.
+            # Typer 0.29 shows an argument's type beside its word, and has no setting for that.
             vars(param)["display_type_rich"] = lambda ctx: None  # noqa: ARG005 - its signature
     return params
 

@@ -87,11 +87,13 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
         bury_dead_runs(context.instance, settings)
         # In every tick, for an alarm hears by it that this sensor is alive (deploy/cdk/watch.py).
         hints = queue.receive()
+        # Where there is no look now, the next one, at once, sees what they tell of.
         if registry.changed_on_disk():
+            queue.delete(hints)
             return reasons.skip(_RELOAD, AT_ONCE)
         if busy := _under_way(context.instance):
             looks.forget()
-            queue.delete(hints)  # the next look sees what they tell of
+            queue.delete(hints)
             return reasons.skip(
                 f"run {busy} is queued or under way; the next look is after it", AT_ONCE
             )
