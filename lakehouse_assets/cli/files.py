@@ -253,12 +253,12 @@ def _show_held(
         settings.limits,
     )
     shown = rows[: limit or None]
-    if not rows and not gone:
-        say(f"No file of {dataset.name} is held.")
-    elif form is Format.TABLE:
-        print_answer(names, shown)
-    else:
+    if form is not Format.TABLE:
         print_rows(names, shown, form)
+    elif rows:
+        print_answer(names, shown)
+    elif not gone:
+        say(f"No faulty row of a file of {dataset.name} is held.")
     for line in gone:
         say(line)
     if len(rows) > len(shown):
