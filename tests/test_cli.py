@@ -206,6 +206,7 @@ def test_mistakes_end_in_one_clear_line(
              "{latin}": "orders_caf\udce9.csv"}  # fmt: skip
     for name in named.values():
         (tmp_path / name).write_text(ORDERS)
+    (tmp_path / "mystery.csv").write_text("who,what\n1,2\n")
     ended = house(*(str(tmp_path / named[a]) if a in named else a for a in arguments))
     assert ended.code != 0
     assert said in ended.err

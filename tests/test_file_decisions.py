@@ -72,7 +72,7 @@ def test_a_file_is_withdrawn_and_brought_back(house: Lakehouse) -> None:
     ("arguments", "says"),
     [
         (("withdraw", "orders/2025-04-15/none.csv"), "nothing landed"),
-        (("withdraw", "orders.csv"), "name it as <dataset>/<date>/<file>"),
+        (("withdraw", "orders.csv"), "write <dataset>/<YYYY-MM-DD>/<file>"),
         (("withdraw", "orders/2025-04-15/.hidden"), "passed over"),
         (("reinstate", "orders/2025-04-15/orders.csv"), "nothing is withdrawn"),
         (("accept", "orders/2025-04-15/orders.csv", "--why", "x"), "not held"),
