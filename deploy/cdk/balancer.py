@@ -30,14 +30,7 @@ def balance(
         type="String",
         description=f"Certificate of {asked.host}, from ACM in this region.",
     )
-    group = ec2.SecurityGroup(
-        stack,
-        "Group-ui",
-        vpc=network.vpc,
-        security_group_name=stack.named("ui"),
-        description="Load balancer of the UI.",
-        allow_all_outbound=False,
-    )
+    group = stack.security_group("Group-ui", "ui", network.vpc, "Load balancer of the UI")
     for people in asked.people_from:
         group.add_ingress_rule(ec2.Peer.ipv4(people), ec2.Port.tcp(HTTPS), "People")
     tasks.add_ingress_rule(group, ec2.Port.tcp(WEB), "The UI")
@@ -50,9 +43,10 @@ def balance(
         vpc_subnets=network.subnets,
         internet_facing=False,
         security_group=group,
+        drop_invalid_header_fields=True,
         # Not protected from deletion: it keeps nothing, and would stand in the way of taking back
         # a deployment that fails.
-        drop_invalid_header_fields=True,
+        deletion_protection=False,
     )
     attributes = {
         "access_logs.s3.enabled": "true",

@@ -37,13 +37,8 @@ class Database(Part):
         self, scope: Construct, environment: Environment, foundation: Foundation, network: Network
     ) -> None:
         super().__init__(scope, environment, "database", "What Dagster remembers by.")
-        self.group = ec2.SecurityGroup(
-            self,
-            "Group-database",
-            vpc=network.vpc,
-            security_group_name=self.named("database"),
-            description="Database of Dagster.",
-            allow_all_outbound=False,
+        self.group = self.security_group(
+            "Group-database", "database", network.vpc, "Database of Dagster"
         )
         # As they are: CDK would change them, in stacks that know nothing of this one.
         self._key = kms.Key.from_key_arn(self, "Key", foundation.data_key.key_arn)

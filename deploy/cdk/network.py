@@ -125,14 +125,7 @@ class Network(Part):
         )
 
     def _group(self, name: str, about: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
-            self,
-            name.capitalize(),
-            vpc=self.vpc,
-            security_group_name=self.named(name),
-            description=f"{about}.",
-            allow_all_outbound=False,
-        )
+        return self.security_group(name.capitalize(), name, self.vpc, about)
 
     def _door_of_s3(self) -> None:
         s3 = self.vpc.add_gateway_endpoint(

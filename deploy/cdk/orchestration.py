@@ -68,7 +68,9 @@ class Orchestration(Part):
         self._clients = ec2.SecurityGroup.from_security_group_id(
             self, "Clients", network.clients.security_group_id, mutable=False
         )
-        self._tasks_group = self._group("tasks", "Tasks of Dagster")
+        self._tasks_group = self.security_group(
+            "Group-tasks", "tasks", network.vpc, "Tasks of Dagster"
+        )
         self._database = database
         self.connect(
             self._tasks_group,
@@ -113,16 +115,6 @@ class Orchestration(Part):
         self._tell(smoke, operators)
 
     # ------------------------------------------------------------------------------ the network
-
-    def _group(self, name: str, about: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
-            self,
-            f"Group-{name}",
-            vpc=self._network.vpc,
-            security_group_name=self.named(name),
-            description=f"{about}.",
-            allow_all_outbound=False,
-        )
 
     def connect(
         self, caller: ec2.ISecurityGroup, called: ec2.ISecurityGroup, port: int, why: str

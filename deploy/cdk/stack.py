@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -114,6 +115,19 @@ class Part(cdk.Stack):
         assert isinstance(found, logs.CfnLogGroup)
         found.retention_in_days = days
         return group
+
+    def security_group(
+        self, logical: str, name: str, vpc: ec2.IVpc, about: str
+    ) -> ec2.SecurityGroup:
+        """A security group as all of them are: named, and it lets nothing in or out by itself."""
+        return ec2.SecurityGroup(
+            self,
+            logical,
+            vpc=vpc,
+            security_group_name=self.named(name),
+            description=f"{about}.",
+            allow_all_outbound=False,
+        )
 
     def output(self, name: str, value: str, about: str) -> None:
         """What people and workflows read from the deployed stack."""
