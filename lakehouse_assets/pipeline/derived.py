@@ -7,12 +7,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.pipeline.derived_units import affected_units, in_scope
-from lakehouse_assets.pipeline.keys import Keys, parted, without
+from lakehouse_assets.pipeline.keys import Keys, distinct, parted, without
 from lakehouse_assets.pipeline.publish import Replaced, replace_rows
 from lakehouse_assets.pipeline.result import Check, Result
 from lakehouse_assets.pipeline.select import select
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
-from lakehouse_assets.pipeline.workspace import Workspace
+from lakehouse_assets.pipeline.workspace import Workspace, union
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
 from lakehouse_assets.store import receipts
 from lakehouse_assets.store.delta import TableVersion, row_count
@@ -124,9 +124,7 @@ def _absorb(
     if units is not None:
         silver = in_scope(work, derived, silver, units)
         result.metadata["units_recomputed"] = units.count
-    for name, rows in silver.items():
-        rows.createOrReplaceTempView(name)
-    computed = work.stage(work.spark.sql(derived.sql))
+    computed = work.stage(work.sql(derived.sql, silver))
     published = replace_rows(
         work,
         table,
@@ -134,7 +132,7 @@ def _absorb(
         others=others,
         rows=computed,
         grain=derived.grain,
-        totals=_both_sides(work, derived, computed),
+        totals=_both_sides(work, derived, silver, computed),
     )
     result.version = published.version
     result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
@@ -173,20 +171,22 @@ def _changed(work: Workspace, derived: Derived, published: Replaced) -> dict[str
         return {"changed_grains": 0}
     changed, count = published.rows.select(*derived.grain), published.added
     if published.removed:  # a grain may stand twice: as it was, and as it is
-        changed = work.stage(changed.distinct())
-        count = changed.count()
+        changes = distinct(work, changed, derived.grain)
+        changed, count = changes.rows, changes.count
     grain = ", ".join(f"`{c}`" for c in derived.grain)
     some = select(changed, grain=f"concat_ws(' ', {grain})").orderBy("grain").limit(_SAMPLES)
     return {"changed_grains": count, "changed": "; ".join(row["grain"] for row in some.collect())}
 
 
-def _both_sides(work: Workspace, derived: Derived, computed: DataFrame) -> DataFrame | None:
-    """One row of what proves the computed rows: of them, and of the views they come from."""
+def _both_sides(
+    work: Workspace, derived: Derived, silver: Mapping[str, DataFrame], computed: DataFrame
+) -> DataFrame | None:
+    """One row of what proves the computed rows: of them, and of the rows they come from."""
     sides = [f"({proof.silver}) AS silver_{i}" for i, proof in enumerate(derived.reconciliations)]
     if not sides:
         return None
     gold = {f"gold_{i}": proof.gold for i, proof in enumerate(derived.reconciliations)}
-    return select(computed, **gold).crossJoin(work.spark.sql(f"SELECT {', '.join(sides)}"))
+    return select(computed, **gold).crossJoin(work.sql(f"SELECT {', '.join(sides)}", silver))
 
 
 def _reconcile(derived: Derived, totals: Row) -> list[Check]:
@@ -219,21 +219,33 @@ def _in_dimensions(
 
     A dimension that has absorbed other versions than this table may lack keys without fault.
     """
+    missing = _missing(work, derived, computed)
     found: list[Check] = []
     for column, mart in dimensions(derived).items():
-        name, [key] = f"dimension_{column}", mart.grain
-        keys = computed.select(column).where(f"`{column}` IS NOT NULL").distinct()
-        there = work.now(mart.table).select(key)
-        missing = without(keys, [column], there, key=[key])
-        some = [row[column] for row in missing.limit(_SAMPLES).collect()]
+        some = missing.get(column, [])
         absorbed = state.absorbed.get(mart.table.id)
         shared = {t.id for t in derived_job(mart).reads} & inputs.keys()
         taken_in = absorbed.inputs if absorbed else {}
         behind = any(inputs[table] != taken_in.get(table) for table in shared)
+        name = f"dimension_{column}"
         note = checks(derived)[name]
         if some and behind:
             note = f"{mart.table.id} has not taken in the same versions yet: compared next time."
         elif some:
-            note = f"not in {mart.table.id}: {', '.join(map(str, some))}"
+            note = f"not in {mart.table.id}: {', '.join(some)}"
         found.append(Check(name, passed=not some or behind, description=note))
+    return found
+
+
+def _missing(work: Workspace, derived: Derived, computed: DataFrame) -> dict[str, list[str]]:
+    """By column, some of the computed rows' keys that are not in their dimension: one query."""
+    asked = []
+    for column, mart in dimensions(derived).items():
+        keys = computed.select(column).where(f"`{column}` IS NOT NULL").distinct()
+        there = work.now(mart.table).select(*mart.grain)
+        missing = without(keys, [column], there, key=mart.grain).limit(_SAMPLES)
+        asked.append(select(missing, name=f"'{column}'", key=f"CAST(`{column}` AS STRING)"))
+    found: dict[str, list[str]] = {}
+    for row in union(asked).collect() if asked else []:
+        found.setdefault(row["name"], []).append(row["key"])
     return found

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
 from lakehouse_assets.pipeline.select import select
-from lakehouse_assets.pipeline.workspace import Workspace, among
+from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store import receipts
-from lakehouse_assets.tables.contract import Category, Dataset
+from lakehouse_assets.tables.contract import Advice, Category, Dataset
 from lakehouse_assets.tables.registry import DATASETS
 from lakehouse_assets.tables.rules import LOST_ORIGIN, Rule, foreign_key_rules, own_rules
+from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_SAMPLES = 5
+_KEY: Final = "keys_unique"
 
-AUDITS: Final = ("keys_unique",)
+AUDITS: Final = (_KEY,)
 """The checks without which `publish` commits nothing."""
 
 
@@ -27,7 +29,7 @@ def checks(dataset: Dataset) -> dict[str, str]:
     """Silver's checks by name, with what each says when it passes."""
     found = {
         "structure": "The table has the contract's columns and types.",
-        "keys_unique": f"Every {', '.join(dataset.key_columns)} stands once.",
+        _KEY: f"Every {', '.join(dataset.key_columns)} stands once.",
         "accounting": "Every row of every file has exactly one fate.",
     }
     for name, group in _rule_groups(dataset).items():
@@ -61,15 +63,14 @@ def report(
     Of dates that were not asked for and have ``moved``, the checks' outcomes alone: a parent that
     came on another day has let rows in, and what was said of their date is no longer true.
     """
-    lake, dates = work.lake, sorted({*asked, *moved})
-    days = among("_batch_date", dates)
-    found = receipts.current(lake, dataset.name, dates)
+    dates = sorted({*asked, *moved})
+    found = receipts.current(work.lake, dataset.name, dates)
     totals = {day: receipts.Counts() for day in dates}
     for receipt in found:
         totals[receipt.path.batch_date] += receipt.counts
-    published = work.now(dataset.silver).where(days)
+    breaches = _breaches(work, dataset, dates)
     _check_structure(work, result, dataset, dates)
-    _check_keys(result, dataset, published, totals)
+    _check_keys(result, dataset, breaches, totals)
     uneven = [r for r in found if not r.counts.adds_up]
     for day in dates:
         total = totals[day]
@@ -87,8 +88,70 @@ def report(
                 metadata=dict(total.__dict__),
             )
         )
-    _check_rules(work, result, dataset, dates, totals)
-    _check_advice(work, result, dataset, published, dates)
+    _check_rules(result, dataset, breaches, totals)
+    _check_advice(result, dataset, breaches, dates)
+
+
+@dataclass(frozen=True)
+class _Breach:
+    """How many rows of a batch date break something, and what one of them is."""
+
+    rows: int
+    sample: str
+
+
+_Breaches: TypeAlias = Mapping[tuple[str, date | None], _Breach]
+"""By a rule's name, `_of` an advice or `_KEY`, and the batch date, which a repeated key has not."""
+
+
+def _breaches(work: Workspace, dataset: Dataset, dates: Sequence[date]) -> _Breaches:
+    """What the checks ask of the tables' rows of these dates: one query, as each has its price."""
+    published = work.now(dataset.silver).where(among("_batch_date", dates))
+    asked = [_repeated_keys(dataset, published), *_against_advice(work, dataset, published)]
+    if work.may_hold(dataset.rejected):
+        asked.append(_broken_rules(work.now(dataset.rejected).where(among("_batch_date", dates))))
+    return {
+        (row["name"], row["_batch_date"]): _Breach(row["rows"], row["sample"])
+        for row in union(asked).collect()
+        if row["rows"]
+    }
+
+
+def _repeated_keys(dataset: Dataset, published: DataFrame) -> DataFrame:
+    key = dataset.key_columns
+    listed = ", ".join(f"`{column}`" for column in key)
+    return select(
+        published.groupBy(*key).count().where("count > 1"),
+        name=f"'{_KEY}'",
+        _batch_date="CAST(NULL AS DATE)",
+        rows="count(*)",
+        sample=f"min(concat_ws(' ', {listed}))",
+    )
+
+
+def _broken_rules(rejected: DataFrame) -> DataFrame:
+    broken = select(rejected, "_batch_date", "_row", "_subject", name="explode(_rules)")
+    found = broken.groupBy("name", "_batch_date").agg({"_row": "count", "_subject": "min"})
+    rows, sample = "`count(_row)`", "`min(_subject)`"
+    return select(found, "name", "_batch_date", rows=rows, sample=sample)
+
+
+def _against_advice(work: Workspace, dataset: Dataset, published: DataFrame) -> list[DataFrame]:
+    """One frame of all advice; none where there is none."""
+    if not dataset.advice:
+        return []
+    asked = "\nUNION ALL\n".join(
+        f"SELECT {literal(_of(advice))} AS name, _batch_date, count(*) AS rows, "
+        f"CAST(min(sample) AS STRING) AS sample FROM (\n{advice.sql}\n) GROUP BY _batch_date"
+        for advice in dataset.advice
+    )
+    tables = {d.name: work.now(d.silver) for d in DATASETS.values() if d.name in asked.lower()}
+    return [work.sql(asked, {**tables, "published": published})]
+
+
+def _of(advice: Advice) -> str:
+    """Like no rule's name."""
+    return f"advice:{advice.name}"
 
 
 def _check_structure(
@@ -107,44 +170,29 @@ def _check_structure(
 def _check_keys(
     result: Result,
     dataset: Dataset,
-    published: DataFrame,
+    breaches: _Breaches,
     totals: Mapping[date, receipts.Counts],
 ) -> None:
-    key = dataset.key_columns
-    repeated = published.groupBy(*key).count().where("count > 1").select(*key)
-    samples = [" ".join(map(str, row)) for row in repeated.limit(_SAMPLES).collect()]
+    found = breaches.get((_KEY, None))
+    said = f"{found.rows:,} repeat" if found else checks(dataset)[_KEY]
     for day, total in totals.items():
-        result.checks.append(
-            Check(
-                "keys_unique",
-                not samples,
-                day,
-                description=checks(dataset)["keys_unique"] if not samples else "keys repeat",
-                metadata={"rows": total.published, "sample_keys": samples},
-            )
-        )
+        about = {"rows": total.published, "sample_keys": [found.sample] if found else []}
+        result.checks.append(Check(_KEY, not found, day, description=said, metadata=about))
 
 
 def _check_rules(
-    work: Workspace,
     result: Result,
     dataset: Dataset,
-    dates: Sequence[date],
+    breaches: _Breaches,
     totals: Mapping[date, receipts.Counts],
 ) -> None:
     """One outcome per date and group of rules, from the rows in quarantine."""
-    rejected = work.now(dataset.rejected).where(among("_batch_date", dates))
-    exploded = select(rejected, "_batch_date", "_row", "_subject", rule="explode(_rules)")
-    by_rule = exploded.groupBy("_batch_date", "rule").agg({"_row": "count", "_subject": "min"})
-    counts = {
-        (row["_batch_date"], row["rule"]): (row["count(_row)"], row["min(_subject)"])
-        for row in by_rule.collect()
-    }
-    for day in dates:
-        read = totals[day].read - totals[day].held
+    for day, total in totals.items():
+        read = total.read - total.held
         for name, group in _rule_groups(dataset).items():
-            broken = {r.name: counts[day, r.name][0] for r in group if (day, r.name) in counts}
-            samples = [counts[day, r][1].removeprefix("=") for r in broken]
+            found = {r.name: breaches[r.name, day] for r in group if (r.name, day) in breaches}
+            broken = {name: breach.rows for name, breach in found.items()}
+            samples = [breach.sample.removeprefix("=") for breach in found.values()]
             share = max(broken.values(), default=0) / read if read else 0.0
             beyond = share > dataset.hold.share and read >= dataset.hold.least_rows
             own = all(r.category is not Category.REFERENTIAL_INTEGRITY for r in group)
@@ -168,34 +216,12 @@ def _check_rules(
 
 
 def _check_advice(
-    work: Workspace, result: Result, dataset: Dataset, published: DataFrame, dates: Sequence[date]
+    result: Result, dataset: Dataset, breaches: _Breaches, dates: Sequence[date]
 ) -> None:
-    if not dataset.advice:
-        return
-    asked_of = " ".join(advice.sql for advice in dataset.advice).lower()
-    for other in DATASETS.values():
-        if other.name in asked_of:
-            work.now(other.silver).createOrReplaceTempView(other.name)
-    published.createOrReplaceTempView("published")
-    asked = [
-        f"SELECT {i} AS which, _batch_date, count(*) AS rows, CAST(min(sample) AS STRING) AS sample"
-        f" FROM (\n{advice.sql}\n) GROUP BY _batch_date"
-        for i, advice in enumerate(dataset.advice)
-    ]
-    found = work.spark.sql("\nUNION ALL\n".join(asked)).collect()
-    counts = {(r["which"], r["_batch_date"]): (r["rows"], r["sample"]) for r in found}
-    for i, advice in enumerate(dataset.advice):
+    for advice in dataset.advice:
         for day in dates:
-            number, sample = counts.get((i, day), (0, ""))
-            result.checks.append(
-                Check(
-                    advice.name,
-                    number == 0,
-                    day,
-                    Severity.WARN,
-                    advice.description
-                    if number == 0
-                    else f"{advice.description} Not so: {number:,} row(s), such as {sample}",
-                    {"rows": number, "sample": sample},
-                )
-            )
+            found, said = breaches.get((_of(advice), day)), advice.description
+            if found:
+                said += f" Not so: {found.rows:,} row(s), such as {found.sample}"
+            about = {"rows": found.rows if found else 0, "sample": found.sample if found else ""}
+            result.checks.append(Check(advice.name, not found, day, Severity.WARN, said, about))

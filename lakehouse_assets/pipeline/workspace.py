@@ -106,6 +106,15 @@ class Workspace:
         """A table's rows as they are now."""
         return self.read(table, self.lake.version(table))
 
+    def sql(self, query: str, frames: Mapping[str, DataFrame]) -> DataFrame:
+        """What a query gives for which each of these names is a table.
+
+        They go with the query: a view would be a call of the engine for each, and stay behind.
+        """
+        named = ", ".join(f"`{name}` AS (SELECT * FROM {{{name}}})" for name in frames)
+        plain = query.replace("{", "{{").replace("}", "}}")
+        return self.spark.sql(f"WITH {named} SELECT * FROM (\n{plain}\n)", None, **frames)
+
     def may_hold(self, table: Table, ranges: Mapping[str, tuple[Any, Any]] | None = None) -> bool:
         """Whether a table may have rows now (with such values), by its log; see `Lake.may_hold`."""
         return self.lake.may_hold(table, self.lake.version(table), ranges or {})

@@ -4,12 +4,14 @@ S3, SQS, SNS, EventBridge, CloudWatch and the Glue catalog are moto's; Glue jobs
 in a process of its own with Spark and the wheels. With ``--frugal`` there are none: the run does
 the tables' work itself, as in an environment of that profile. Webserver and daemon run as they
 would on AWS, led there by their settings alone. Files are copied into the raw bucket; what follows
-is told as it happens. With ``--stay`` the UI is left open until Ctrl-C.
+is told as it happens. Then Dagster is stopped, and a state machine carries the next day's files.
+With ``--stay`` the UI is left open until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -19,23 +21,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.glue.build import build
+from deploy.glue.standby import definition
+from lakehouse_assets.tables.registry import queryable, table_ids
 from resources.dagster_instance import open_instance
 from resources.settings import Settings
 from tests.aws.account import LOOK_SECONDS, NAMESPACE, PROCESSED, RAW, Account
-from tests.support import PROJECT
+from tests.support import PROJECT, SAMPLE
+from tests.support.commands import Lakehouse, put
 from tests.support.glue_runtime import LocalGlue
 from tests.support.object_store import Store
 from tests.support.recorded import Recorded
 from tests.support.servers import lakehouse_ui, own_port
+from tests.support.state_machines import carried_out
 
 if TYPE_CHECKING:
     import dagster as dg
 
-DAY = "2025-04-15"
+DAYS = ("2025-04-15", "2025-04-16")
 _PATIENCE_SECONDS = 1800
 _LOOKS, _MOST = 10, 20
 """Looks that are counted, and requests that one with nothing new may take."""
@@ -59,10 +66,16 @@ def main() -> int:
         account = Account(glue, wheels, Path(folder, "home"))
         with own_port() as port:
             os.environ |= account.environment(f"http://127.0.0.1:{port}")
-            with lakehouse_ui(Path(folder, "ui.log"), os.environ, port):
+            dagster = partial(lakehouse_ui, Path(folder, "ui.log"), os.environ, port)
+            with dagster():
                 story(account)
                 idle_looks(account)
-                if options.stay:
+            if not options.frugal:
+                standby(account, Path(folder))
+                with dagster():
+                    nothing_twice(account)
+            if options.stay:
+                with dagster():
                     say(f"The UI is open on http://127.0.0.1:{port}; Ctrl-C ends everything")
                     wait_for_ctrl_c()
     return 0
@@ -71,7 +84,7 @@ def main() -> int:
 def story(account: Account) -> None:
     """From a file in the raw bucket to an answer; raises where a step does not happen."""
     say(f"Files arrive in s3://{RAW}")
-    for key in account.arrive(DAY):
+    for key in account.arrive(DAYS[0]):
         print(f"   {key}")
     say("The sensor starts a run")
     run = finished_run()
@@ -103,19 +116,58 @@ def idle_looks(account: Account) -> None:
     """What the sensor asks of S3 in ten looks while nothing comes; raises where it is too much."""
     say(f"Ten looks of the sensor while nothing comes, {LOOK_SECONDS} s apart")
 
+    looks(account, 2)  # at everything, after the run, and an idle one
+    counts = Counter(looks(account, _LOOKS))
+    print("   " + ", ".join(f"{number} {kind}" for kind, number in counts.items()))
+    assert counts.total() <= _LOOKS * _MOST, counts
+
+
+def standby(account: Account, folder: Path) -> None:
+    """A state machine carries the next day's files; raises where gold is not as on a laptop."""
+    say("Dagster is stopped; files arrive, and a person starts the state machine")
+    for key in account.arrive(DAYS[1]):
+        print(f"   {key}")
+    settings = Settings.load()
+    machine = definition(settings.glue_job_prefix, json.dumps(settings.of_a_job()))
+    ended = carried_out(machine, account.aws, folder)
+    print(f"   {ended['status']}: {len(table_ids())} jobs, one after the other")
+    assert ended["status"] == "SUCCEEDED", (ended["error"], ended["cause"])
+    answer = lakehouse("query", "--name", "daily_revenue")
+    print(answer)
+    laptop = Lakehouse(folder / "laptop")
+    for path in (path for day in DAYS for path in sorted(SAMPLE.glob(f"*/{day}/*"))):
+        put(laptop, path.name, path.read_bytes(), path.parent.name)
+    laptop.ok("run")
+    assert answer == laptop.ok("query", "--name", "daily_revenue")
+
+
+def nothing_twice(account: Account) -> None:
+    """Dagster looks about itself again; raises where it repeats what the state machine did."""
+    say("Dagster is started again: it finds everything done")
+    tables = list(queryable().values())
+
+    def done() -> tuple[int, int, object]:
+        jobs = account.aws.requests.count("StartJobRun")
+        runs = open_instance(Settings.load()).get_runs_count()
+        return jobs, runs, Settings.load().lake().versions(tables)
+
+    before = done()
+    looks(account, 3)
+    jobs, runs, versions = done()
+    print(f"   {jobs - before[0]} jobs and {runs - before[1]} runs started")
+    assert (jobs, runs, versions) == before
+    print(lakehouse("status"))
+
+
+def looks(account: Account, number: int) -> list[str]:
+    """Wait for looks of the sensor; returns what they asked of the buckets."""
+
     def asked() -> list[str]:
         return [_kind(request) for request in account.aws.recorded if _of_lake(request)]
 
-    def listings(since: int) -> list[str]:
-        return [kind for kind in asked()[since:] if kind == "LIST"]
-
     before = len(asked())
-    until(lambda: listings(before)[1:], "a look at everything, after the run, and an idle one")
-    before = len(asked())
-    until(lambda: listings(before)[_LOOKS - 1 :], "ten looks")
-    counts = Counter(asked()[before:])
-    print("   " + ", ".join(f"{number} {kind}" for kind, number in counts.items()))
-    assert counts.total() <= _LOOKS * _MOST, counts
+    until(lambda: asked()[before:].count("LIST") >= number, f"{number} looks")
+    return asked()[before:]
 
 
 def _of_lake(request: Recorded) -> bool:
@@ -178,7 +230,7 @@ def figures(account: Account) -> list[str]:
     return sorted(found)
 
 
-def until(look: Callable[[], list[Any]], what: str) -> list[Any]:
+def until(look: Callable[[], Any], what: str) -> Any:
     """What is found, once it is."""
     patience = time.monotonic() + _PATIENCE_SECONDS
     while not (found := look()):
