@@ -63,6 +63,10 @@ $(VENV)/.installed-ui: $(VENV)/.installed deploy/locks/ui.lock
 	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/ui.lock
 	@touch $@
 
+$(VENV)/.installed-bench: $(VENV)/.installed deploy/locks/bench.lock
+	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/bench.lock
+	@touch $@
+
 .venv-%/.installed: deploy/locks/%.lock
 	@echo "Installing $* into .venv-$* (a minute, once) ..."
 	@$(PYTHON) -m venv .venv-$*
@@ -129,7 +133,7 @@ format: install  ## Format the code
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: install  ## Compare Sail, local Spark and a hand-written script on the same work
+bench: $(VENV)/.installed-bench  ## Compare the product on Sail and on Spark with scripts by hand, on the same work
 	@$(BIN)/python -m tests.bench
 
 glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Linux
@@ -146,7 +150,7 @@ lock: install  ## Write the locks anew from pyproject.toml (needs uv)
 	@$(LOCK) --extra aws --extra dev pyproject.toml -o requirements.lock
 	@$(LOCK) --extra aws pyproject.toml -c requirements.lock -o deploy/dagster/requirements.lock
 	@$(LOCK) --group deploy -c requirements.lock -o deploy/locks/deploy.lock
-	@$(LOCK) --group ui -c requirements.lock -o deploy/locks/ui.lock
+	@for beside in ui bench; do $(LOCK) --group $$beside -c requirements.lock -o deploy/locks/$$beside.lock; done
 	@for alone in checkov ministack tools; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 
 clean:  ## Remove .venv and the local lakehouse

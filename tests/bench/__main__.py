@@ -1,14 +1,15 @@
 """`make bench`: a small and a large day, raw to gold, after a short and a long history.
 
-Three contenders do the same work on the same files, in one run of this program: the product on
-Sail, the same code on local Spark tuned as the product tunes it, and a hand-written DuckDB +
-delta-rs script with the same rules and outputs. Each day runs in a process of its own. What they
-publish is compared by value before anything is printed.
+Five contenders do the same work on the same files, in one run of this program: the product on
+Sail, the same code on local Spark, and three scripts written by hand with the same rules and
+outputs: with DuckDB, with Polars (both write by delta-rs), and with plain PySpark, on a Spark that
+is tuned as the product tunes its own. Each day runs in a process of its own. What they publish is
+compared by value before anything is printed.
 
 Figures: CPU-seconds of the work alone (children and JVM included, imports and engine start not),
 of the whole process, ratios, peak memory of all processes together, what was written, and how often
 the embedded engine was asked. Each is the median of several runs, in which the contenders take
-turns; the spread is that of the work's CPU seconds. The script makes no star schema: what the
+turns; the spread is that of the work's CPU seconds. The scripts make no star schema: what the
 product spends on that stands by itself, and is in the whole process. `bench.json` has all figures.
 """
 
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,7 +34,8 @@ from tests.bench.measure import FIRST, Watched, cpu_seconds, hashes, peak_kib
 from tests.support import PROJECT
 
 SIZES = {"small": (2_000, 10), "large": (50_000, 10)}
-CONTENDERS = ("sail", "spark", "duckdb")
+SCRIPTS = ("duckdb", "polars", "pyspark")
+CONTENDERS = ("sail", "spark", *SCRIPTS)
 HISTORY_ORDERS = 2_000
 
 
@@ -63,7 +66,7 @@ def main() -> None:
 
 
 def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]:
-    """A lake with that many small days absorbed, for the product and for the script."""
+    """A lake with that many small days absorbed, for the product and for the scripts."""
     base = folder / f"history-{history}"
     shop = _shop()
     days = [FIRST + timedelta(days=i) for i in range(history + 1)]
@@ -74,12 +77,16 @@ def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path
         for file in shop.day(day, orders=HISTORY_ORDERS, items_per_order=10, mess=0):
             _put(base, file)
     lakes = {}
-    for kind in dict.fromkeys("duckdb" if e == "duckdb" else "product" for e in engines):
-        lakes[kind] = folder / f"{kind}-{history}"
-        shutil.copytree(base, lakes[kind])
-        contender = "duckdb" if kind == "duckdb" else "sail"
-        timed(contender, lakes[kind], days)
+    for maker in dict.fromkeys(map(_maker, engines)):
+        lakes[maker] = folder / f"{maker}-{history}"
+        shutil.copytree(base, lakes[maker])
+        timed(maker, lakes[maker], days)
     return lakes
+
+
+def _maker(contender: str) -> str:
+    """Who makes the lake that a contender begins with: scripts read each other's tables."""
+    return "duckdb" if contender in SCRIPTS else "sail"
 
 
 def _compare(
@@ -96,7 +103,7 @@ def _compare(
     said: dict[str, dict[str, str]] = {}
     for engine in engines * runs:
         root = folder / f"{engine}-{history}-{size}"
-        shutil.copytree(lakes["duckdb" if engine == "duckdb" else "product"], root)
+        shutil.copytree(lakes[_maker(engine)], root)
         for file in files:
             _put(root, file)
         before = _files(root)
@@ -173,11 +180,11 @@ def _work(contender: str, root: str, listed: str) -> None:
     """In the contender's own process: start, then time only the work."""
     days = [date.fromisoformat(d) for d in listed.split(",")]
     marts, calls, in_marts = 0.0, [0], 0
-    if contender == "duckdb":
-        from tests.bench import duckdb_script
-
+    if contender in SCRIPTS:
+        script = import_module(f"tests.bench.{contender}_script")
+        given = _sessions(contender)
         cpu, started = cpu_seconds(), time.perf_counter()
-        duckdb_script.run(Path(root), days)
+        script.run(Path(root), days, *given)
     else:
         os.environ["LAKEHOUSE_ENGINE"] = contender
         from lakehouse_assets.pipeline.run_table import run_table
@@ -213,6 +220,17 @@ def _work(contender: str, root: str, listed: str) -> None:
     os._exit(0)
 
 
+def _sessions(contender: str) -> list[Any]:
+    """What a script is given besides its work: a Spark that has started, where it asks for one."""
+    if contender != "pyspark":
+        return []
+    from resources.engines import spark_session
+
+    session = spark_session()
+    session.sql("SELECT 1").collect()
+    return [session]
+
+
 def _counted() -> list[int]:
     """A list with a number for each query and command that Spark Connect sends from now on."""
     from pyspark.sql.connect.client import SparkConnectClient
@@ -233,7 +251,7 @@ def _print(results: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     base = {(r["history"], r["size"]): r["work_cpu"] for r in results if r["engine"] == "duckdb"}
-    columns = ("work CPU s", "spread", "× script", "marts CPU s", "process CPU s", "wall s")
+    columns = ("work CPU s", "spread", "× DuckDB", "marts CPU s", "process CPU s", "wall s")
     table = Table("day", "history", "engine", *columns, "peak MiB", "written", "calls")
     for r in results:
         ratio = r["work_cpu"] / base.get((r["history"], r["size"]), r["work_cpu"])
