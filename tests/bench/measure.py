@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -31,10 +32,13 @@ def family(of: int) -> list[int]:
     return sorted(found)
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process's family so far, that of ended children included."""
+def cpu_seconds(of: Sequence[int] = ()) -> float:
+    """CPU time so far of these processes, or of this one's family: ended children included.
+
+    To find the family is some 10 ms of work itself: who asks often finds it once.
+    """
     ticks = 0
-    for pid in family(os.getpid()):
+    for pid in of or family(os.getpid()):
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[-1].split()
         except (FileNotFoundError, ProcessLookupError):
