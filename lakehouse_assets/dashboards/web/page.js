@@ -17,15 +17,22 @@ function make(tag, text, attributes = {}) {
 const theme = () => document.documentElement.dataset.theme
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
+// How many pixels a text of a chart takes, in the reader's own font.
+function wide(found) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${found.legend.labelFontSize}px ${found.font}`;
+  return (text) => pen.measureText(text).width;
+}
+
 // The theme, fitted to a chart's width: a legend is one line where there is room for it beside the
 // axis' texts, and else has as many names side by side as there is.
 function themeFor(place, marks) {
   const found = PAGE.themes[theme()];
-  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map((text) => 7 * text.length);
+  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map(wide(found));
   const labelLimit = 0.4 * place.clientWidth;
-  const room = place.clientWidth - Math.max(50, Math.min(labelLimit, Math.max(...pixels("c"))));
-  const names = pixels("s").map((wide) => wide + 24);
-  const isOneLine = names.reduce((sum, wide) => sum + wide, 0) <= room;
+  const room = place.clientWidth - Math.max(75, 15 + Math.min(labelLimit, Math.max(...pixels("c"))));
+  const names = pixels("s").map((text) => text + 28);
+  const isOneLine = names.reduce((sum, name) => sum + name, 0) <= room;
   const columns = isOneLine ? names.length : Math.max(1, Math.floor(room / Math.max(...names)));
   return { ...found, axis: { ...found.axis, labelLimit }, legend: { ...found.legend, columns } };
 }

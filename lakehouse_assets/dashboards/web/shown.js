@@ -22,21 +22,27 @@ function texted(field, row) {
   return found[1].replace(/\{(\w+)\}/g, (_, name) => row[name] ?? "");
 }
 
+function largest(visual, measure) {
+  // The names of the largest series, and those of the others where they are too many to tell apart.
+  // Of all rows, whatever is chosen: a series keeps its colour.
+  const column = visual.series.column;
+  const sized = grouped(SOURCES[visual.source].rows, [column]).map((group) => [group[0][column], value(group, measure, null) ?? 0]);
+  const names = sized.sort((a, b) => b[1] - a[1]).map(([name]) => name);
+  const own = names.length > MOST_SERIES ? names.slice(0, MOST_SERIES - 1) : names;
+  return { own, rest: new Set(names.slice(own.length)) };
+}
+
 function seriesOf(visual, rows) {
   // Each series is a title and what its value is of the rows of one place.
   if (!visual.series) return visual.measures.map((m) => ({ title: m.title, of: (some) => value(some, m, chosen.span) }));
   const column = visual.series.column;
   const [measure] = visual.measures;
-  // Of all rows, whatever is chosen: a series keeps its colour.
-  const sized = grouped(SOURCES[visual.source].rows, [column]).map((group) => [group[0][column], value(group, measure, null) ?? 0]);
-  const names = sized.sort((a, b) => b[1] - a[1]).map(([name]) => name);
-  const own = names.length > MOST_SERIES ? names.slice(0, MOST_SERIES - 1) : names;
+  const { own, rest } = largest(visual, measure);
   const found = own.map((name) => ({
     title: written(name, visual.series.form),
     of: (some) => value(some.filter((row) => row[column] === name), measure, chosen.span),
   }));
-  if (own.length < names.length) {
-    const rest = new Set(names.slice(own.length));
+  if (rest.size) {
     found.push({ title: OTHER, of: (some) => value(some.filter((row) => rest.has(row[column])), measure, chosen.span) });
   }
   return found;
@@ -237,11 +243,15 @@ function scatter(visual, source, rows) {
     row: group[0], values: [visual.x, visual.y, visual.size].map((m) => value(group, m, chosen.span)),
   })).filter((g) => g.values.every((v) => v !== null));
   const series = visual.series ? visual.series.column : null;
+  const { own } = series ? largest(visual, visual.size) : { own: [] };
   const marks = groups.map(({ row, values: [x, y, size] }) => ({
     c_label: written(row[column], visual.point.form), x, y, size,
     x_label: written(x, visual.x.form), y_label: written(y, visual.y.form), size_label: written(size, visual.size.form),
-    s: series ? written(row[series], "text") : "", pick: row[column],
+    s: !series ? "" : own.includes(row[series]) ? written(row[series], "text") : OTHER, pick: row[column],
   }));
+  // Names come in their order: by that a series has its colour.
+  const order = [...own.map((name) => written(name, "text")), OTHER];
+  marks.sort((a, b) => order.indexOf(a.s) - order.indexOf(b.s));
   const of = chosen.values.size ? groups.length : Math.max(source.total, groups.length);
   return {
     marks,
