@@ -58,24 +58,24 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-") as folder:
         for history in map(int, options.histories.split(",")):
-            lakes = _histories(Path(folder), history, engines)
+            lakes = histories(Path(folder), history, engines)
             for size in options.sizes.split(","):
                 results += _compare(Path(folder), lakes, history, size, engines, options.runs)
     Path(options.json).write_text(json.dumps(results, indent=2))
     _print(results)
 
 
-def _histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]:
+def histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]:
     """A lake with that many small days absorbed, for the product and for the scripts."""
     base = folder / f"history-{history}"
     shop = _shop()
     days = [FIRST + timedelta(days=i) for i in range(history + 1)]
     for file in shop.seed_files(days[0]):
         if file.dataset == "products":
-            _put(base, file)
+            put(base, file)
     for day in days[1:]:
         for file in shop.day(day, orders=HISTORY_ORDERS, items_per_order=10, mess=0):
-            _put(base, file)
+            put(base, file)
     lakes = {}
     for maker in dict.fromkeys(map(_maker, engines)):
         lakes[maker] = folder / f"{maker}-{history}"
@@ -92,20 +92,15 @@ def _maker(contender: str) -> str:
 def _compare(
     folder: Path, lakes: dict[str, Path], history: int, size: str, engines: list[str], runs: int
 ) -> list[dict[str, Any]]:
-    orders, items = SIZES[size]
     day = FIRST + timedelta(days=history + 1)
-    shop = _shop()
-    list(shop.seed_files(FIRST))
-    for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
-        shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
-    files = shop.day(day, orders=orders, items_per_order=items, mess=0)
+    files = files_after(history, *SIZES[size])
     found: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
     said: dict[str, dict[str, str]] = {}
     for engine in engines * runs:
         root = folder / f"{engine}-{history}-{size}"
         shutil.copytree(lakes[_maker(engine)], root)
         for file in files:
-            _put(root, file)
+            put(root, file)
         before = _files(root)
         found[engine].append(timed(engine, root, [day]))
         written = [size for path, size in _files(root).items() if path not in before]
@@ -119,6 +114,17 @@ def _compare(
         {"engine": engine, "history": history, "size": size, **_middle(found[engine])}
         for engine in engines
     ]
+
+
+def files_after(history: int, orders: int, items_per_order: int) -> list[Any]:
+    """The files of the day after so many small days."""
+    shop = _shop()
+    list(shop.seed_files(FIRST))
+    for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
+        shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
+    day = FIRST + timedelta(days=history + 1)
+    found: list[Any] = shop.day(day, orders=orders, items_per_order=items_per_order, mess=0)
+    return found
 
 
 def _middle(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -139,7 +145,8 @@ def _shop() -> Any:
     return Shop(7, Size(products=1_000, users=20_000, orders_per_day=10, items_per_order=5, days=1))
 
 
-def _put(root: Path, file: Any) -> None:
+def put(root: Path, file: Any) -> None:
+    """Let a file land in a lake."""
     path = root / "raw" / file.dataset / file.batch_date.isoformat() / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(file.content)
