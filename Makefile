@@ -142,9 +142,11 @@ glue-wheels: install  ## Build what Glue jobs install, for Glue's Python and Lin
 docs: install  ## Write docs/data_model.md anew from the contracts
 	@$(BIN)/lakehouse tables --markdown > docs/data_model.md.new
 	@mv docs/data_model.md.new docs/data_model.md
+	@echo "docs/data_model.md is written anew"
 
 snapshot: install  ## Record the assets anew, with which tests/test_definitions.py compares
 	@UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/test_definitions.py -k as_recorded
+	@echo "tests/snapshots/assets.json is written anew"
 
 lock: install  ## Write the locks anew from pyproject.toml (needs uv)
 	@$(LOCK) --extra aws --extra dev pyproject.toml -o requirements.lock

@@ -166,7 +166,7 @@ def answers(walk: Walk) -> None:
             (str(r["cohort"]), str(r["months_since"])): r["retained_share"]
             for r in walk.rows("cohorts", as_of=last)
         }
-        title = "Share of each month's new customers who ordered again"
+        title = "Share of each month's new customers who ordered in a later month"
         for row in csv_rows(page, title):
             cohort, months, share = row.values()
             wrong = abs(Decimal(share) - shares_of[cohort, months]) > Decimal("0.00006")
@@ -267,7 +267,7 @@ def hands(walk: Walk) -> None:
             not page.locator("details[open] pre").first.is_visible(),
         )
     with walk.page("customers") as page:
-        leaving = visual(page, "Customers with a high or medium churn risk, by what they spent")
+        leaving = visual(page, "Customers with a high or medium churn risk, by spend")
         if leaving.locator(".empty").is_visible():
             walk.report.check("customers", "nobody may leave, and it says so", None)
             return

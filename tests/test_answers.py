@@ -188,8 +188,8 @@ def test_files_hold_the_whole_answer(house: Lakehouse, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--output", "{}/a.xls"), "tells no form; use .csv, .json, .jsonl, .parquet"),
-        (("--output", "{}/a"), "tells no form; use .csv"),
+        (("--output", "{}/a.xls"), "known endings; use .csv, .json, .jsonl, .parquet"),
+        (("--output", "{}/a"), "known endings; use .csv"),
         (("--output", "{}/none/a.csv"), "a file that can be written"),
         (("--output", "{}/a.csv", "--format", "json"), "leave --format out"),
     ],

@@ -197,8 +197,8 @@ def test_files_of_no_known_kind_land_and_say_so(house: Lakehouse, tmp_path: Path
     ("text", "said"),
     [
         ("2025-02-30", "is a day that does not exist"),
-        ("20250401", "is no date; write YYYY-MM-DD"),
-        ("1.4.2025", "is no date; write YYYY-MM-DD"),
+        ("20250401", "is not a date; write YYYY-MM-DD"),
+        ("1.4.2025", "is not a date; write YYYY-MM-DD"),
     ],
 )
 def test_dates_say_what_is_wrong(house: Lakehouse, text: str, said: str) -> None:

@@ -53,8 +53,8 @@ def test_a_dataset_is_guessed_only_where_a_name_names_one(name: str, dataset: st
 @pytest.mark.parametrize(
     ("folder", "says"),
     [
-        ("2025-5-1", "'2025-5-1' is no date"),
-        ("20250501", "'20250501' is no date"),
+        ("2025-5-1", "'2025-5-1' is not a date"),
+        ("20250501", "'20250501' is not a date"),
         ("2025-02-30", "'2025-02-30' is a day that does not exist"),
     ],
 )
@@ -72,7 +72,7 @@ def test_land_takes_dates_in_the_same_one_way(tmp_path: Path) -> None:
     lakehouse = Lakehouse(tmp_path)
     file = tmp_path / "products.csv"
     file.write_text(PRODUCTS)
-    for text, says in (("2025-5-1", "is no date"), ("2025-02-30", "does not exist")):
+    for text, says in (("2025-5-1", "is not a date"), ("2025-02-30", "does not exist")):
         done = lakehouse("land", str(file), "--date", text)
         assert done.code
         assert says in " ".join(done.err.replace("│", " ").split())

@@ -193,7 +193,7 @@ def test_on_the_command_line(house: Lakehouse) -> None:
     [
         (("--name", "customer"), "no query is named 'customer'"),
         (("--name", "customers"), "needs as_of"),
-        (("--name", "customers", "--param", "as_of=may"), "is no date; write it as YYYY-MM-DD"),
+        (("--name", "customers", "--param", "as_of=may"), "is not a date; write it as YYYY-MM-DD"),
         (("--name", "customers", "--param", "as_of"), "has no value"),
         (("--name", "daily_revenue", "--param", "day=2025-04-01"), "no parameter 'day'"),
         (("--name", "daily_revenue", "--list"), "give one of"),

@@ -88,7 +88,7 @@ def test_replay_and_maintenance_leave_the_same_tables(two_runs: Lakehouse) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("restore", "--to", "deadbeef"), "no run's id begins so, and it is no time"),
+        (("restore", "--to", "deadbeef"), "not the beginning of a run's id, and not a time"),
         (("restore", "--to", "2001-01-01"), "no run had published anything by then"),
         (("query", DAILY, "--as-of", "2001-01-01T00:00:00"), "no run had published"),
         (("replay",), "--all"),

@@ -99,7 +99,7 @@ def ending_of(file: Path) -> str:
     ending = file.suffix.lower().removeprefix(".")
     if ending not in _writers():
         known = ", ".join(f".{form}" for form in _writers())
-        fail(f"{file}: its ending tells no form; use {known}")
+        fail(f"{file}: not one of the known endings; use {known}")
     return ending
 
 

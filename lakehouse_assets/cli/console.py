@@ -225,7 +225,8 @@ def dataset_of(file: Path) -> str | None:
     if name is None and len(fitting := file_dataset.of_columns(file, DATASETS.values())) == 1:
         name = next(iter(fitting))
     if name is None and sys.stdin.isatty():
-        answer = typer.prompt(f"Which dataset is {file.name} ({', '.join(DATASETS)})?")
+        say(f"{file.name}: neither its name nor its columns tell its dataset.")
+        answer = typer.prompt(f"Which is it ({', '.join(DATASETS)})", prompt_suffix="? ")
         name = answer if answer in DATASETS else None
     if name is None:
         say(

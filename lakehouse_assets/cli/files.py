@@ -107,18 +107,28 @@ def land_command(
         else:
             tell(f"{path}: landed, and counts as unreadable")
             say(f"{path}: {NOT_A_KIND}")
-        if older:
-            say(older)
-        for line in _not_mended(file, DATASETS[name], ledger):
-            say(f"{path}: {line}")
+        for line in (*([older] if older else []), *_doubts(file, path, ledger)):
+            say(line)
     _say_if_restored(ledger)
     raise typer.Exit(int(failed))
 
 
-def _not_mended(file: Path, dataset: Dataset, ledger: Ledger) -> Iterator[str]:
-    """What there is to say of rows that were exported, and that nobody has mended."""
+def _doubts(file: Path, path: FilePath, ledger: Ledger) -> Iterator[str]:
+    """Why a file that has landed is perhaps not what was meant.
+
+    A CSV file has another dataset's columns (to look into a workbook takes a second); or it is of
+    rows that were exported, and that nobody has mended.
+    """
+    dataset = DATASETS[path.dataset]
+    if not file.name.lower().endswith(".xlsx"):
+        fitting = file_dataset.of_columns(file, DATASETS.values())
+        for other in fitting if path.dataset not in fitting else ():
+            yield (
+                f"{path}: its columns are those of {other}; lakehouse withdraw {path}, and land "
+                f"it with --dataset {other}"
+            )
     if file_dataset.of_origin(file, [dataset], sheets=False):
-        yield from repair(file, dataset, ledger).warnings()
+        yield from (f"{path}: {line}" for line in repair(file, dataset, ledger).warnings())
 
 
 @app.command("withdraw")

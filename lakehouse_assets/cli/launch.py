@@ -135,8 +135,8 @@ def _warnings(failed: Sequence[FailedCheck], bad: Collection[str]) -> list[str]:
             of_files += [line for line in told if line not in bad]
             continue
         newest = max(checks, key=lambda check: check.day or "")
-        others = f" and {len(checks) - 1} other date(s)" if len(checks) > 1 else ""
-        lines.append(f"{table} {name} ({newest.day}{others}): {newest.description}")
+        others = f"; likewise on {len(checks) - 1} other date(s)" if len(checks) > 1 else ""
+        lines.append(f"{table} {name} ({newest.day}): {newest.description}{others}")
     return [*gathered(of_files), *lines]
 
 

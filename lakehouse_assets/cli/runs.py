@@ -106,7 +106,7 @@ def _run(
     mine = [w for w in waiting if w[0] in pending.files or w[0].batch_date in dates]
     bad = [line for path, judged in mine for line in clear_lines(path, judged)]
     notes = (line for outcome in outcomes for line in outcome.notes)
-    for line in gathered(line for line in notes if line not in bad):
+    for line in gathered(line for line in notes if line not in {*bad, *pending.notices}):
         tell(line)
     for line in (line for outcome in outcomes for line in outcome.warnings):
         say(f"warning: {line}")

@@ -49,7 +49,7 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
             (
                 (fact.run_id or "")[:8],
                 fact.recorded_at.strftime("%Y-%m-%d %H:%M:%S") if fact.recorded_at else "",
-                _what(fact, halfway=fact.run_id in halfway),
+                _what(fact, absorbed, halfway=fact.run_id in halfway),
                 f"{days[0]} to {days[-1]}" if len(days) > 1 else "".join(days),
                 sum(isinstance(f.detail, Judgement) for f in mine),
                 *(
@@ -79,10 +79,13 @@ def _moves_rows(fact: Fact) -> bool:
     return isinstance(done, Judgement) or (isinstance(done, Absorbed) and bool(done.rows_added))
 
 
-def _what(fact: Fact, *, halfway: bool) -> str:
+def _what(fact: Fact, absorbed: Sequence[Absorbed], *, halfway: bool) -> str:
     """What a line of the history is about."""
     if isinstance(fact.detail, Restored):
         return f"{fact.kind} to {fact.detail.run_id[:8]}"
+    moved = any(done.rows_added or done.rows_removed for done in absorbed)
+    if isinstance(fact.detail, Published) and not moved:
+        return "nothing published"
     return "published in part" if halfway else str(fact.kind)
 
 

@@ -35,10 +35,10 @@ def named(lake: Lake, text: str) -> FilePath:
     if isinstance(found, FilePath):
         return found
     if "/" not in text:
-        raise DecisionError(f"{text}: is the name of no file; write <dataset>/<YYYY-MM-DD>/<file>")
+        raise DecisionError(f"{text}: not the name of a file; write <dataset>/<YYYY-MM-DD>/<file>")
     problem = found.problem if found else "a file of that name is passed over"
     raise DecisionError(
-        f"{text}: is the name of no file ({problem}); write <dataset>/<YYYY-MM-DD>/<file>"
+        f"{text}: not the name of a file ({problem}); write <dataset>/<YYYY-MM-DD>/<file>"
     )
 
 

@@ -71,7 +71,8 @@ def find(state: State, text: str) -> Fact:
         time = _time(text)
     except ValueError:
         raise RestoreError(
-            f"{text}: no run's id begins so, and it is no time; lakehouse history lists the runs"
+            f"{text}: not the beginning of a run's id, and not a time; lakehouse history lists the "
+            "runs"
         ) from None
     before = [f for f in runs if f.recorded_at and f.recorded_at <= time]
     if not before:

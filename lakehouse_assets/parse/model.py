@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 
 ENDINGS = (".csv", ".csv.gz", ".xlsx")
 """What files' names end in, in any case."""
-NOT_A_KIND = "not a .csv, .csv.gz or .xlsx file; save it as one of these, or take it away"
+NOT_A_KIND = (
+    "not a .csv, .csv.gz or .xlsx file; save it as one of these, and withdraw this one if it has "
+    "landed"
+)
 EMPTY = "empty, not even a header; land the whole file again"
 BLANKS = " \t\r\n\u00a0"
 """Outer blanks: no part of a value or of a name. A field of nothing else has no value."""

@@ -88,7 +88,7 @@ def _rows_that_came(
 def checks(derived: Derived) -> dict[str, str]:
     """A derived table's checks by name, with what each says when it passes."""
     return {
-        "grain_unique": f"Every ({', '.join(derived.grain)}) stands once.",
+        "grain_unique": f"Each ({', '.join(derived.grain)}) occurs once.",
         **{
             f"sums_{r.name}": f"{r.gold} of the rows computed equals silver's {r.silver}."
             for r in derived.reconciliations

@@ -29,7 +29,7 @@ def checks(dataset: Dataset) -> dict[str, str]:
     """Silver's checks by name, with what each says when it passes."""
     found = {
         "structure": "The table has the contract's columns and types.",
-        _KEY: f"Every {', '.join(dataset.key_columns)} stands once.",
+        _KEY: f"Each {', '.join(dataset.key_columns)} occurs once.",
         "accounting": "Every row of every file has exactly one fate.",
     }
     for name, group in _rule_groups(dataset).items():
@@ -222,6 +222,6 @@ def _check_advice(
         for day in dates:
             found, said = breaches.get((_of(advice), day)), advice.description
             if found:
-                said += f" Not so: {found.rows:,} row(s), such as {found.sample}"
+                said += f" Not true of {found.rows:,} row(s), such as {found.sample}"
             about = {"rows": found.rows if found else 0, "sample": found.sample if found else ""}
             result.checks.append(Check(advice.name, not found, day, Severity.WARN, said, about))

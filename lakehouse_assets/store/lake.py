@@ -202,7 +202,7 @@ def iso_date(text: str) -> date:
     """A date as folders of the raw zone are named. Raises ValueError, saying what is wrong."""
     # date.fromisoformat also takes 20250401 and week dates; a folder is one thing.
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise ValueError("is no date")
+        raise ValueError("is not a date")
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -90,7 +90,7 @@ DASHBOARD = Dashboard(
                     empty="Nobody has a high churn risk.",
                 ),
                 Figure(
-                    title="What customers with a high churn risk spent",
+                    title="Spend of the customers with a high churn risk",
                     source=_HIGH,
                     measure=Measure(
                         "spend",
@@ -164,7 +164,7 @@ DASHBOARD = Dashboard(
                     empty="No orders in these days.",
                 ),
                 HeatMap(
-                    title="Share of each month's new customers who ordered again",
+                    title="Share of each month's new customers who ordered in a later month",
                     source=Source("cohorts"),
                     x=Field("months_since", "Months since the first order", Form.COUNT),
                     y=Field("cohort", "First order in", Form.MONTH),
@@ -176,7 +176,7 @@ DASHBOARD = Dashboard(
                         over="cohort_size",
                     ),
                     note="The newest month of each line is not over yet.",
-                    empty="No orders yet.",
+                    empty="No customer has ordered in a later month yet.",
                 ),
             ),
         ),
@@ -184,7 +184,7 @@ DASHBOARD = Dashboard(
             "Customers who may leave",
             (
                 RankedTable(
-                    title="Customers with a high or medium churn risk, by what they spent",
+                    title="Customers with a high or medium churn risk, by spend",
                     source=_HIGH_OR_MEDIUM,
                     fields=(
                         _CUSTOMER,

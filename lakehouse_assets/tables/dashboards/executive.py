@@ -86,7 +86,7 @@ DASHBOARD = Dashboard(
                     category=_DAY,
                     series=Field("kind", "Customers"),
                     measures=(Measure("customers", "Customers", "customers of the day"),),
-                    note="Who orders on two days counts on both.",
+                    note="A customer who orders on two days is counted on both.",
                 ),
             ),
         ),

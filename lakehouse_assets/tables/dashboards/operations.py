@@ -91,7 +91,7 @@ DASHBOARD = Dashboard(
                             "What helps",
                             texts=(
                                 ("held", f"lakehouse accept {_FILE} --why …"),
-                                ("unreadable", "lakehouse land {file} --date {batch_date}"),
+                                ("unreadable", f"lakehouse withdraw {_FILE}"),
                                 ("in_force", "lakehouse land {file} --date {batch_date}"),
                             ),
                         ),
@@ -99,8 +99,8 @@ DASHBOARD = Dashboard(
                     top=50,
                     all_days=True,  # what waits is told, however long it has
                     note=(
-                        "Accept lets a held file in as it is; landing it mended takes its place; "
-                        "lakehouse withdraw takes it back."
+                        "Accept lets a held file in as it is. A mended file that lands under the "
+                        "same name and date takes its place. Withdraw takes a file back."
                     ),
                     empty="Nothing waits.",
                 ),

@@ -1,5 +1,5 @@
--- Customers by the month of their first order: how many ordered again in each month since.
--- The twelve months up to a day's. A share at 0 months is 1: the month of the first order itself.
+-- Customers by the month of their first order: how many ordered in each later month.
+-- The first orders are of the twelve months up to a day's.
 -- as_of: the day; later orders do not count.
 WITH as_of AS (
     SELECT CAST(? AS DATE) AS day
@@ -44,4 +44,5 @@ SELECT
 FROM counted AS c
 JOIN sizes AS s ON s.cohort = c.cohort
 JOIN as_of AS a ON date_diff('day', c.cohort, a.day) < 366
+WHERE c.months_since > 0
 ORDER BY cohort, months_since
