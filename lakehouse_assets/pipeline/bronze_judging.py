@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -173,8 +172,7 @@ def _verdict(
             told.append(f"and {len(broken) - _MOST_RULES} rules more")
         error = (
             f"held: {faulty:,} of {summary.read:,} rows break a rule: {', '.join(told)}; "
-            "mend the file and land it again, or let it in: "
-            f"lakehouse accept {shlex.quote(str(summary.path))} --why REASON"
+            "mend the file and land it again, or let it in with lakehouse accept"
         )
     return kind(
         read=summary.read,

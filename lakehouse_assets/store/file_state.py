@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 
 from lakehouse_assets.parse.model import shown
 from lakehouse_assets.store.facts import (
@@ -144,6 +145,11 @@ class PathState:
 
 
 def clear_lines(path: FilePath | Path, judgement: Judgement) -> list[str]:
-    """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet."""
+    """``<file>: <what is wrong>; <what to do>``, a line for each unreadable sheet.
+
+    Of a held file that has landed the line ends in the command that lets it in, whole.
+    """
     lines = [f"{path}: {judgement.error}"] if judgement.error else []
+    if judgement.kind is Kind.HELD and isinstance(path, FilePath):
+        lines = [f"{line} {quote(str(path))} --why REASON" for line in lines]
     return lines + [f"{path} [{shown(sheet)}]: {problem}" for sheet, problem in judgement.sheets]
