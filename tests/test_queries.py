@@ -156,8 +156,12 @@ def test_days(few: Lake) -> None:
     }
     weekdays = {r["name"]: (r["days"], r["orders"]) for r in ask(few, "weekday_pattern")}
     assert weekdays == {
-        "Monday": (2, 3), "Tuesday": (1, 2), "Thursday": (1, 2), "Friday": (2, 2), "Saturday": (1, 1)
-    }  # fmt: skip
+        "Monday": (2, 3),
+        "Tuesday": (1, 2),
+        "Thursday": (1, 2),
+        "Friday": (2, 2),
+        "Saturday": (1, 1),
+    }
 
 
 def test_products_and_baskets(few: Lake) -> None:
