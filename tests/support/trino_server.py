@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -47,12 +48,18 @@ class Trino:
         ) as connection:
             cursor = connection.cursor()
             cursor.execute(sql, list(parameters) or None)
-            rows = [tuple(row) for row in cursor.fetchall()]
+            rows = [tuple(map(_value, row)) for row in cursor.fetchall()]
             return [column[0] for column in cursor.description or ()], rows
 
     def answer_named(self, query: NamedQuery, values: Sequence[date] = ()) -> Answer:
         """Answer a named query, with its parameters handed over as text, as Athena's are."""
         return self.answer(in_catalog(query.sql, self.prefix), [str(v) for v in values])
+
+
+def _value(value: Any) -> Any:
+    """As `arrow_values` has it: a decimal without places is a whole number."""
+    whole = isinstance(value, Decimal) and value.as_tuple().exponent == 0
+    return int(value) if whole else value
 
 
 @contextmanager
