@@ -144,6 +144,7 @@ ORDERS = """order_num,order_id,user_id,order_timestamp,total_amount,date
 1,900000006,900005,2025-04-18T12:00:00,3.33,é
 1,900000007,900006,2025-04-18T12:00:00,3.33,
 1,900000008,900006,2025-04-18T12:00:00,-1,
+1,900000009,900003,2025-04-12T12:00:00,0.02,
 """
 PRODUCTS = """product_id,department_id,department,product_name
 900001,9001,Ünïcode,"Ünï, 'quoted' ""twice"" 日本 😀"

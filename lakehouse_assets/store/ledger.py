@@ -239,7 +239,9 @@ class Ledger:
             new = make(state)
             if not new:
                 return []
+            # To the millisecond, as Athena reads it: of finer times it would round the last one.
             now = datetime.now(UTC)
+            now = now.replace(microsecond=now.microsecond // 1000 * 1000)
             recorded = [replace(f, seq=first + i, recorded_at=now) for i, f in enumerate(new)]
             if self.lake.append(FACTS, [f.to_row() for f in recorded], on=on):
                 return recorded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 from lakehouse_assets.store.facts import Fact, ReceiptsRecorded
@@ -199,7 +199,6 @@ def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]
     if not new:
         return []
     [fact] = ledger.append([Fact(ReceiptsRecorded(len(new)), run_id=run_id)])
-    now = datetime.now(UTC)
     rows = [
         {
             "seq": fact.seq + 1 + i,
@@ -211,7 +210,7 @@ def record(ledger: Ledger, due: Iterable[Receipt], run_id: str) -> list[Receipt]
             **asdict(r.counts),
             "error": r.error,
             "run_id": run_id,
-            "recorded_at": now,
+            "recorded_at": fact.recorded_at,
         }
         for i, r in enumerate(new)
     ]
