@@ -167,12 +167,13 @@ def answers(walk: Walk) -> None:
             for r in walk.rows("cohorts", as_of=last)
         }
         title = "Share of each month's new customers who ordered in a later month"
-        for row in csv_rows(page, title):
+        shown = csv_rows(page, title) if is_to_be_had(page, title) else []
+        for row in shown:
             cohort, months, share = row.values()
             wrong = abs(Decimal(share) - shares_of[cohort, months]) > Decimal("0.00006")
             if wrong:
                 walk.report.check("customers", f"cohort {cohort} after {months}", share)
-        walk.report.check("customers", f"{len(shares_of)} shares are cohorts'", not shares_of)
+        walk.report.same("customers", "shares are cohorts'", len(shown), len(shares_of))
     with walk.page("products") as page:
         best = csv_rows(page, "Best sellers, and their places before")
         meant = walk.rows("product_sales", as_of=last)[: len(best)]
@@ -318,7 +319,9 @@ def nasty(walk: Walk) -> None:
         page.screenshot(path=_OUT / "nasty-products.png", full_page=True)
     with walk.page("operations", 375) as page:
         waits = visual(page, "Files that are held or cannot be read").inner_text()
-        walk.report.check("nasty", "what waits, with its command", "lakehouse land" not in waits)
+        walk.report.check(
+            "nasty", "what waits, with its command", "lakehouse withdraw" not in waits
+        )
         page.screenshot(path=_OUT / "nasty-operations.png", full_page=True)
 
 
