@@ -8,7 +8,7 @@ export LAKEHOUSE_ROOT ?= .lakehouse
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Where a person can see it ($(shell) leaves only stderr a terminal), how far pip has come.
-COUNT := awk '/^Collecting/ { printf "\r  %d fetched", ++n } /^Installing/ { print "; unpacking them ..." } { fflush() }'
+COUNT := awk '/^Collecting/ { printf "\r  %d fetched", ++n } /^Building wheels/ { printf "; building Spark\047s ..." } /^Installing/ { print "; unpacking them ..." } { fflush() }'
 COUNTED := $(if $(shell test -t 2 && echo terminal),| $(COUNT),--quiet)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -329,7 +329,13 @@ def cut(walk: Walk) -> None:
     """A page that lacks days says so, and does not call those that it has all."""
     executive = dashboards()["executive"]
     answers = ask(executive, walk.lake, walk.ask)
-    text = page_of(executive, replace(answers, first_day=date(2020, 1, 1)), [executive], "stamp")
+    text = page_of(
+        executive,
+        replace(answers, first_day=date(2020, 1, 1)),
+        [executive],
+        "stamp",
+        datetime.now(UTC),
+    )
     (walk.root / "dashboards" / "cut.html").write_text(text)
     with walk.page("cut") as page:
         spans = page.locator("#preset option").all_inner_texts()

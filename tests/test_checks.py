@@ -207,7 +207,7 @@ def test_the_share_is_always_said() -> None:
     found = reject_rate(Admitted(read=400, faulty=2))
     assert found.passed
     assert found.description == (
-        "2 of 400 rows (0.5 %) break a rule, no file above the limit of 5 %"
+        "2 of 400 rows (0.5 %) broke a rule when read, no file above the limit of 5 %"
     )
     assert found.metadata["highest_share"] == 0.005
 
@@ -216,7 +216,7 @@ def test_a_small_file_beyond_the_limit_is_a_warning() -> None:
     found = reject_rate(Admitted(read=10, faulty=1))
     assert (found.passed, found.severity) == WARNING
     assert found.description == (
-        f"{FILE}: 1 of 10 rows (10.0 %) breaks a rule, above the limit of 5 %; "
+        f"{FILE}: 1 of 10 rows (10.0 %) broke a rule when read, above the limit of 5 %; "
         "a file below 100 rows is not held"
     )
 
@@ -225,7 +225,7 @@ def test_an_accepted_file_passes_and_says_by_what_right() -> None:
     found = reject_rate(Admitted(read=200, faulty=200), accepted=True)
     assert found.passed
     assert found.description == (
-        f"{FILE}: 200 of 200 rows (100.0 %) break a rule, above the limit of 5 %; "
+        f"{FILE}: 200 of 200 rows (100.0 %) broke a rule when read, above the limit of 5 %; "
         "accepted by a person"
     )
 

@@ -184,13 +184,13 @@ def test_mended_rows_of_two_datasets_are_told(house: Lakehouse, tmp_path: Path) 
     )
 
 
-def test_files_of_no_known_kind_land_and_say_so(house: Lakehouse, tmp_path: Path) -> None:
-    """Landing takes any file; that no run can read this one is told at once."""
+def test_a_file_of_no_known_kind_does_not_land(house: Lakehouse, tmp_path: Path) -> None:
+    """No run could read it: that is told at once."""
     (tmp_path / "orders.txt").write_text(ORDERS)
     ended = house.here("land", str(tmp_path / "orders.txt"), "--date", "2025-04-15")
-    assert "orders/2025-04-15/orders.txt: landed, and counts as unreadable\n" in ended.out
-    assert ended.err.startswith("orders/2025-04-15/orders.txt: not a .csv, .csv.gz or .xlsx file; ")
-    assert ended.code == 0
+    assert ended.err.startswith("orders.txt: not landed: not a .csv, .csv.gz or .xlsx file; ")
+    assert ended.code == 1
+    assert not [*house.root.rglob("orders.txt")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -65,6 +65,7 @@ from tests.support.commands import ORDERS, Lakehouse, put
 from tests.support.nasty_shop import nasty_shop
 
 DASHBOARDS = dashboards()
+DRAWN = datetime(2025, 5, 1, 12, 30, tzinfo=UTC)
 EACH = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda d: d.name)
 
 
@@ -315,7 +316,7 @@ def test_a_visual_more_is_one_line_of_that_file(nasty_lake: Lake, nasty_engine: 
 
 
 def drawn(dashboard: Dashboard, lake: Lake, answers: Ask) -> str:
-    return page(dashboard, ask(dashboard, lake, answers), [dashboard], "stamp")
+    return page(dashboard, ask(dashboard, lake, answers), [dashboard], "stamp", DRAWN)
 
 
 # --------------------------------------------------------------------------------- the page
@@ -402,7 +403,7 @@ def test_a_year_of_gaps_is_cut_and_said(nasty_lake: Lake, nasty_engine: Ask) -> 
     assert "Days 2025-04-01 to 2026-04-21." in text
     later = ask(DASHBOARDS["executive"], nasty_lake, nasty_engine)
     long_ago = replace(later, first_day=date(2020, 1, 1))
-    text = page(DASHBOARDS["executive"], long_ago, [], "stamp")
+    text = page(DASHBOARDS["executive"], long_ago, [], "stamp", DRAWN)
     assert told(text)["isCut"] is True
     assert "Days 2025-04-01 to 2026-04-21; there are earlier days, from 2020-01-01." in text
 
@@ -416,7 +417,7 @@ def test_of_what_is_cut_the_others_choose_no_more(nasty_lake: Lake, nasty_engine
     known = answers.by_source[whole]
     row = tuple(long_ago if name == "order_date" else 1 for name in known.names)
     grown = {**answers.by_source, whole: replace(known, rows=[row, *known.rows])}
-    found = told(page(customers, Answers(long_ago, answers.last_day, grown), [], "stamp"))
+    found = told(page(customers, Answers(long_ago, answers.last_day, grown), [], "stamp", DRAWN))
     assert (found["isCut"], found["firstDay"]) == (True, "2025-04-01")
     cut = {s.query: f["isCut"] for s, f in zip(grown, found["sources"], strict=True)}
     assert (cut["customer_days"], cut["new_customers"]) == (True, False)
@@ -504,7 +505,7 @@ def test_the_heaviest_page_is_light_enough() -> None:
         )
         for source in sources(dashboard)
     }
-    heavy = page(dashboard, Answers(days[0], last, answered), DASHBOARDS.values(), "stamp")
+    heavy = page(dashboard, Answers(days[0], last, answered), DASHBOARDS.values(), "stamp", DRAWN)
     assert 1_500_000 < len(heavy.encode()) < MOST_BYTES
 
 

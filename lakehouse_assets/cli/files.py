@@ -88,6 +88,9 @@ def land_command(
     failed, told = False, False
     for file in files:
         name = dataset or dataset_of(file)
+        if name is not None and not file.name.lower().endswith(ENDINGS):
+            say(f"{file.name}: not landed: {NOT_A_KIND}")
+            name = None
         if name is None:
             failed = True
             continue
@@ -100,26 +103,25 @@ def land_command(
         if not told:
             tell(f"lakehouse: {settings.place}")
             told = True
-        if not news:
-            tell(f"{path}: the same bytes are there already")
-        elif path.file.lower().endswith(ENDINGS):
-            tell(f"{path}: landed")
-        else:
-            tell(f"{path}: landed, and counts as unreadable")
-            say(f"{path}: {NOT_A_KIND}")
-        for line in (*([older] if older else []), *_doubts(file, path, ledger)):
+        tell(f"{path}: landed" if news else f"{path}: the same bytes are there already")
+        for line in _doubts(file, path, older, ledger):
             say(line)
     _say_if_restored(ledger)
     raise typer.Exit(int(failed))
 
 
-def _doubts(file: Path, path: FilePath, ledger: Ledger) -> Iterator[str]:
+def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> Iterator[str]:
     """Why a file that has landed is perhaps not what was meant.
 
-    A CSV file has another dataset's columns (to look into a workbook takes a second); or it is of
-    rows that were exported, and that nobody has mended.
+    It counts as ``older`` than another; a CSV file has another dataset's columns (to look into a
+    workbook takes a second); or it is of rows that were exported, and that nobody has mended.
     """
     dataset = DATASETS[path.dataset]
+    if file_dataset.of_origin(file, [dataset], sheets=False):  # its rows take others' places
+        yield from (f"{path}: {line}" for line in repair(file, dataset, ledger).warnings())
+        return
+    if older:
+        yield older
     if not file.name.lower().endswith(".xlsx"):
         fitting = file_dataset.of_columns(file, DATASETS.values())
         for other in fitting if path.dataset not in fitting else ():
@@ -127,8 +129,6 @@ def _doubts(file: Path, path: FilePath, ledger: Ledger) -> Iterator[str]:
                 f"{path}: its columns are those of {other}; lakehouse withdraw {path}, and land "
                 f"it with --dataset {other}"
             )
-    if file_dataset.of_origin(file, [dataset], sheets=False):
-        yield from (f"{path}: {line}" for line in repair(file, dataset, ledger).warnings())
 
 
 @app.command("withdraw")

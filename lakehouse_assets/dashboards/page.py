@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -30,14 +31,24 @@ _SCRIPTS: Final = ("numbers.js", "rows.js", "shown.js", "page.js")
 _WEB: Final = files("lakehouse_assets.dashboards") / "web"
 
 
-def page(dashboard: Dashboard, answers: Answers, others: Iterable[Dashboard], stamp: str) -> str:
-    """The whole page. ``others`` are those that it links to; ``stamp`` says what it was made of."""
+def page(
+    dashboard: Dashboard,
+    answers: Answers,
+    others: Iterable[Dashboard],
+    stamp: str,
+    drawn: datetime,
+) -> str:
+    """The whole page.
+
+    ``others`` are those that it links to; ``stamp`` says what it was made of, ``drawn`` when (UTC).
+    """
     data = json.dumps(page_data(dashboard, answers), separators=(",", ":"), ensure_ascii=False)
     # Nothing in it may end the element that it stands in.
     data = data.replace("<", "\\u003c")
     library, script = _in_element(_library()), _in_element(_script())
     return _template().render(
         stamp=stamp,
+        drawn=f"{drawn:%Y-%m-%d %H:%M}",
         policy=_policy(library, script),
         dashboard=dashboard,
         others=list(others),

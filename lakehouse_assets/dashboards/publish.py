@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -52,7 +52,7 @@ def publish(
     if there and stamp in _beginning(to, path):
         return Published(dashboard, to.uri(path), there.size, None)
     answers = ask(dashboard, lake, engine)
-    data = page(dashboard, answers, others.values(), stamp).encode()
+    data = page(dashboard, answers, others.values(), stamp, datetime.now(UTC)).encode()
     to.write(path, data)
     return Published(dashboard, to.uri(path), len(data), answers)
 

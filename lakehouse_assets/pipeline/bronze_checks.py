@@ -141,10 +141,9 @@ def _percent(share: float) -> str:
 
 
 def _share(faulty: int, rows: int) -> str:
-    """``55 of 200 rows (27.5 %) break a rule``."""
+    """``55 of 200 rows (27.5 %) broke a rule when read``: some may have been mended since."""
     share = f" ({faulty / rows * 100:.1f} %)" if rows else ""
-    verb = "breaks" if faulty == 1 else "break"
-    return f"{faulty:,} of {rows:,} row{'' if rows == 1 else 's'}{share} {verb} a rule"
+    return f"{faulty:,} of {rows:,} row{'' if rows == 1 else 's'}{share} broke a rule when read"
 
 
 def volume(read_per_day: Mapping[date, int], day: date) -> Check:

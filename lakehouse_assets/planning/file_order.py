@@ -13,7 +13,8 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
     """A line for each of these files that landed after one of its folder and counts as older.
 
     The line names, of those in force that landed before it, the one that counts as newest. What
-    is held or cannot be read counts for nothing, and so has no line.
+    is held or cannot be read counts for nothing, and so has no line; nor has one of whose rows
+    each takes the place of the row that it mends.
     """
     folders = {(path.dataset, path.batch_date) for path in paths}
     for dataset, day in sorted(folders):
@@ -27,6 +28,9 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
             last = past.last
             refused = last and past.standing and past.in_force != last.digest
             if past.path not in paths or last is None or refused:
+                continue
+            judged = past.judgements.get(last.digest or "")
+            if judged and judged.repairs == judged.read:
                 continue
             before = [other for other, seq in landed.items() if seq < last.seq]
             newest = max([*before, past.path], key=lambda path: natural(path.file))

@@ -54,8 +54,9 @@ class NamedQuery:
         found = []
         for name, meaning in self.parameters.items():
             if name not in given:
+                what = meaning.rstrip(".")
                 raise NamedQueryError(
-                    f"{self.name}: needs {name} ({meaning}); add --param {name}=YYYY-MM-DD"
+                    f"{self.name}: needs {name} ({what}); add --param {name}=YYYY-MM-DD"
                 )
             try:
                 found.append(iso_date(given[name]))
