@@ -231,9 +231,10 @@ def test_an_accepted_file_passes_and_says_by_what_right() -> None:
 
 
 def test_a_held_file_is_an_error_with_its_line() -> None:
-    found = reject_rate(Held(read=200, faulty=55, error="held: 55 of 200 rows break a rule"))
+    error = "held: 55 of 200 rows break a rule; let it in with lakehouse accept"
+    found = reject_rate(Held(read=200, faulty=55, error=error))
     assert (found.passed, found.severity) == ERROR
-    assert found.description == f"{FILE}: held: 55 of 200 rows break a rule"
+    assert found.description == f"{FILE}: {error} {FILE} --why REASON"
     assert found.metadata["held_rows"] == 200
 
 
