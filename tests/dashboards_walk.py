@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.dashboards.page import page as page_of
 from lakehouse_assets.dashboards.questions import ask
@@ -40,6 +40,9 @@ from tests.support.dashboard_pages import (
     visual,
 )
 from tests.support.nasty_shop import MARKUP, as_it_was, nasty_shop
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 _OUT: Final = PROJECT / "build" / "dashboards"
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -162,18 +165,7 @@ def answers(walk: Walk) -> None:
         walk.report.same(
             "customers", "customers with a high churn risk", int(leaving or 0), len(high)
         )
-        shares_of = {
-            (str(r["cohort"]), str(r["months_since"])): r["retained_share"]
-            for r in walk.rows("cohorts", as_of=last)
-        }
-        title = "Share of each month's new customers who ordered in a later month"
-        shown = csv_rows(page, title) if is_to_be_had(page, title) else []
-        for row in shown:
-            cohort, months, share = row.values()
-            wrong = abs(Decimal(share) - shares_of[cohort, months]) > Decimal("0.00006")
-            if wrong:
-                walk.report.check("customers", f"cohort {cohort} after {months}", share)
-        walk.report.same("customers", "shares are cohorts'", len(shown), len(shares_of))
+        shares_of_cohorts(walk, page, "customers")
     with walk.page("products") as page:
         best = csv_rows(page, "Best sellers, and their places before")
         meant = walk.rows("product_sales", as_of=last)[: len(best)]
@@ -290,6 +282,24 @@ def hands(walk: Walk) -> None:
         walk.report.check("customers", "and back", is_to_be_had(page, "The customer in full"))
 
 
+def shares_of_cohorts(walk: Walk, page: Page, where: str) -> int:
+    """Hold who ordered in later months against the query's answer; how many shares there are."""
+    last = str(walk.value("SELECT max(order_date) FROM silver.orders"))
+    shares_of = {
+        (str(r["cohort"]), str(r["months_since"])): r["retained_share"]
+        for r in walk.rows("cohorts", as_of=last)
+    }
+    title = "Share of each month's new customers who ordered in a later month"
+    shown = csv_rows(page, title) if is_to_be_had(page, title) else []
+    for row in shown:
+        cohort, months, share = row.values()
+        wrong = abs(Decimal(share) - shares_of[cohort, months]) > Decimal("0.00006")
+        if wrong:
+            walk.report.check(where, f"cohort {cohort} after {months}", share)
+    walk.report.same(where, "shares are cohorts'", len(shown), len(shares_of))
+    return len(shares_of)
+
+
 def nasty(walk: Walk) -> None:
     """Text that is markup stays text; a gap, billions, formulas."""
     with walk.page("executive") as page:
@@ -317,6 +327,9 @@ def nasty(walk: Walk) -> None:
             "nasty", "no formula in CSV", [r for r in best if r["Product"].startswith("=")]
         )
         page.screenshot(path=_OUT / "nasty-products.png", full_page=True)
+    with walk.page("customers") as page:
+        some = shares_of_cohorts(walk, page, "nasty")
+        walk.report.check("nasty", "who came back in a later month", not some)
     with walk.page("operations", 375) as page:
         waits = visual(page, "Files that are held or cannot be read").inner_text()
         walk.report.check(
