@@ -54,17 +54,10 @@ test-athena: install  ## Compare every named query on Trino, Athena's engine (ne
 	@$(BIN)/python -m pytest -m athena
 
 # Beside the rest, and for as long as that is installed: deploy/locks/deploy.lock agrees with it.
-$(VENV)/.installed-deploy: $(VENV)/.installed deploy/locks/deploy.lock
-	@echo "Installing what deploys (a minute, once) ..."
-	@$(BIN)/pip install --no-deps --require-hashes -r deploy/locks/deploy.lock $(COUNTED)
-	@touch $@
-
-$(VENV)/.installed-ui: $(VENV)/.installed deploy/locks/ui.lock
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/ui.lock
-	@touch $@
-
-$(VENV)/.installed-bench: $(VENV)/.installed deploy/locks/bench.lock
-	@$(BIN)/pip install --quiet --no-deps --require-hashes -r deploy/locks/bench.lock
+# Beside everything else: deploy, ui, bench.
+$(VENV)/.installed-%: $(VENV)/.installed deploy/locks/%.lock
+	@echo "Installing what $* needs (a minute, once) ..."
+	@$(BIN)/pip install --no-deps --require-hashes -r deploy/locks/$*.lock $(COUNTED)
 	@touch $@
 
 .venv-%/.installed: deploy/locks/%.lock
