@@ -17,13 +17,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deploy.glue.build import build
 from deploy.glue.standby import definition
@@ -35,6 +34,7 @@ from tests.support import PROJECT, SAMPLE
 from tests.support.commands import Lakehouse, put
 from tests.support.glue_runtime import LocalGlue
 from tests.support.object_store import Store
+from tests.support.processes import until
 from tests.support.recorded import Recorded
 from tests.support.servers import lakehouse_ui, own_port
 from tests.support.state_machines import carried_out
@@ -92,11 +92,11 @@ def story(account: Account) -> None:
         print(f"   {record}")
     print(f"   {run.status.value}: {os.environ['LAKEHOUSE_UI_URL']}/runs/{run.run_id}")
     say("What it was told of, in a queue that is subscribed to the topics")
-    for message in until(account.messages, "a message"):
+    for message in until(account.messages, _PATIENCE_SECONDS, "a message"):
         print(f"   [{message['TopicArn'].rpartition(':')[2]}] {message.get('Subject')}")
         print("      " + "\n      ".join(message["Message"].splitlines()[:6]))
     say("Its figures in CloudWatch")
-    for line in until(lambda: figures(account), "a figure"):
+    for line in until(lambda: figures(account), _PATIENCE_SECONDS, "a figure"):
         print(f"   {line}")
     say("What was processed lies in the archive; what a person must look at does not")
     for key in account.keys(RAW):
@@ -166,7 +166,7 @@ def looks(account: Account, number: int) -> list[str]:
         return [_kind(request) for request in account.aws.recorded if _of_lake(request)]
 
     before = len(asked())
-    until(lambda: asked()[before:].count("LIST") >= number, f"{number} looks")
+    until(lambda: asked()[before:].count("LIST") >= number, _PATIENCE_SECONDS, f"{number} looks")
     return asked()[before:]
 
 
@@ -206,7 +206,7 @@ def finished_run() -> dg.DagsterRun:
         statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
     )
     run: dg.DagsterRun
-    [run] = until(lambda: list(instance.get_runs(ended)), "a run that has ended")
+    [run] = until(lambda: list(instance.get_runs(ended)), _PATIENCE_SECONDS, "the end of a run")
     return run
 
 
@@ -228,16 +228,6 @@ def figures(account: Account) -> list[str]:
         table = next(d["Value"] for d in metric["Dimensions"] if d["Name"] == "Table")
         found += [f"{table} {metric['MetricName']} {p['Maximum']:g}" for p in points]
     return sorted(found)
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    """What is found, once it is."""
-    patience = time.monotonic() + _PATIENCE_SECONDS
-    while not (found := look()):
-        if time.monotonic() > patience:
-            raise TimeoutError(f"{what} did not come within {_PATIENCE_SECONDS} s")
-        time.sleep(1)
-    return found
 
 
 def lakehouse(*arguments: str) -> str:

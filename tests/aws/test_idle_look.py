@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from lakehouse_assets.store.lake import ARCHIVE
 from resources.alerts import LogAlerts
 from resources.s3_storage import S3Storage
 from resources.settings import Settings
-from tests.support.object_store import BUCKET, Store
+from tests.support.object_store import BUCKET, Store, priced
 
 pytestmark = pytest.mark.aws
 
@@ -76,11 +75,6 @@ def test_a_look_with_nothing_new_is_one_listing_and_a_few_requests(
     # What docs/cost.md counts with.
     assert priced(idle) == {price: 10 * count for price, count in LOOK.items()}
     assert priced(whole) == pytest.approx(WHOLE_LOOK, rel=0.05)
-
-
-def priced(asked: Counter[str]) -> dict[str, int]:
-    """Requests by what they are paid as."""
-    return {"s3_put": asked["LIST"], "s3_get": asked["GET"] + asked["HEAD"]}
 
 
 def test_what_comes_is_seen_by_the_next_look(settings: Settings) -> None:

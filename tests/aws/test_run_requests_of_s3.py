@@ -11,7 +11,7 @@ from data.generate import Shop, Size
 from deploy.cost import RUN
 from resources.s3_storage import S3Storage
 from tests.support.commands import Lakehouse
-from tests.support.object_store import BUCKET, Store
+from tests.support.object_store import BUCKET, Store, priced
 
 pytestmark = [pytest.mark.aws, pytest.mark.slow]
 
@@ -38,7 +38,5 @@ def test_a_day_asks_no_more_than_the_page_counts_with(
         house.ok("run")
         house.ok("maintain")
         asked = s3.asked - before
-    puts = asked["PUT"] + asked["POST"] + asked["LIST"]
-    gets = asked["GET"] + asked["HEAD"]
-    assert RUN["s3_put"] / 2 < puts <= RUN["s3_put"], asked
-    assert RUN["s3_get"] / 2 < gets <= RUN["s3_get"], asked
+    for price, count in priced(asked).items():
+        assert RUN[price] / 2 < count <= RUN[price], asked

@@ -102,6 +102,14 @@ class Store:
         os.truncate(self._log, 0)  # it has a line for every request
 
 
+def priced(asked: Counter[str]) -> dict[str, int]:
+    """Requests, as `Store.asked` counts them, by what S3 is paid for them as."""
+    return {
+        "s3_put": asked["PUT"] + asked["POST"] + asked["LIST"],
+        "s3_get": asked["GET"] + asked["HEAD"],
+    }
+
+
 class Proxy(ThreadingHTTPServer):
     """Passes on what it is asked, and fails at times."""
 
