@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -68,20 +69,22 @@ def main() -> None:
 def histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]:
     """A lake with that many small days absorbed, for the product and for the scripts."""
     base = folder / f"history-{history}"
-    shop = _shop()
     days = [FIRST + timedelta(days=i) for i in range(history + 1)]
-    for file in shop.seed_files(days[0]):
-        if file.dataset == "products":
-            put(base, file)
-    for day in days[1:]:
-        for file in shop.day(day, orders=HISTORY_ORDERS, items_per_order=10, mess=0):
-            put(base, file)
+    for file in _small_days(_shop(), history):
+        put(base, file)
     lakes = {}
     for maker in dict.fromkeys(map(_maker, engines)):
         lakes[maker] = folder / f"{maker}-{history}"
         shutil.copytree(base, lakes[maker])
         timed(maker, lakes[maker], days)
     return lakes
+
+
+def _small_days(shop: Any, number: int) -> Iterator[Any]:
+    """The files of a shop's first so many days, with its products before them."""
+    yield from (file for file in shop.seed_files(FIRST) if file.dataset == "products")
+    for day in (FIRST + timedelta(days=i) for i in range(1, number + 1)):
+        yield from shop.day(day, orders=HISTORY_ORDERS, items_per_order=10, mess=0)
 
 
 def _maker(contender: str) -> str:
@@ -119,9 +122,8 @@ def _compare(
 def files_after(history: int, orders: int, items_per_order: int) -> list[Any]:
     """The files of the day after so many small days."""
     shop = _shop()
-    list(shop.seed_files(FIRST))
-    for i in range(1, history + 1):  # the same shop, so that ids go on where history ended
-        shop.day(FIRST + timedelta(days=i), orders=HISTORY_ORDERS, items_per_order=10, mess=0)
+    for _ in _small_days(shop, history):  # the same shop, so that ids go on where history ended
+        pass
     day = FIRST + timedelta(days=history + 1)
     found: list[Any] = shop.day(day, orders=orders, items_per_order=items_per_order, mess=0)
     return found

@@ -21,7 +21,7 @@ from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession, Window
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F  # noqa: N812 - as PySpark's own pages name it
 
 SILVER = {  # the source's columns; parents come first
     "products": "product_id BIGINT, department_id BIGINT, department STRING, product_name STRING",
