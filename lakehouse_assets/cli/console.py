@@ -224,15 +224,13 @@ def dataset_of(file: Path) -> str | None:
         return None
     if name is None and len(fitting := file_dataset.of_columns(file, DATASETS.values())) == 1:
         name = next(iter(fitting))
+    unsure = f"{file.name}: neither its name nor its columns tell its dataset"
     if name is None and sys.stdin.isatty():
-        say(f"{file.name}: neither its name nor its columns tell its dataset.")
+        say(f"{unsure}.")
         answer = typer.prompt(f"Which is it ({', '.join(DATASETS)})", prompt_suffix="? ")
         name = answer if answer in DATASETS else None
     if name is None:
-        say(
-            f"{file.name}: neither its name nor its columns tell its dataset; give --dataset "
-            f"{'|'.join(DATASETS)}"
-        )
+        say(f"{unsure}; give --dataset {'|'.join(DATASETS)}")
     return name
 
 

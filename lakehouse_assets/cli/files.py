@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -126,8 +127,8 @@ def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> It
         fitting = file_dataset.of_columns(file, DATASETS.values())
         for other in fitting if path.dataset not in fitting else ():
             yield (
-                f"{path}: its columns are those of {other}; lakehouse withdraw {path}, and land "
-                f"it with --dataset {other}"
+                f"{path}: its columns are those of {other}; lakehouse withdraw {quote(str(path))}, "
+                f"and land it with --dataset {other}"
             )
 
 

@@ -111,9 +111,10 @@ class Workspace:
 
         They go with the query: a view would be a call of the engine for each, and stay behind.
         """
-        named = ", ".join(f"`{name}` AS (SELECT * FROM {{{name}}})" for name in frames)
+        named = ", ".join(f"`{name}` AS (SELECT * FROM {{_{name}}})" for name in frames)
         plain = query.replace("{", "{{").replace("}", "}}")
-        return self.spark.sql(f"WITH {named} SELECT * FROM (\n{plain}\n)", None, **frames)
+        given = {f"_{name}": rows for name, rows in frames.items()}  # like no argument of `sql`
+        return self.spark.sql(f"WITH {named} SELECT * FROM (\n{plain}\n)", None, **given)
 
     def may_hold(self, table: Table, ranges: Mapping[str, tuple[Any, Any]] | None = None) -> bool:
         """Whether a table may have rows now (with such values), by its log; see `Lake.may_hold`."""

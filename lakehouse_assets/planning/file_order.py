@@ -30,7 +30,7 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
             if past.path not in paths or last is None or refused:
                 continue
             judged = past.judgements.get(last.digest or "")
-            if judged and judged.repairs == judged.read:
+            if judged and 0 < judged.read == judged.repairs:
                 continue
             before = [other for other, seq in landed.items() if seq < last.seq]
             newest = max([*before, past.path], key=lambda path: natural(path.file))

@@ -18,7 +18,7 @@ const theme = () => document.documentElement.dataset.theme
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
 // How many pixels a text of a chart takes, in the reader's own font.
-function wide(found) {
+function measured(found) {
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = `${found.legend.labelFontSize}px ${found.font}`;
   return (text) => pen.measureText(text).width;
@@ -28,7 +28,8 @@ function wide(found) {
 // axis' texts, and else has as many names side by side as there is.
 function themeFor(place, marks) {
   const found = PAGE.themes[theme()];
-  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map(wide(found));
+  const wide = measured(found);
+  const pixels = (name) => [...new Set(marks.map((mark) => mark[name] ?? ""))].map(wide);
   const labelLimit = 0.4 * place.clientWidth;
   const room = place.clientWidth - Math.max(75, 15 + Math.min(labelLimit, Math.max(...pixels("c"))));
   const names = pixels("s").map((text) => text + 28);

@@ -244,10 +244,11 @@ function scatter(visual, source, rows) {
   })).filter((g) => g.values.every((v) => v !== null));
   const series = visual.series ? visual.series.column : null;
   const { own } = series ? largest(visual, visual.size) : { own: [] };
+  const seriesIn = (row) => (own.includes(row[series]) ? written(row[series], "text") : OTHER);
   const marks = groups.map(({ row, values: [x, y, size] }) => ({
     c_label: written(row[column], visual.point.form), x, y, size,
     x_label: written(x, visual.x.form), y_label: written(y, visual.y.form), size_label: written(size, visual.size.form),
-    s: !series ? "" : own.includes(row[series]) ? written(row[series], "text") : OTHER, pick: row[column],
+    s: series ? seriesIn(row) : "", pick: row[column],
   }));
   // Names come in their order: by that a series has its colour.
   const order = [...own.map((name) => written(name, "text")), OTHER];
