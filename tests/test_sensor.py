@@ -105,6 +105,26 @@ def test_a_few_dates_are_partitions(eye: Eye) -> None:
     ]
 
 
+def test_a_run_that_fails_prints_no_stack_trace(
+    eye: Eye, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dg.asset(partitions_def=DAILY)
+    def receipts() -> None:
+        raise dg.Failure("a file waits")
+
+    [request] = eye.requests()
+    capfd.readouterr()  # what the sensor has to say
+    done = dg.materialize(
+        [receipts],
+        instance=eye.instance,
+        partition_key="2025-04-15",
+        run_config=request.run_config,
+        raise_on_error=False,
+    )
+    assert not done.success
+    assert capfd.readouterr() == ("", "")
+
+
 def test_nothing_starts_while_a_run_is_under_way(eye: Eye) -> None:
     [request] = eye.requests()
     run = eye.launch(request, dg.DagsterRunStatus.STARTED)

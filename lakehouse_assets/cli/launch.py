@@ -6,14 +6,21 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from lakehouse_assets.cli.console import gathered
 from lakehouse_assets.cli.progress import Progress, State, rows_of
 from lakehouse_assets.defs import run_report
-from lakehouse_assets.defs.keys import JOB, RECEIPTS_KEY, REPLAY_TAG, STARTED_BY_TAG, asset_key
+from lakehouse_assets.defs.keys import (
+    JOB,
+    QUIET,
+    RECEIPTS_KEY,
+    REPLAY_TAG,
+    STARTED_BY_TAG,
+    asset_key,
+)
 from lakehouse_assets.defs.run_report import FailedCheck, cause, waiting_files
 from lakehouse_assets.pipeline.bronze_checks import ABOUT_FILES
 from lakehouse_assets.pipeline.silver_checks import rule_checks
@@ -26,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from resources.settings import Settings
-
-_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def materialize(
                 tags=tags | range_tags(days),
                 partition_key=days[0].isoformat() if len(days) == 1 else None,
                 asset_selection=selection,
-                run_config=_QUIET,
+                run_config=QUIET,
                 raise_on_error=False,
             )
     except dg.DagsterExecutionInterruptedError:

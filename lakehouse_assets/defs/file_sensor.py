@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from lakehouse_assets.defs.keys import ASSET_JOB, ATTEMPT_TAG, JOB, PLAN_TAG
+from lakehouse_assets.defs.keys import ASSET_JOB, ATTEMPT_TAG, JOB, PLAN_TAG, QUIET
 from lakehouse_assets.planning import pending_files
 from lakehouse_assets.planning.pending_files import Plan
 from lakehouse_assets.planning.repeated_look import RepeatedLook
@@ -32,7 +32,7 @@ from lakehouse_assets.tables import registry
 from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.dagster_instance import bury_dead_runs
 from resources.s3_events import Queue
-from resources.settings import Settings
+from resources.settings import RunnerName, Settings
 
 _POLL_SECONDS = 10
 """How often a queue is asked."""
@@ -112,7 +112,7 @@ def raw_files(settings: Settings) -> dg.SensorDefinition:
         if decision.starts:
             for line in decision.waits:  # a tick that starts something has no skip message
                 context.log.info(line)
-            requests = [_request(start) for start in decision.starts]
+            requests = [_request(start, settings) for start in decision.starts]
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         return reasons.skip("; ".join(decision.waits) or "nothing is pending", cursor)
 
@@ -139,7 +139,7 @@ def daily(settings: Settings) -> dg.ScheduleDefinition:
         plan = pending_files.of(Ledger(settings.lake()), DATASETS, DERIVED)
         decision = _decide(plan, context.instance, datetime.now(UTC), at_once)
         if decision.starts:
-            return [_request(start) for start in decision.starts]
+            return [_request(start, settings) for start in decision.starts]
         return dg.SkipReason("; ".join(decision.waits) or "nothing is pending")
 
     return schedule
@@ -178,10 +178,12 @@ def _under_way(instance: dg.DagsterInstance) -> str | None:
     return next((run.run_id for run in runs if run.job_name in {JOB, ASSET_JOB}), None)
 
 
-def _request(start: Start) -> dg.RunRequest:
+def _request(start: Start, settings: Settings) -> dg.RunRequest:
     tags = {PLAN_TAG: start.plan, ATTEMPT_TAG: str(start.attempt)}
     return dg.RunRequest(
         run_key=start.key,
+        # In the cloud, what a run prints is kept; on a laptop it fills a person's terminal.
+        run_config=QUIET if settings.runner is RunnerName.LOCAL else None,
         partition_key=start.dates[0].isoformat() if len(start.dates) == 1 else None,
         tags=tags | range_tags(start.dates),
     )

@@ -41,6 +41,11 @@ PLAN_TAG: Final = ".dagster/lakehouse_plan"
 """Digest of what was pending when the run was requested."""
 ATTEMPT_TAG: Final = ".dagster/lakehouse_attempt"
 """Which attempt at its plan the run is, from 1."""
+QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config of a run whose events are on record alone, and not in a terminal as well.
+
+Dagster prints a stack trace of its own of a run that fails, also where only a file is bad.
+"""
 STARTED_BY_TAG: Final = "lakehouse/started_by"
 REPORTED_TAG: Final = ".dagster/lakehouse_reported"
 """A run with this tag has been reported: a sensor's cursor may be lost, or reset by a person."""
