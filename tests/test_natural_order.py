@@ -10,8 +10,8 @@ import pytest
 
 from lakehouse_assets.operations.land import land
 from lakehouse_assets.pipeline import resolve
-from lakehouse_assets.tables import contract
 from lakehouse_assets.tables.natural_order import natural
+from lakehouse_assets.tables.registry import DATASETS
 from tests.support.nasty_texts import NAMES, all_verdicts
 from tests.support.oracle import Drop, Land, Run
 from tests.support.world import World
@@ -80,7 +80,7 @@ def test_a_lake_of_another_order_is_brought_over_once(
 ) -> None:
     """As the code before this order has left it: by the bytes of names."""
     with monkeypatch.context() as before:
-        before.setattr(contract, "_VERSION_ORDER", "by bytes")
+        before.setitem(vars(DATASETS["products"]), "rules_digest", "by bytes")
         before.setattr(
             resolve, "newest_first", lambda columns: ", ".join(f"`{c}` DESC" for c in columns)
         )

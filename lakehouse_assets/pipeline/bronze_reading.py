@@ -6,13 +6,16 @@ of a file travels as one further row, as JSON in ``_summary``, and is taken out 
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lakehouse_assets.parse import Expected, Limits, Unreadable, parse
+from lakehouse_assets.pipeline.sail_quirks import is_sail
 from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.workspace import Workspace, union
 from lakehouse_assets.planning.pending_files import ToRead
@@ -26,11 +29,13 @@ from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
     from lakehouse_assets.store.storage import Storage
 
 _BATCH_ROWS = 65_536
+_BATCH_BYTES = 2**22
+_TASKS = 64
 _LARGE_ROWS = 100_000
 
 
@@ -158,7 +163,16 @@ def _listed(work: Workspace, dataset: Dataset, state: State, items: Sequence[ToR
             for item in items
         ],
         "dataset string, batch_date date, file string, zone string, source string, lacking string",
-    ).repartition(min(len(items), 64))
+    ).repartition(min(len(items), _most_parts(work.spark)))
+
+
+def _most_parts(spark: SparkSession) -> int:
+    """In how many parts files are read at most.
+
+    Sail's parts are threads of one Python, which get into each other's way: a thousand small files
+    in 64 parts took twice the work.
+    """
+    return (os.cpu_count() or 1) if is_sail(spark) else _TASKS
 
 
 def _may_lack(dataset: Dataset, past: PathState, digest: str | None) -> list[str]:
@@ -173,14 +187,35 @@ def _reader(
     zones: Mapping[str, Storage], expected: Expected, names: tuple[str, ...], limits: Limits
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for row in batch.to_pylist():
-                path = FilePath(row["dataset"], row["batch_date"], row["file"])
-                source = Source(Zone(row["zone"]), row["source"])
-                it = replace(expected, optional=json.loads(row["lacking"]))
-                yield from _read_file(zones[source.zone], path, source, it, names, limits)
+        return _joined(itertools.chain.from_iterable(map(read_files, batches)))
+
+    def read_files(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        for row in batch.to_pylist():
+            path = FilePath(row["dataset"], row["batch_date"], row["file"])
+            source = Source(Zone(row["zone"]), row["source"])
+            it = replace(expected, optional=json.loads(row["lacking"]))
+            yield from _read_file(zones[source.zone], path, source, it, names, limits)
 
     return read
+
+
+def _joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in fewer batches: one of a small file costs the engine as much as a large one.
+
+    As many go together as one large file's batch has rows, or a window of its text bytes.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - in the worker
+
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _BATCH_ROWS or size >= _BATCH_BYTES:
+            yield pa.concat_batches(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _read_file(

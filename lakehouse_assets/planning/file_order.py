@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
+from itertools import accumulate
+from operator import itemgetter
 
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import State
@@ -19,11 +22,12 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
     folders = {(path.dataset, path.batch_date) for path in paths}
     for dataset, day in sorted(folders):
         there = state.of(dataset, [day])
-        landed = {
-            past.path: max(f.seq for f in past.open if f.digest == past.in_force)
+        landed = sorted(
+            (max(f.seq for f in past.open if f.digest == past.in_force), past.path)
             for past in there
             if past.in_force
-        }
+        )
+        newest = list(accumulate((path for _, path in landed), _newer))
         for past in there:
             last = past.last
             refused = last and past.standing and past.in_force != last.digest
@@ -32,7 +36,11 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
             judged = past.judgements.get(last.digest or "")
             if judged and 0 < judged.read == judged.repairs:
                 continue
-            before = [other for other, seq in landed.items() if seq < last.seq]
-            newest = max([*before, past.path], key=lambda path: natural(path.file))
-            if newest != past.path:
-                yield f"{past.path}: landed after {newest}, counts as older"
+            before = bisect_left(landed, last.seq, key=itemgetter(0))
+            if before and _newer(past.path, newest[before - 1]) != past.path:
+                yield f"{past.path}: landed after {newest[before - 1]}, counts as older"
+
+
+def _newer(one: FilePath, other: FilePath) -> FilePath:
+    """Of two files of a folder the one that counts as newer."""
+    return max(one, other, key=lambda path: natural(path.file))

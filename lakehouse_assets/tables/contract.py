@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Final, NamedTuple
 
 from lakehouse_assets.parse.model import Dialect
@@ -301,7 +302,7 @@ class Dataset:
         )
         return (*sources, *_BRONZE_META)
 
-    @property
+    @cached_property
     def rules_digest(self) -> str:
         """Identity of what decides a row's fate and a file's admission."""
         return _digest(
@@ -429,7 +430,7 @@ class Derived:
         """The columns that must be the key of a mart."""
         return tuple(c for c in self.columns if c.references)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Identity of what decides the table's content."""
         return _digest(self.sql, [_decisive(c) for c in self.columns], self.unit, self.grain)
