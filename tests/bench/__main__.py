@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="of each contender")
     parser.add_argument("--json", default="bench.json")
     parser.add_argument(
-        "--work", nargs=3, metavar=("CONTENDER", "ROOT", "DAYS"), help=argparse.SUPPRESS
+        "--work", nargs=3, metavar=("CONTENDER", "ROOT", "RUNS"), help=argparse.SUPPRESS
     )
     options = parser.parse_args()
     if options.work:
@@ -154,11 +154,14 @@ def put(root: Path, file: Any) -> None:
     path.write_bytes(file.content)
 
 
-def timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
-    """Run one contender in a process of its own; figures in CPU-seconds, seconds and MiB."""
+def timed(contender: str, root: Path, *runs: list[date]) -> dict[str, float]:
+    """Let one contender do runs of these dates, one after the other, in a process of its own.
+
+    Figures in CPU-seconds, seconds and MiB.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    listed = ",".join(d.isoformat() for d in days)
+    listed = ";".join(",".join(day.isoformat() for day in days) for days in runs)
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench", "--work", contender, str(root), listed],
         cwd=PROJECT,
@@ -187,14 +190,15 @@ def timed(contender: str, root: Path, days: list[date]) -> dict[str, float]:
 
 def _work(contender: str, root: str, listed: str) -> None:
     """In the contender's own process: start, then time only the work."""
-    days = [date.fromisoformat(d) for d in listed.split(",")]
+    runs = [[date.fromisoformat(d) for d in days.split(",")] for days in listed.split(";")]
     marts, calls, in_marts = 0.0, [0], 0
     if contender in SCRIPTS:
         script = import_module(f"tests.bench.{contender}_script")
         given = _sessions(contender)
         us = family(os.getpid())
         cpu, started = cpu_seconds(us), time.perf_counter()
-        script.run(Path(root), days, *given)
+        for days in runs:
+            script.run(Path(root), days, *given)
     else:
         os.environ["LAKEHOUSE_ENGINE"] = contender
         from lakehouse_assets.pipeline.run_table import run_table
@@ -215,7 +219,7 @@ def _work(contender: str, root: str, listed: str) -> None:
         jobs()  # imports what reads the contracts' SQL
         us = family(os.getpid())
         cpu, started = cpu_seconds(us), time.perf_counter()
-        for table in table_ids():
+        for table, days in ((table, days) for days in runs for table in table_ids()):
             before, asked = cpu_seconds(us), len(calls)
             run_table(session, lake, table, days, "bench")
             if table in of_star:
