@@ -148,5 +148,5 @@ lock: install  ## Write the locks anew from pyproject.toml (needs uv)
 	@for beside in ui bench; do $(LOCK) --group $$beside -c requirements.lock -o deploy/locks/$$beside.lock; done
 	@for alone in checkov ministack tools; do $(LOCK) --group $$alone -o deploy/locks/$$alone.lock; done
 
-clean:  ## Remove .venv and the local lakehouse
-	@rm -rf $(VENV) $(VENV)-* .lakehouse
+clean:  ## Remove .venv and what was built; the lakehouse stays
+	@rm -rf $(VENV) $(VENV)-* build

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from resources import ui_watcher
 from resources.settings import RunnerName
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PROJECT = Path(__file__).parent.parent
 _CONFIG = _PROJECT / "deploy" / "local" / "dagster.yaml"
 
-_WATCHER = Path(__file__).with_name("ui_watcher.py")
+_WATCHER = Path(ui_watcher.__file__)
 CODE_LOCATION = "lakehouse"
 """What the UI knows the code location by; pyproject.toml tells Dagster."""
 
@@ -40,12 +41,16 @@ _NO_CAPTURE = "dagster.core.storage.noop_compute_log_manager", "NoOpComputeLogMa
 
 def home(settings: Settings) -> Path:
     """The instance's folder, made and configured where it is not there yet."""
-    folder = settings.dagster_home or settings.local / "dagster"
-    folder = folder.expanduser().absolute()
+    folder = _place(settings)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "dagster.yaml").exists():
         shutil.copyfile(_CONFIG, folder / "dagster.yaml")
     return folder
+
+
+def _place(settings: Settings) -> Path:
+    folder = settings.dagster_home or settings.local / "dagster"
+    return folder.expanduser().absolute()
 
 
 def open_instance(settings: Settings, *, captures_output: bool = True) -> DagsterInstance:
@@ -138,6 +143,16 @@ def _may_come(record: RunRecord) -> bool:
     return time.time() - record.update_timestamp.timestamp() < _START_SECONDS
 
 
+def open_ui(settings: Settings) -> str | None:
+    """Where the UI of this lakehouse is that somebody has opened; None where there is none."""
+    lock = _ui_lock(settings)
+    return ui_watcher.held(lock) if lock.exists() else None
+
+
+def _ui_lock(settings: Settings) -> Path:
+    return _place(settings) / "ui.lock"
+
+
 def serve(settings: Settings, host: str, port: int) -> None:
     """Become webserver and daemon on this instance until told to stop; says when they are there.
 
@@ -147,6 +162,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     # It works in another folder: what is relative to this one would be lost.
     places, folder = settings.lakehouse, home(settings)
     environment = os.environ | {
+        # After a reload Dagster tells whoever backfills of snapshots that differ: they may.
+        "PYTHONWARNINGS": "ignore:Stored parent snapshot ID",
         "DAGSTER_HOME": str(folder),
         "LAKEHOUSE_RAW": places.raw.root,
         "LAKEHOUSE_PROCESSED": places.processed.root,
@@ -166,6 +183,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     # A shell starts what is to run in its background deaf to Ctrl-C. Dagster takes SIGTERM for the
     # same, and ends webserver and daemon by it: it would be deaf to both, and they would stay.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    watcher = [sys.executable, "-I", str(_WATCHER), url, str(folder / "dagster.yaml")]
+    files = [str(folder / "dagster.yaml"), str(_ui_lock(settings))]
+    watcher = [sys.executable, "-I", str(_WATCHER), url, *files]
     subprocess.Popen(watcher)  # noqa: S603 - our own program
     os.execve(sys.executable, arguments, environment)  # noqa: S606

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from lakehouse_assets.pipeline.sail_quirks import plain_uri
 from lakehouse_assets.queries.engine import Answer, QueryError
-from lakehouse_assets.queries.named import NamedQuery, tables, views
+from lakehouse_assets.queries.named import VIEWS, NamedQuery, tables, views
 from lakehouse_assets.store.facts import Fact
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Table
@@ -131,7 +131,9 @@ class DuckDBQueries:
         But for those ``defined`` already on this connection, to which it adds.
         """
         text = plain(sql)
-        asked = {name: _translated(view) for name, view in views().items() if is_named(name, text)}
+        # A query that names none of them has no use for the files of all.
+        there = views() if f"{VIEWS}." in text else {}
+        asked = {name: _translated(view) for name, view in there.items() if is_named(name, text)}
         text = " ".join([text, *map(plain, asked.values())])
         for name, table in tables().items():
             if name not in defined and is_named(name, text):
@@ -285,8 +287,14 @@ def _quoted(text: str) -> str:
 def _translated(named: NamedQuery) -> str:
     import sqlglot  # noqa: PLC0415 - only named queries need it
 
-    [sql] = sqlglot.transpile(named.sql, read="trino", write="duckdb")
-    return sql
+    try:
+        statements = sqlglot.transpile(named.sql, read="trino", write="duckdb")
+    except sqlglot.errors.SqlglotError as error:
+        said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+        raise QueryError(f"{named.name}.sql: cannot be read: {said}; correct it") from None
+    if len(statements) != 1:
+        raise QueryError(f"{named.name}.sql: has {len(statements)} statements; write one SELECT")
+    return statements[0]
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:

@@ -1,6 +1,7 @@
-"""Says where the UI is once it answers, and ends it when its folder is removed.
+"""Says where the UI is once it answers, keeps others away, and ends it when its folder is removed.
 
-``python ui_watcher.py URL FILE``, FILE being one of that folder. Ends with its parent.
+``python ui_watcher.py URL FILE LOCK``, FILE being one of that folder. Holds the lock, with the URL
+beside it, and ends with its parent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from filelock import FileLock, Timeout
+
+PLACE = ".url"
+"""Ending of the file beside a UI's lock that says where it is."""
 
 
 def announce(url: str, parent: int) -> None:
@@ -46,8 +52,25 @@ def say_that_it_ends(*_: object) -> None:
     print("\nThe UI ends; this takes some seconds ...", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def held(lock: Path) -> str | None:
+    """Where the UI is that holds a lock; None where none does."""
+    try:
+        with FileLock(lock).acquire(timeout=0):
+            return None
+    except Timeout:
+        return lock.with_suffix(PLACE).read_text(encoding="utf-8")
+
+
+def main(url: str, file: Path, lock: Path) -> None:
+    """Watch over the UI that this process's parent is."""
+    begun_by = os.getppid()
+    # Two of them on one instance would warn of each other's daemon for ever.
+    with FileLock(lock).acquire():
+        lock.with_suffix(PLACE).write_text(url, encoding="utf-8")
+        announce(url, begun_by)
+        watch(file, begun_by)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, say_that_it_ends)
-    begun_by = os.getppid()
-    announce(sys.argv[1], begun_by)
-    watch(Path(sys.argv[2]), begun_by)
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lakehouse_assets.operations.check_files import cannot_be_read, check
+from lakehouse_assets.operations.mended import repair
 from lakehouse_assets.store.facts import Judgement, Kind
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.tables.registry import DATASETS
@@ -132,7 +133,7 @@ def test_a_repair_is_known_as_one(spark: SparkSession, tmp_path: Path) -> None:
         assert "2 rejected rows" in house.here("rejected", "orders", "--export", str(to)).out
     file.write_text(file.read_text().replace("'=1", "20.00"))
     mends = "mends rejected rows: 2 of orders/2025-04-15/orders.csv"
-    kept = "1 of its 2 rows are as they were exported: they stay rejected"
+    kept = "1 of its 2 rows are as they were exported: they break the same"
     told = house.ok("check", str(file))
     assert f"{file}: {mends}\n" in told
     assert f"{file}: {kept}" in told
@@ -167,6 +168,22 @@ def test_rows_that_are_mended_already_are_told(tmp_path: Path) -> None:
     assert house.value("SELECT count(*) FROM rejected.orders") == 0
     said = f"{kept}: 1 of its 1 rows come from rows that are not rejected any more"
     assert said in house.ok("check", str(kept))
+    in_vain = "the next run rejects it (origin)"
+    again = tmp_path / "orders.csv"
+    again.write_text(f"{HEADER}\n{SECOND}\n")
+    landed = house.here("land", str(again), "--date", "2025-04-15").err
+    mends = "1 row of orders/2025-04-16/mended.csv mended what this takes the place of"
+    assert f"orders/2025-04-15/orders.csv: {mends}; {in_vain}" in landed
+    house.here("withdraw", "orders/2025-04-16/mended.csv")
+    assert in_vain not in house.here("withdraw", "orders/2025-04-15/orders.csv").err
+
+
+def test_a_repair_without_a_column_of_its_origin_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "mend.csv"
+    file.write_text(f"_origin_file,_origin_sheet,_origin_row,{HEADER}\nx/y/z.csv,0,2,{FIRST}\n")
+    told = [*repair(file, DATASETS["orders"], None).warnings()]
+    assert len(told) == 1
+    assert told[0].startswith("none of its rows has _origin_digest, without which")
 
 
 def test_files_of_one_name_are_told_apart(spark: SparkSession, tmp_path: Path) -> None:
@@ -221,7 +238,7 @@ def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
     ended = house.here("check", str(more))
     assert ended.code == 1
     assert ended.err == (
-        "more.csv: neither its name nor its columns tell its dataset; give --dataset "
+        f"{more}: neither its name nor its columns tell its dataset; give --dataset "
         "orders|products|order_items\n"
     )
     assert "orders/2025-04-01/stuff.csv: landed" in house.ok(
@@ -229,7 +246,7 @@ def test_a_name_that_tells_nothing(tmp_path: Path) -> None:
     )
     (tmp_path / "README.md").write_text(ORDERS)
     ended = house("check", str(tmp_path / "README.md"))
-    assert ended.err.startswith("README.md: not a .csv, .csv.gz or .xlsx file; ")
+    assert ended.err.startswith(f"{tmp_path}/README.md: not a .csv, .csv.gz or .xlsx file; ")
 
 
 def test_a_misspelt_rule_is_one_line(tmp_path: Path) -> None:

@@ -221,6 +221,13 @@ def test_a_small_file_beyond_the_limit_is_a_warning() -> None:
     )
 
 
+def test_a_small_file_whose_rows_are_mended_warns_no_more() -> None:
+    state, verdict = State(paths={FILE: PathState(FILE)}), {FILE: Admitted(read=10, faulty=1)}
+    assert bronze_checks.reject_rate(ORDERS, FIRST, verdict, state, {FILE}).passed
+    large = {FILE: Held(read=200, faulty=100, error="held: many")}
+    assert not bronze_checks.reject_rate(ORDERS, FIRST, large, state, {FILE}).passed
+
+
 def test_an_accepted_file_passes_and_says_by_what_right() -> None:
     found = reject_rate(Admitted(read=200, faulty=200), accepted=True)
     assert found.passed

@@ -12,13 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from lakehouse_assets.cli import console, runs
 from lakehouse_assets.cli.commands import app
+from lakehouse_assets.queries import named
+from resources import ui_watcher
 from resources.settings import Settings
 from tests.support import PROJECT
 from tests.support.commands import GOOD, ORDERS, Lakehouse, put
+from tests.support.processes import until
 from tests.support.servers import own_port
 
 
@@ -179,8 +183,7 @@ def test_mended_rows_of_two_datasets_are_told(house: Lakehouse, tmp_path: Path) 
     ended = house.here("land", str(file))
     assert ended.code == 1
     assert ended.err == (
-        "products.csv: its rows come from orders and products; land those of one dataset at a "
-        "time\n"
+        f"{file}: its rows come from orders and products; land those of one dataset at a time\n"
     )
 
 
@@ -188,9 +191,58 @@ def test_a_file_of_no_known_kind_does_not_land(house: Lakehouse, tmp_path: Path)
     """No run could read it: that is told at once."""
     (tmp_path / "orders.txt").write_text(ORDERS)
     ended = house.here("land", str(tmp_path / "orders.txt"), "--date", "2025-04-15")
-    assert ended.err.startswith("orders.txt: not landed: not a .csv, .csv.gz or .xlsx file; ")
+    assert ended.err.startswith(
+        f"{tmp_path}/orders.txt: not landed: not a .csv, .csv.gz or .xlsx file; "
+    )
     assert ended.code == 1
     assert not [*house.root.rglob("orders.txt")]
+
+
+def test_a_file_of_another_dataset_does_not_land(house: Lakehouse, tmp_path: Path) -> None:
+    """By its columns, or by where its rows come from; whatever its name, or a person, says."""
+    file, mended = tmp_path / "products.csv", tmp_path / "mended.csv"
+    file.write_text(ORDERS)
+    mended.write_text("_origin_file,id\norders/2025-04-15/o.csv,1\n")
+    ended = house.here("land", str(file), str(mended), "--dataset", "products")
+    assert ended.code == 1
+    assert ended.err == (
+        f"{file}: not landed: its columns are those of orders, not of products; "
+        "give --dataset orders\n"
+        f"{mended}: not landed: its rows come from orders, not from products; "
+        "give --dataset orders\n"
+    )
+    assert not [*house.root.rglob("*.csv")]
+
+
+def test_another_delimiter_hides_no_dataset(house: Lakehouse, tmp_path: Path) -> None:
+    """What a run then says of the file is what is wrong with it."""
+    file = tmp_path / "stuff.csv"
+    file.write_text(ORDERS.replace(",", ";"))
+    ended = house.here("land", str(file), "--date", "2025-04-15")
+    assert "orders/2025-04-15/stuff.csv: landed" in ended.out
+
+
+def test_a_query_s_file_that_says_too_little_is_one_line(
+    day: Lakehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks a table all the same is answered."""
+    file = tmp_path / "bad.sql"
+    file.write_text("SELECT 1")
+    monkeypatch.setattr(named, "QUERIES", [file])
+    named.named_queries.cache_clear()
+    try:
+        for words in (["query", "--list"], ["tables"], ["query", "--name", "daily_revenue"]):
+            ended = day.here(*words)
+            assert ended.code == 1
+            assert ended.err == "bad.sql: says no purpose; begin it with a line -- PURPOSE\n"
+        assert day.here("query", "SELECT count(*) AS n FROM silver.orders").code == 0
+        file.write_text("-- Why.\nSELECT FROM WHERE ORDER BY 1")
+        named.named_queries.cache_clear()
+        ended = day.here("query", "--name", "bad")
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert ended.err.startswith("bad.sql: cannot be read: ")
+    finally:
+        named.named_queries.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +279,7 @@ def test_rejected_rows_are_whole_and_counted(house: Lakehouse) -> None:
     assert shown.out.count(long.replace(", ", " ").strip()) == 20
     assert "… 20 of 30 rows; --limit 0 shows all" in shown.err
     by_rule = "Rows by rule (one may break several): product_id.type 30\n"
-    assert shown.err.endswith(by_rule)
+    assert shown.err.startswith(by_rule)
     assert house.here("rejected", "products", "--limit", "0", columns=110).err == by_rule
     other_day = house.here("rejected", "products", "--date", "2025-04-16", columns=110)
     assert other_day.err == "0 rows\n"
@@ -419,6 +471,17 @@ def test_a_taken_port_is_said_at_once(house: Lakehouse) -> None:
         assert house.here("ui", "--port", beyond).code == 2
 
 
+def test_a_second_ui_of_a_lakehouse_is_refused(house: Lakehouse) -> None:
+    """Two daemons on one instance would warn of each other for ever."""
+    folder = Settings(root=str(house.root)).local / "dagster"
+    folder.mkdir(parents=True)
+    (folder / "ui.url").write_text("http://127.0.0.1:3000")
+    with FileLock(folder / "ui.lock"):
+        ended = house.here("ui", "--port", "3001")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "is open already: http://127.0.0.1:3000; use that one" in ended.err
+
+
 def test_make_hands_the_port_on() -> None:
     """`make ui PORT=3001` means that port."""
     done = subprocess.run(
@@ -431,9 +494,10 @@ def test_the_ui_is_announced_when_it_answers_and_ends_with_its_folder(tmp_path: 
     """Not before, and with its address; one line where the folder is removed."""
     program, file = PROJECT / "resources" / "ui_watcher.py", tmp_path / "dagster.yaml"
     file.touch()
+    lock = tmp_path / "ui.lock"
     with own_port() as port:
         url = f"http://127.0.0.1:{port}"
-        watcher = [sys.executable, "-I", str(program), url, str(file)]
+        watcher = [sys.executable, "-I", str(program), url, str(file), str(lock)]
         code = (
             "import signal, subprocess, time; signal.signal(signal.SIGINT, signal.SIG_DFL); "
             f"subprocess.Popen({watcher}); time.sleep(600)"
@@ -455,7 +519,9 @@ def test_the_ui_is_announced_when_it_answers_and_ends_with_its_folder(tmp_path: 
             told = [ui.stdout.readline(), ui.stdout.readline()]
             server.wait(timeout=60)
             assert f"The UI is ready: {url}" in "".join(told)
+            assert ui_watcher.held(lock) == url
             file.unlink()
             _, err = ui.communicate(timeout=60)
     assert ui.returncode
+    until(lambda: ui_watcher.held(lock) is None, 60, "the watcher's end")
     assert err.startswith(f"{tmp_path}: the folder has been removed, and the UI ends; start it")

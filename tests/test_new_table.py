@@ -301,6 +301,10 @@ MISTAKES = {
         {"count(*) FROM orders": "count(*) FROM order_items"},
         "gold/hourly_sales.py: reconciliation 'orders' reads order_items",
     ),
+    "a column that is not grouped by": (
+        {"GROUP BY o.order_date, hour(o.order_timestamp)": "GROUP BY o.order_date"},
+        "gold/hourly_sales.py: its SELECT gives 'order_timestamp' beside aggregates",
+    ),
     "a type that tables cannot have": (
         {'type="INT"': 'type="INTEGER"'},
         "gold/hourly_sales.py: column 'hour': unknown column type 'INTEGER'; use one of",

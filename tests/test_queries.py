@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlglot
 
-from lakehouse_assets.queries.named import NamedQuery, named_queries, parse
+from lakehouse_assets.queries.named import NamedQuery, NamedQueryError, named_queries, parse
 from lakehouse_assets.queries.portability import lint
 from lakehouse_assets.store.lake import Lake
 from resources.arrow_values import everything
@@ -309,5 +309,5 @@ def test_the_lint_refuses_what_is_no_query(sql: str, says: str) -> None:
 )
 def test_a_file_says_what_it_is_for(text: str, says: str) -> None:
     """A purpose, and each parameter's meaning."""
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(NamedQueryError, match=says):
         parse("q", text)

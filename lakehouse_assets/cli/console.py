@@ -214,17 +214,20 @@ def dataset_of(file: Path) -> str | None:
     origins = file_dataset.of_origin(file, DATASETS.values(), sheets=name is None)
     if len(origins) > 1:
         say(
-            f"{file.name}: its rows come from {' and '.join(sorted(origins))}; land those of one "
+            f"{file}: its rows come from {' and '.join(sorted(origins))}; land those of one "
             "dataset at a time"
         )
         return None
     name = next(iter(origins), name)
     if name is None and not file.name.lower().endswith(ENDINGS):
-        say(f"{file.name}: {NOT_A_KIND}")
+        say(f"{file}: {NOT_A_KIND}")
         return None
     if name is None and len(fitting := file_dataset.of_columns(file, DATASETS.values())) == 1:
         name = next(iter(fitting))
-    unsure = f"{file.name}: neither its name nor its columns tell its dataset"
+    if name is None:
+        otherwise = file_dataset.of_columns_otherwise_separated(file, DATASETS.values())
+        name = next(iter(otherwise)) if len(otherwise) == 1 else None
+    unsure = f"{file}: neither its name nor its columns tell its dataset"
     if name is None and sys.stdin.isatty():
         say(f"{unsure}.")
         answer = typer.prompt(f"Which is it ({', '.join(DATASETS)})", prompt_suffix="? ")

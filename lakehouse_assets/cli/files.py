@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +40,7 @@ from lakehouse_assets.cli.console import (
 )
 from lakehouse_assets.operations import decide, export_rejected, file_dataset
 from lakehouse_assets.operations.land import LandingError, land
-from lakehouse_assets.operations.mended import repair
+from lakehouse_assets.operations.mended import mending, repair
 from lakehouse_assets.parse.model import ENDINGS, NOT_A_KIND
 from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
@@ -89,10 +88,10 @@ def land_command(
     failed, told = False, False
     for file in files:
         name = dataset or dataset_of(file)
-        if name is not None and not file.name.lower().endswith(ENDINGS):
-            say(f"{file.name}: not landed: {NOT_A_KIND}")
-            name = None
-        if name is None:
+        problem = name and _misplaced(file, name)
+        if problem:
+            say(f"{file}: not landed: {problem}")
+        if problem or name is None:
             failed = True
             continue
         try:
@@ -111,11 +110,31 @@ def land_command(
     raise typer.Exit(int(failed))
 
 
+def _misplaced(file: Path, name: str) -> str | None:
+    """Why a file is none of a dataset's, as its ending or its columns show; None where it may be.
+
+    To look into a workbook takes a second: that is left to the run.
+    """
+    if not file.name.lower().endswith(ENDINGS):
+        return NOT_A_KIND
+    origins = file_dataset.of_origin(file, DATASETS.values(), sheets=False)
+    if origins and name not in origins:
+        others = " or ".join(sorted(origins))
+        return f"its rows come from {others}, not from {name}; give --dataset {others}"
+    if origins or file.name.lower().endswith(".xlsx"):
+        return None
+    fitting = file_dataset.of_columns(file, DATASETS.values())
+    if not fitting or name in fitting:
+        return None
+    others = " or ".join(sorted(fitting))
+    return f"its columns are those of {others}, not of {name}; give --dataset {others}"
+
+
 def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> Iterator[str]:
     """Why a file that has landed is perhaps not what was meant.
 
-    It counts as ``older`` than another; a CSV file has another dataset's columns (to look into a
-    workbook takes a second); or it is of rows that were exported, and that nobody has mended.
+    It counts as ``older`` than another; it takes the place of rows that others mend; or it is of
+    rows that were exported, and that nobody has mended.
     """
     dataset = DATASETS[path.dataset]
     if file_dataset.of_origin(file, [dataset], sheets=False):  # its rows take others' places
@@ -123,13 +142,17 @@ def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> It
         return
     if older:
         yield older
-    if not file.name.lower().endswith(".xlsx"):
-        fitting = file_dataset.of_columns(file, DATASETS.values())
-        for other in fitting if path.dataset not in fitting else ():
-            yield (
-                f"{path}: its columns are those of {other}; lakehouse withdraw {quote(str(path))}, "
-                f"and land it with --dataset {other}"
-            )
+    yield from _mended_in_vain(ledger, path, "what this takes the place of")
+
+
+def _mended_in_vain(ledger: Ledger, path: FilePath, what: str) -> Iterator[str]:
+    """Which rows mend rows of what is in force at a path, and is not to be any more."""
+    for file, rows in mending(ledger, DATASETS[path.dataset], path).items():
+        some, them = ("row", "it") if rows == 1 else ("rows", "them")
+        yield (
+            f"{path}: {rows:,} {some} of {file} mended {what}; the next run rejects {them} "
+            "(origin): export and mend what is rejected then"
+        )
 
 
 @app.command("withdraw")
@@ -139,8 +162,11 @@ def withdraw_command(file: Annotated[str, _file_argument(files_to_withdraw)]) ->
     Covers all that has landed at that place so far. `lakehouse reinstate` undoes it.
     """
     ledger, path = _named(file)
+    doubts = [*_mended_in_vain(ledger, path, "it")]
     decide.withdraw(ledger, path)
     _tell_decided(ledger, f"{path}: withdrawn")
+    for line in doubts:
+        say(line)
 
 
 @app.command("reinstate")
@@ -235,8 +261,6 @@ def rejected_command(
         f"SELECT _batch_date, _file, _sheet, _row, _category, _rules, {values}, _raw "
         f"FROM rejected.{dataset} {where} ORDER BY _batch_date, _file, _sheet_no, _row"
     )
-    with DuckDBQueries(lake).stream(sql) as stream:
-        hand_out(stream, form, limit, output)
     if form is Format.TABLE and output is None:
         _, counts = query(
             lake,
@@ -246,6 +270,8 @@ def rejected_command(
         if counts:
             listed = ", ".join(f"{rule} {count:,}" for rule, count in counts)
             say(f"Rows by rule (one may break several): {listed}")
+    with DuckDBQueries(lake).stream(sql) as stream:
+        hand_out(stream, form, limit, output)
 
 
 def _show_held(

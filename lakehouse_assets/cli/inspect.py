@@ -111,7 +111,7 @@ def status_command() -> None:
         rows.append((table.id, told, row_count(files), round(size), why))
     print_rows(["table", "version", "rows", "KiB", "pending"], rows, Format.TABLE)
     for misplaced in pending.misplaced:
-        say(str(misplaced))
+        tell(f"misplaced: {misplaced}")
     for notice in pending.notices:
         say(notice)
     for path, found in pending.files.items():
@@ -120,8 +120,9 @@ def status_command() -> None:
         for line in clear_lines(path, judged):
             tell(f"waits: {line}")
     if not pending and not pending.frozen:  # then a notice has said why nothing goes on
-        waits = len(pending.waiting)
+        waits, astray = len(pending.waiting), len(pending.misplaced)
         more = f"; {waits} file{' waits' if waits == 1 else 's wait'} for you" if waits else ""
+        more += f"; {astray} {'is' if astray == 1 else 'are'} misplaced" if astray else ""
         tell(nothing_pending(ledger, more))
 
 
@@ -148,11 +149,13 @@ def ui_command(
     ] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI on this lakehouse (webserver and daemon, until Ctrl-C)."""
-    if problem := _taken(host, port):
-        fail(problem)
-    from resources.dagster_instance import bury_dead_runs, open_instance, serve  # noqa: PLC0415 - only here
+    from resources.dagster_instance import bury_dead_runs, open_instance, open_ui, serve  # noqa: PLC0415 - only here
 
     settings = Settings.load()
+    if url := open_ui(settings):
+        fail(f"the UI of {settings.place} is open already: {url}; use that one, or end it first")
+    if problem := _taken(host, port):
+        fail(problem)
     say(f"lakehouse: {settings.place}; the UI takes up to a minute to start ...")
     instance = open_instance(settings)
     bury_dead_runs(instance, settings)
@@ -170,7 +173,7 @@ def _taken(host: str, port: int) -> str | None:
     except (OSError, OverflowError) as error:
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             return (
-                f"port {port} of {host} is taken, perhaps by another lakehouse ui; "
+                f"port {port} of {host} is taken, perhaps by another lakehouse's UI; "
                 "name a free one: --port, or make ui PORT=..."
             )
         said = getattr(error, "strerror", None) or str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.cli.console import Format, print_rows, say, tell
 from lakehouse_assets.store import receipts
@@ -17,6 +17,10 @@ from lakehouse_assets.tables.registry import DATASETS, table_ids
 
 if TYPE_CHECKING:
     from lakehouse_assets.cli.launch import Outcome
+
+
+_GONE: Final = ("replaced", "withdrawn")
+"""States of receipts whose content is no file of a date any more."""
 
 
 def print_books(
@@ -75,7 +79,8 @@ def print_fates(
         mine = [r for r in found if r.path.dataset == name]
         total = sum((r.counts for r in mine), Counts())
         rejected |= {name: total.rejected} if total.rejected else {}
-        rows.append((name, len(mine), waits.count(name), *total.__dict__.values()))
+        files = {r.path for r in mine if r.state not in _GONE}
+        rows.append((name, len(files), waits.count(name), *total.__dict__.values()))
     print_rows(["dataset", "files", "waiting", *Counts().__dict__], rows, Format.TABLE)
     return rejected
 

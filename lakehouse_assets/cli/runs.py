@@ -100,6 +100,8 @@ def _run(
     dates = _due(ledger, pending, asked)
     if not dates:
         return
+    if asked and not any(there for day, there in pending.there.items() if day in asked):
+        say(f"No file of {span(asked)} has landed: its tables have nothing new to say.")
     outcomes = _materialize(settings, dates, tables, progress, _of_plan(pending))
     waiting = ledger.followed().waiting(ledger.lake.raw)
     # Of the files that wait, these are this run's concern.
@@ -146,6 +148,7 @@ def _fail_with(outcomes: Sequence[Outcome]) -> None:
 
 @app.command("replay")
 def replay_command(
+    day: DateOption = None,
     since: FromOption = None,
     until: ToOption = None,
     everything: Annotated[
@@ -157,9 +160,9 @@ def replay_command(
     The tables come out the same: for after a table was changed by hand, or to see that they do.
     """
     settings = Settings.load()
-    if everything == bool(since or until):
-        fail("give --from and --to, or --all")
-    asked = _asked_dates(settings, None, since, until)
+    if everything == bool(day or since or until):
+        fail("give --date, or --from and --to, or --all")
+    asked = _asked_dates(settings, day, since, until)
     derived = [table for table in table_ids() if not table.startswith(f"{Layer.BRONZE}.")]
     progress = Progress(out)
 
@@ -255,7 +258,7 @@ def _last_run(ledger: Ledger) -> str:
         return ""
     run = published[-1]
     when = f" of {run.recorded_at:%Y-%m-%d %H:%M} UTC" if run.recorded_at else ""
-    return f"; run {(run.run_id or '')[:8]}{when} was the last"
+    return f"; run {(run.run_id or '')[:8]}{when} was the last that published"
 
 
 def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> None:

@@ -26,7 +26,12 @@ from resources.settings import Settings
 
 
 @app.command("history")
-def history_command(form: FormatOption = Format.TABLE) -> None:
+def history_command(
+    form: FormatOption = Format.TABLE,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many, the newest; all unless given.")
+    ] = None,
+) -> None:
     """List what runs published, restores, and maintenance; newest first.
 
     A run that ended is a point that `restore --to` and `query --as-of` can name. One that was
@@ -39,8 +44,12 @@ def history_command(form: FormatOption = Format.TABLE) -> None:
     ended = {run_id for run_id, _ in newest}
     # Of a run without an end, the last that it did.
     halfway = {f.run_id: f for f in facts if f.run_id not in ended and _moves_rows(f)}
-    for fact in sorted([*newest.values(), *halfway.values()], key=lambda f: -f.seq):
-        mine = [f for f in facts if f.run_id == fact.run_id and f.seq <= fact.seq]
+    of_run: dict[str | None, list[Fact]] = {}
+    for fact in facts:
+        of_run.setdefault(fact.run_id, []).append(fact)
+    points = sorted([*newest.values(), *halfway.values()], key=lambda f: -f.seq)
+    for fact in points[:limit]:
+        mine = [f for f in of_run[fact.run_id] if f.seq <= fact.seq]
         absorbed = [f.detail for f in mine if isinstance(f.detail, Absorbed)]
         silver = [d for d in absorbed if d.table.startswith("silver.")]
         gold = [d for d in absorbed if d.table.startswith("gold.")]

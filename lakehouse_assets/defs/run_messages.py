@@ -74,7 +74,8 @@ def _rows(report: RunReport) -> str:
         count = len(report.tables)
         return f"{count} table{'' if count == 1 else 's'} up to date"
     read = sum(table.total("read") for table in silver)
-    return f"{read:,} rows read, {sum(t.total('published') for t in silver):,} published"
+    published = sum(table.total("published") for table in silver)
+    return f"{read:,} rows in its dates' files, {published:,} published"
 
 
 def _books(report: RunReport) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -23,6 +24,10 @@ _EVENTS = {
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_CANCELED,
 }
+
+
+_CLASS: Final = re.compile(r"\A(?:\w+\.)+\w+: ")
+"""The name of an error's class, with its module, before what it says."""
 
 
 @dataclass
@@ -121,7 +126,8 @@ def _description(event: dg.DagsterEvent) -> str:
     error = data.error
     while error and error.cause:
         error = error.cause
-    return error.message if error else "failed"
+    # Where in Python an error is from says nothing to who reads a line.
+    return _CLASS.sub("", error.message) if error else "failed"
 
 
 def _tables(made: Iterable[dg.AssetMaterialization]) -> dict[str, TableReport]:

@@ -123,7 +123,10 @@ def _keep_what_comes(ledger: Ledger, past: PathState, fact: Fact) -> None:
         return
     lake = ledger.lake
     if lake.bytes_of(past.path, after) is None and not keep_bytes(lake, past.path, {after}):
-        raise DecisionError(f"{past.path}: the bytes of {after[:12]} are gone; land the file again")
+        raise DecisionError(
+            f"{past.path}: its bytes ({after[:12]}) are no longer in the raw zone; "
+            "land the file again"
+        )
 
 
 def _who() -> str:

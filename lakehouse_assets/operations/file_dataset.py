@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.parse import Dialect, Expected, Unreadable, parse
-from lakehouse_assets.parse.model import ORIGIN
+from lakehouse_assets.parse.model import EXPORTED, ORIGIN
 from lakehouse_assets.pipeline.bronze_reading import expectation
 
 if TYPE_CHECKING:
     from lakehouse_assets.tables.contract import Dataset
 
 _FILE: Final = ORIGIN[0]
+_DELIMITERS: Final = (",", ";", "\t", "|")
 
 
 def of_name(name: str, datasets: Iterable[str]) -> str | None:
@@ -75,15 +76,33 @@ def _origins(file: Path, dialect: Dialect) -> set[str]:
 def of_columns(file: Path, datasets: Iterable[Dataset]) -> set[str]:
     """The datasets whose columns a file has: all that one needs, and none besides.
 
-    What has more columns may well be something else: of that a person is asked.
+    What has more columns may well be something else: of that a person is asked. Those of an export
+    of rejected rows are none besides.
     """
-    return {dataset.name for dataset in datasets if _has_columns(file, dataset)}
+    return {d.name for d in datasets if _has_columns(file, expectation(d))}
 
 
-def _has_columns(file: Path, dataset: Dataset) -> bool:
+def of_columns_otherwise_separated(file: Path, datasets: Iterable[Dataset]) -> set[str]:
+    """The same, were the file's delimiter another than is declared: a run says what it is."""
+
+    def with_delimiter(dataset: Dataset, delimiter: str) -> Expected:
+        told = expectation(dataset)
+        return replace(told, dialect=replace(told.dialect, delimiter=delimiter))
+
+    return {
+        d.name
+        for d in datasets
+        if any(_has_columns(file, with_delimiter(d, delimiter)) for delimiter in _DELIMITERS)
+    }
+
+
+def _has_columns(file: Path, expected: Expected) -> bool:
     try:
         with file.open("rb") as stream:
-            first = next(iter(parse(file.name, stream, expectation(dataset))), None)
+            first = next(iter(parse(file.name, stream, expected)), None)
     except (Unreadable, OSError):
         return False
-    return first is not None and first.column("_extra").null_count == first.num_rows
+    if first is None:
+        return False
+    extra = first.column("_extra").to_pylist()
+    return all(name in EXPORTED for row in extra if row for name, _ in row)

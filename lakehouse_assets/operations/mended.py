@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from lakehouse_assets.operations.export_rejected import exported
 from lakehouse_assets.parse import Unreadable, parse
-from lakehouse_assets.parse.model import ORIGIN
+from lakehouse_assets.parse.model import BLANKS, ORIGIN
 from lakehouse_assets.pipeline.bronze_reading import expectation
+from lakehouse_assets.store.lake import content_id
+from lakehouse_assets.tables.sql import literal
 
 if TYPE_CHECKING:
+    from lakehouse_assets.store.lake import FilePath
     from lakehouse_assets.store.ledger import Ledger
     from lakehouse_assets.tables.contract import Dataset
 
@@ -31,13 +34,14 @@ class Repair:
     ``origins`` counts them by the file that they come from. Of a lakehouse's own rejected rows
     ``as_exported`` are those that say what they said; ``settled`` are those whose origin is not
     rejected there any more, ``lost`` those whose origin is not in force; all are 0 where no
-    lakehouse was asked.
+    lakehouse was asked. ``absent`` are the columns of an origin that none of the rows has.
     """
 
     origins: dict[str, int]
     as_exported: int = 0
     settled: int = 0
     lost: int = 0
+    absent: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -54,10 +58,17 @@ class Repair:
 
     def warnings(self) -> Iterator[str]:
         """What a person may want to do before, or after, the file lands."""
+        if self.absent:
+            yield (
+                f"none of its rows has {' or '.join(self.absent)}, without which nothing tells "
+                "what they mend; export them again, and leave all columns _origin_* as they are"
+            )
+            return
         if self.as_exported:
             yield (
                 f"{self.as_exported:,} of its {self.rows:,} rows are as they were exported: they "
-                "stay rejected, and so does each that they come from; mend them, or take them out"
+                "break the same rules, and so does each that they come from; mend them, or take "
+                "them out"
             )
         if self.settled:
             yield (
@@ -81,8 +92,11 @@ def repair(file: Path, dataset: Dataset, ledger: Ledger | None) -> Repair:
     origins = Counter[str]()
     for (path, *_), rows in found.items():
         origins[path.strip() or "nowhere"] += rows
+    absent = tuple(
+        name for at, name in enumerate(ORIGIN) if found and not any(line[at] for line in found)
+    )
     if ledger is None:
-        return Repair(dict(origins))
+        return Repair(dict(origins), absent=absent)
     state = ledger.state()
     in_force = {(str(past.path), past.in_force) for past in state.of(dataset.name)}
     same, rejected = 0, set()
@@ -97,7 +111,25 @@ def repair(file: Path, dataset: Dataset, ledger: Ledger | None) -> Repair:
             lost += rows
         elif origin not in rejected:
             settled += rows
-    return Repair(dict(origins), same, settled, lost)
+    return Repair(dict(origins), same, settled, lost, absent)
+
+
+def mending(ledger: Ledger, dataset: Dataset, path: FilePath) -> dict[str, int]:
+    """How many rows of other files mend rows of what is in force at a path, by those files."""
+    state = ledger.state()
+    origin = (str(path), state.at(path).in_force)
+    named = {content_id(p.path, p.in_force): p.path for p in state.of(dataset.name) if p.in_force}
+    repairing = state.repairing(dataset.name, named)
+    if origin[1] is None or not repairing:
+        return {}
+    listed = ", ".join(map(literal, sorted(repairing)))
+    sql = f"SELECT _content, _extra FROM t WHERE _content IN ({listed})"
+    found = Counter[str]()
+    for row in ledger.lake.rows(dataset.bronze, sql):
+        extra = dict(row["_extra"] or ())
+        if tuple((extra.get(name) or "").strip(BLANKS) for name in ORIGIN[:2]) == origin:
+            found[str(named[row["_content"]])] += 1
+    return dict(sorted(found.items()))
 
 
 def _lines(file: Path, dataset: Dataset) -> list[_Line]:

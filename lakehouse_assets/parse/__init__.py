@@ -104,7 +104,7 @@ def _read(
     name: str, source: ByteStream, expected: Expected, limits: Limits
 ) -> Generator[pa.RecordBatch, None, Summary]:
     if not name.endswith(ENDINGS):
-        raise Unreadable(NOT_A_KIND)
+        raise Unreadable(f"{NOT_A_KIND}, and withdraw this one")
     stream = io.BufferedReader(_Bounded(source, limits.max_bytes), _BUFFER)
     start = stream.peek(len(_ZIP_MAGIC))
     if not start:

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 
 ENDINGS = (".csv", ".csv.gz", ".xlsx")
 """What files' names end in, in any case."""
-NOT_A_KIND = (
-    "not a .csv, .csv.gz or .xlsx file; save it as one of these, and withdraw this one if it has "
-    "landed"
-)
+NOT_A_KIND = "not a .csv, .csv.gz or .xlsx file; save it as one of these"
 EMPTY = "empty, not even a header; land the whole file again"
 BLANKS = " \t\r\n\u00a0"
 """Outer blanks: no part of a value or of a name. A field of nothing else has no value."""
 ORIGIN = ("_origin_file", "_origin_digest", "_origin_sheet", "_origin_row")
 """Columns by which a row names the rejected row that it mends."""
+EXPORTED = frozenset((*ORIGIN, "_raw", "_rules"))
+"""Columns of an export of rejected rows: expected in any file, though no contract names them."""
 
 
 READING = 3

@@ -10,15 +10,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse_assets.parse.model import BLANKS, ORIGIN, Expected, Limits, Unreadable, shown
+from lakehouse_assets.parse.model import (
+    BLANKS,
+    EXPORTED,
+    ORIGIN,
+    Expected,
+    Limits,
+    Unreadable,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 _HAS_VALUE = r"[^ \t\r\n\x{A0}]"
 _ESCAPED = r"\A'[=+\-@'\t\r]"
-_EXPORTED = frozenset((*ORIGIN, "_raw", "_rules"))
-"""Columns of an export of rejected rows: expected in any file, though no contract names them."""
 _EXTRA = pa.map_(pa.string(), pa.string())
 _SHOWN_NAMES = 12
 _SHOWN_LENGTH = 40
@@ -117,7 +123,7 @@ class Header:
         self.names = _told_apart(names)
         """What each field is called, in its place: no two the same."""
         self._nameless = [not name for name in names]
-        named = {name for name in self.names if name not in self.columns and name not in _EXPORTED}
+        named = {name for name in self.names if name not in self.columns and name not in EXPORTED}
         self.unexpected.update(named - set(itertools.compress(self.names, self._nameless)))
 
     def rows(

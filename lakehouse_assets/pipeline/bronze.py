@@ -62,7 +62,7 @@ def run(
         _forget_aside(lake, state, dataset, dates, aside)
         _record_receipts(work, ledger, state, dataset, dates)
     result.version = lake.version(dataset.bronze)
-    report(result, lake.raw, state, dataset, dates)
+    report(result, lake, state, dataset, dates)
     result.metadata["rows_read"] = sum(d.get("read", 0) for d in result.days.values())
     return result
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from statistics import median
 from typing import Final
 
 from lakehouse_assets.pipeline.result import Check, Result, Severity
+from lakehouse_assets.store import receipts
 from lakehouse_assets.store.facts import Judgement, Kind
 from lakehouse_assets.store.file_state import clear_lines
-from lakehouse_assets.store.lake import FilePath
+from lakehouse_assets.store.lake import FilePath, Lake
 from lakehouse_assets.store.ledger import State
-from lakehouse_assets.store.storage import Storage
 from lakehouse_assets.tables.contract import Dataset
 
 STRUCTURE: Final = "structure"
@@ -24,7 +24,7 @@ ABOUT_FILES: Final = (STRUCTURE, REJECT_RATE)
 
 CHECKS = {
     STRUCTURE: "Every file of the batch can be read, and has no unexpected columns.",
-    REJECT_RATE: "Of no file a larger share of rows breaks a rule than the contract's limit.",
+    REJECT_RATE: "In every file the share of rows that break a rule is within the limit.",
     "volume": (
         "Where files came, their rows are between half and twice the usual (the median); mended "
         "rows do not count."
@@ -37,10 +37,11 @@ _VOLUME_LEAST = 3
 
 
 def report(
-    result: Result, raw: Storage, state: State, dataset: Dataset, dates: Sequence[date]
+    result: Result, lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]
 ) -> None:
     """Add to a result, for each of these dates, the counts and every check's outcome."""
-    waiting = {p: v for p, v in state.waiting(raw, dates) if p.dataset == dataset.name}
+    waiting = {p: v for p, v in state.waiting(lake.raw, dates) if p.dataset == dataset.name}
+    mended = _mended(lake, state, dataset, dates)
     read_per_day = rows_per_day(state, dataset, with_repairs=True)
     came = rows_per_day(state, dataset, with_repairs=False)
     for path, judgement in waiting.items():
@@ -70,7 +71,7 @@ def report(
                 {"files": len(paths), "unreadable": lines, "unexpected_columns": unexpected},
             )
         )
-        result.checks.append(reject_rate(dataset, day, verdicts, state))
+        result.checks.append(reject_rate(dataset, day, verdicts, state, mended))
         result.checks.append(volume(came, day))
 
 
@@ -90,10 +91,28 @@ def rows_per_day(state: State, dataset: Dataset, *, with_repairs: bool) -> dict[
     return found
 
 
+def _mended(
+    lake: Lake, state: State, dataset: Dataset, dates: Sequence[date]
+) -> frozenset[FilePath]:
+    """The files of which no row is rejected any more, by what runs before this one have found."""
+    return frozenset(
+        r.path
+        for r in receipts.current(lake, dataset.name, dates)
+        if r.digest == state.at(r.path).in_force and r.counts.read and not r.counts.rejected
+    )
+
+
 def reject_rate(
-    dataset: Dataset, day: date, verdicts: Mapping[FilePath, Judgement], state: State
+    dataset: Dataset,
+    day: date,
+    verdicts: Mapping[FilePath, Judgement],
+    state: State,
+    mended: Collection[FilePath] = (),
 ) -> Check:
-    """The share of faulty rows: of each file beyond the limit, or else of all files together."""
+    """The share of faulty rows: of each file beyond the limit, or else of all files together.
+
+    A small file whose faulty rows are all ``mended`` is no reason to warn any more.
+    """
     limit = dataset.hold
     held = {p for p, v in verdicts.items() if v.kind is Kind.HELD}
     readable = {
@@ -102,6 +121,7 @@ def reject_rate(
         if v.kind is not Kind.UNREADABLE
     }  # what waits for a person is said first
     beyond = {p for p, v in readable.items() if v.faulty > Fraction(str(limit.share)) * v.read}
+    beyond -= {p for p in mended if p in beyond - held and readable[p].read < limit.least_rows}
     small = {p for p in beyond - held if readable[p].read < limit.least_rows}
     accepted = {p for p in beyond - held - small if state.at(p).accepted}
     lines = []

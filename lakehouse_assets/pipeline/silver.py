@@ -25,6 +25,7 @@ from lakehouse_assets.pipeline.silver_affected import Affected, touched
 from lakehouse_assets.pipeline.silver_checks import report
 from lakehouse_assets.pipeline.silver_receipts import in_tables
 from lakehouse_assets.pipeline.table_changes import VersionGoneError
+from lakehouse_assets.pipeline.without_effect import without_effect
 from lakehouse_assets.pipeline.workspace import Workspace
 from lakehouse_assets.planning.staleness import table_reason, to_absorb
 from lakehouse_assets.store import receipts
@@ -57,7 +58,8 @@ def run(
     if reason and not state.frozen:
         result.metadata["reason"] = reason
         again = frozenset(dates if replay else ())
-        published, moved = _absorb(work, ledger, state, dataset, now, again)
+        published, moved, lines = _absorb(work, ledger, state, dataset, now, again)
+        result.lines += lines
         result.metadata |= {"rows_added": published.added, "rows_removed": published.removed}
     result.version = lake.version(dataset.silver)
     report(work, result, dataset, dates, moved)
@@ -71,10 +73,10 @@ def _absorb(
     dataset: Dataset,
     now: Mapping[str, TableVersion],
     again: Collection[date],
-) -> tuple[Replaced, set[date]]:
+) -> tuple[Replaced, set[date], list[str]]:
     """Resolve what is affected, publish it, record the receipts, then the fact: in this order.
 
-    Returns with it the batch dates of which a row has another fate now.
+    Returns with it the batch dates of which a row has another fate now, and lines for people.
     """
     job = silver_job(dataset, DATASETS)
     inputs = to_absorb(job, state, now)
@@ -87,7 +89,8 @@ def _absorb(
     new = receipts.record(ledger, due, work.run_id)
     done = Absorbed(job.id, written, inputs, job.rules, published.added, published.removed)
     ledger.append([Fact(done, run_id=work.run_id)])
-    return published, {receipt.path.batch_date for receipt in new}
+    lines = [*without_effect(state, dataset, affected.added, new, resolved.rows)]
+    return published, {receipt.path.batch_date for receipt in new}, lines
 
 
 def _affected(

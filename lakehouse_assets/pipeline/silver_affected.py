@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 class Affected:
     """What must be resolved: subjects (None for all), their keys, and the bronze rows of them.
 
-    ``repairs`` says whether rows that mend others may be among them.
+    ``repairs`` says whether rows that mend others may be among them; ``added`` are the uploads
+    that came.
     """
 
     subjects: DataFrame | None
@@ -46,6 +47,7 @@ class Affected:
     rows: DataFrame
     dates: set[date]
     repairs: bool
+    added: Collection[str] = ()
 
 
 def touched(
@@ -104,7 +106,7 @@ def touched(
         where += f" AND {among('_content', others)}"
         rows = select(work.read(bronze, new).where(where), "*", _subject=subject_here)
         frames.append(rows.join(subjects, "_subject", "left_semi").drop("_subject"))
-    return Affected(subjects, keys, union(frames), days, bool(repairing))
+    return Affected(subjects, keys, union(frames), days, bool(repairing), added)
 
 
 def _with_families(

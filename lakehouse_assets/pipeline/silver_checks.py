@@ -38,8 +38,8 @@ def checks(dataset: Dataset) -> dict[str, str]:
 
 
 def rule_checks(dataset: Dataset) -> Collection[str]:
-    """The checks, by name, that fail where rows are rejected."""
-    return _rule_groups(dataset).keys()
+    """The checks, by name, that fail where rows are rejected by their own values or a parent."""
+    return _rule_groups(dataset).keys() - {LOST_ORIGIN.name}
 
 
 def _rule_groups(dataset: Dataset) -> dict[str, list[Rule]]:
@@ -196,15 +196,16 @@ def _check_rules(
             share = max(broken.values(), default=0) / read if read else 0.0
             beyond = share > dataset.hold.share and read >= dataset.hold.least_rows
             own = all(r.category is not Category.REFERENTIAL_INTEGRITY for r in group)
+            said = "rejected rows: " + ", ".join(f"{r} {n:,}" for r, n in broken.items())
+            if LOST_ORIGIN in group:
+                said += "; what they mend is not in force here"
             result.checks.append(
                 Check(
                     name,
                     not broken,
                     day,
                     Severity.ERROR if beyond and own else Severity.WARN,
-                    checks(dataset)[name]
-                    if not broken
-                    else "rejected rows: " + ", ".join(f"{r} {n:,}" for r, n in broken.items()),
+                    said if broken else checks(dataset)[name],
                     {
                         "rows": read,
                         "broken": broken,

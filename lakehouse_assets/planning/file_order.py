@@ -37,8 +37,12 @@ def counting_as_older(state: State, paths: Collection[FilePath]) -> Iterator[str
             if judged and 0 < judged.read == judged.repairs:
                 continue
             before = bisect_left(landed, last.seq, key=itemgetter(0))
-            if before and _newer(past.path, newest[before - 1]) != past.path:
-                yield f"{past.path}: landed after {newest[before - 1]}, counts as older"
+            winner = newest[before - 1] if before else past.path
+            if _newer(past.path, winner) != past.path:
+                yield (
+                    f"{past.path}: landed after {winner}, counts as older: of a row that both "
+                    f"have, {winner.file} wins; give a correction a later --date or name"
+                )
 
 
 def _newer(one: FilePath, other: FilePath) -> FilePath:

@@ -293,8 +293,8 @@ def bronze_work(
             read.append(ToRead(path, Source(Zone.RAW, raw.stored.path), new, _CHANGED))
         elif raw and not past.open:
             notices.append(
-                f"{path}: withdrawn, and the file is still in the raw zone; remove it, or bring it "
-                "back with lakehouse reinstate"
+                f"{path}: withdrawn, and the file is still in the raw zone; remove it for good, or "
+                "bring it back with lakehouse reinstate"
             )
         for digest, reason in _to_judge(dataset, past, present):
             source = _bytes_of(lake, path, digest, new)

@@ -68,17 +68,22 @@ class NamedQuery:
 
 
 def parse(name: str, text: str) -> NamedQuery:
-    """A named query from its file's text. Raises ValueError where its comments say too little."""
+    """A named query from its file's text.
+
+    Raises NamedQueryError where its comments say too little, or it asks for nothing.
+    """
     lines = text.splitlines()
     code = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
     purpose, *more = [line.removeprefix("--").strip() for line in lines[:code]] or [""]
     if not purpose:
-        raise ValueError(f"{name}.sql: says no purpose; begin it with a line -- PURPOSE")
+        raise NamedQueryError(f"{name}.sql: says no purpose; begin it with a line -- PURPOSE")
     explained = [found for line in more if (found := _PARAMETER.fullmatch(line))]
     parameters = {found[1]: found[2] for found in explained}
     sql = "\n".join(lines[code:]).strip()
+    if not sql:
+        raise NamedQueryError(f"{name}.sql: asks for nothing; write a SELECT below its comments")
     if sql.count("?") != len(parameters):
-        raise ValueError(
+        raise NamedQueryError(
             f"{name}.sql: {sql.count('?')} ? and {len(parameters)} of them explained; "
             "write a line -- <name>: <meaning> for each, in their order"
         )

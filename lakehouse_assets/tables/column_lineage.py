@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 import sqlglot
@@ -89,6 +89,12 @@ def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
             f"{contract}: its SELECT gives {extra[0]!r}, which is no column of the "
             "contract; add it there, or take it out"
         )
+    for select in _select(contract, table.sql).find_all(exp.Select):
+        if column := _ungrouped(select):
+            raise ContractError(
+                f"{contract}: its SELECT gives {column!r} beside aggregates, and does not group "
+                "by it; add it to GROUP BY, or take it out"
+            )
     read = {name: source for name, source in sources().items() if name in inputs(table)}
     schema = {n: {c.name: c.type for c in s.table.columns} for n, s in read.items()}
     try:
@@ -109,6 +115,35 @@ def columns(table: Derived) -> dict[str, tuple[tuple[str, str], ...]]:
     # sqlglot writes names small, as Spark compares them.
     tables = {name: source.table.id for name, source in read.items()}
     return {name: tuple(sorted(_leaves(nodes[name.lower()], tables))) or keys for name in wanted}
+
+
+def _ungrouped(select: exp.Select) -> str | None:
+    """A column that stands beside aggregates and in no GROUP BY; None where none surely does.
+
+    What engines say of it names none of the contract's columns.
+    """
+    group = select.args.get("group")
+    parts = [part for each in select.selects for part in _on_top(each)]
+    if group is None and not any(isinstance(part, exp.AggFunc) for part in parts):
+        return None
+    group = group or exp.Group()
+    if group.args.get("all") or any(key.is_int for key in group.expressions):
+        return None
+    known = {column.name.lower() for column in group.find_all(exp.Column)}
+    for each in select.selects:
+        if each.alias.lower() in known:  # grouped by its new name
+            known |= {column.name.lower() for column in each.find_all(exp.Column)}
+    columns = (part for part in parts if isinstance(part, exp.Column))
+    return next((it.name for it in columns if it.name.lower() not in known), None)
+
+
+def _on_top(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The columns and aggregates of an expression, but for what these, or a window, take."""
+    if isinstance(node, (exp.Column, exp.AggFunc)):
+        yield node
+    elif not isinstance(node, (exp.Anonymous, exp.Window, exp.Query)):
+        for part in node.iter_expressions():
+            yield from _on_top(part)
 
 
 def unresolved(error: SqlglotError, tables: Iterable[Iterable[str]]) -> str:

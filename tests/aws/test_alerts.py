@@ -177,7 +177,7 @@ def test_every_run_is_told_of_once(ran: Ran, instance: dg.DagsterInstance, inbox
 
     topic, subject, text = success
     assert topic == "success"
-    assert subject == f"lakehouse {D1} to {D2} succeeded: 6 rows read, 4 published"
+    assert subject == f"lakehouse {D1} to {D2} succeeded: 6 rows in its dates' files, 4 published"
     assert text.splitlines() == [
         "silver.orders: 2 read, 2 published",
         "silver.products: 4 read, 2 published, 2 duplicates",
@@ -259,8 +259,9 @@ def test_a_message_that_cannot_be_sent_fails_nothing(
     """One clear line each; the runs stay as they are, and no tick tries again for ever."""
     before = run_ids(instance)
     ticks(instance, ran.cursors, SnsAlerts(topics=inbox.topics, ui_url=UI))
+    subject = f"lakehouse {D1} to {D2} succeeded: 6 rows in its dates' files, 4 published"
     assert [it.getMessage().partition(": SNS")[0] for it in said] == [
-        f"message not sent (lakehouse {D1} to {D2} succeeded: 6 rows read, 4 published)",
+        f"message not sent ({subject})",
         f"message not sent (lakehouse {D3} failed: 1 bad file(s))",
         f"message not sent (lakehouse {D3}: 2 check(s) failed, 1 bad file(s))",
     ]

@@ -1,6 +1,6 @@
--- Orders, lines and revenue of each of the 400 days up to a day, in all and by department.
--- A row without a department is of all together: an order may hold several. Orders without
--- lines count in all, and in department 'unknown'.
+-- Orders, lines and revenue of each of the 400 days up to a day: by department, and (without one) in all.
+-- In all is no sum of the departments, as an order may hold several. Orders without lines
+-- count in all, and in department 'unknown'.
 -- as_of: the last day.
 WITH as_of AS (
     SELECT CAST(? AS DATE) AS day
