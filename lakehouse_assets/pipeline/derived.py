@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _SAMPLES = 20
 
+_MANY_FILES: Final = 64
+"""To look through so many files of an input again costs more than to write down what is found."""
+
 AUDITS: Final = ("grain_unique",)
 """The checks without which `publish` commits nothing."""
 
@@ -122,7 +125,9 @@ def _absorb(
     column = derived.unit.split(".")[1] if derived.unit else ""
     owned, others = parted(work, table, [column], units)
     if units is not None:
-        silver = in_scope(work, derived, silver, units)
+        files = {n: len(work.lake.files(t, inputs[t.id].version)) for n, t in tables.items()}
+        long = [name for name, number in files.items() if number >= _MANY_FILES]
+        silver = in_scope(work, derived, silver, units, long)
         result.metadata["units_recomputed"] = units.count
     computed = work.stage(work.sql(derived.sql, silver))
     published = replace_rows(

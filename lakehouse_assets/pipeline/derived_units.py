@@ -11,6 +11,7 @@ from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
+from lakehouse_assets.tables.column_lineage import mentioned
 from lakehouse_assets.tables.contract import Dataset, Derived
 from lakehouse_assets.tables.registry import DATASETS, sources
 
@@ -64,15 +65,20 @@ def affected_units(
 
 
 def in_scope(
-    work: Workspace, derived: Derived, silver: Mapping[str, DataFrame], units: Keys
+    work: Workspace,
+    derived: Derived,
+    silver: Mapping[str, DataFrame],
+    units: Keys,
+    long: Collection[str],
 ) -> dict[str, DataFrame]:
     """Each input cut down to the rows that belong to the units.
 
     Rows of other datasets belong to the units of the rows they hang on; where that is not by
-    a single foreign key towards the unit's own dataset, they are left whole.
+    a single foreign key towards the unit's own dataset, they are left whole. Of inputs that are
+    ``long`` to look through the rows are written down, as they are read again.
     """
     root, column = (derived.unit or "").split(".")
-    stage = work.stage_files(matching(silver[root], [column], units))
+    stage = work.stage_files(_mentioned(derived, matching(silver[root], [column], units), root))
     scoped = {root: stage.rows}
     whole = sources()[root].dataset
     keys = of_stage(work, stage, whole.key_columns) if len(silver) > 1 else None
@@ -82,8 +88,20 @@ def in_scope(
         mine = sources()[name].dataset
         links = [c.name for c in mine.foreign_keys if c.references == whole.name]
         by = whole.key_columns if mine is whole else links[:1]
-        scoped[name] = matching(silver[name], by, keys) if by and keys else silver[name]
+        if by and keys:
+            rows = matching(silver[name], by, keys)
+            scoped[name] = work.stage(_mentioned(derived, rows, name)) if name in long else rows
+        else:
+            scoped[name] = silver[name]
     return scoped
+
+
+def _mentioned(derived: Derived, rows: DataFrame, name: str) -> DataFrame:
+    """An input's rows with what the SELECT makes use of, and the key: no more is worth writing."""
+    used = mentioned(derived) | {key.lower() for key in sources()[name].dataset.key_columns}
+    if "*" in used:
+        return rows
+    return rows.select(*(column for column in rows.columns if column.lower() in used))
 
 
 def path(start: str, end: str, datasets: Sequence[str]) -> list[tuple[str, str]]:

@@ -161,10 +161,13 @@ def _of_changed_parents(
         came = distinct(work, without(changes.added, key, changes.removed), key)
         left = distinct(work, without(changes.removed, key, changes.added), key)
         child = [column.name]
-        parent_of = {column.name: of_bronze(dataset, column.name)}
-        rejected = select(work.now(dataset.rejected), "_subject", **parent_of)
         moved = [keys for keys in (came, left) if keys.count]
-        found += [matching(rejected, child, keys).select("_subject") for keys in moved]
+        if moved and work.may_hold(dataset.rejected):
+            parent_of = {column.name: of_bronze(dataset, column.name)}
+            # Written down, so that nothing asks each file of a long history whether it may hold
+            # what the keys' range is of: the text of a number says nothing of that.
+            rejected = work.stage(select(work.now(dataset.rejected), "_subject", **parent_of))
+            found += [matching(rejected, child, keys).select("_subject") for keys in moved]
         if left.count:
             orphaned = matching(work.now(dataset.silver), child, left)
             found.append(select(orphaned, _subject=subject(dataset.key_columns)))
