@@ -14,6 +14,7 @@ from tests.support.object_store import BUCKET
 pytestmark = pytest.mark.aws
 
 
+@pytest.mark.slow
 def test_a_run_and_a_query_need_no_keys(aws: Aws, tmp_path: Path) -> None:
     """The SDK, delta-rs, Sail and DuckDB."""
     told = {name: text for name, text in aws.environment.items() if "KEY" not in name}
