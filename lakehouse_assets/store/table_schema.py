@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Final
 
 from deltalake import DeltaTable
@@ -100,7 +101,7 @@ def fit(found: DeltaTable, table: Table) -> bool:
     where another process is at it.
     """
     there = {f.name: f for f in found.schema().fields}
-    wanted = {f.name: f for f in Schema.from_json(delta_schema(table)).fields}
+    wanted = _wanted(table)
     other = [n for n in wanted if n in there and there[n].type != wanted[n].type]
     if other or found.metadata().partition_columns != list(table.partition_by):
         what = f"column {other[0]!r} has another type" if other else "other partitions"
@@ -117,6 +118,11 @@ def fit(found: DeltaTable, table: Table) -> bool:
     for field in gone:
         found.alter.set_column_metadata(field.name, {**field.metadata, LATER: "true"})
     return not come and not gone
+
+
+@cache
+def _wanted(table: Table) -> dict[str, Field]:
+    return {f.name: f for f in Schema.from_json(delta_schema(table)).fields}
 
 
 def shape(found: DeltaTable) -> dict[str, bool]:
