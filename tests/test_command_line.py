@@ -15,8 +15,9 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from lakehouse_assets.cli import console, runs
+from lakehouse_assets.cli import console, launch, runs
 from lakehouse_assets.cli.commands import app
+from lakehouse_assets.defs.run_report import FailedCheck
 from lakehouse_assets.queries import named
 from resources import ui_watcher
 from resources.settings import Settings
@@ -381,6 +382,23 @@ def test_lines_that_say_the_same_kind_of_thing_are_gathered() -> None:
         f"{faulty[0]} (and 3 more like it)",
         *others,
         "orders/d/x.csv: the last line",
+    ]
+
+
+def test_figures_that_do_not_agree_are_errors_of_a_run() -> None:
+    """Files, and rows that break a rule, have lines of their own; what only warns is no error."""
+    day, other = "2025-04-15", "2025-04-16"
+    checks = [
+        FailedCheck("gold.daily_sales", "sums_revenue", day, severe=True, description="1, not 2."),
+        FailedCheck(
+            "gold.daily_sales", "sums_revenue", other, severe=True, description="3, not 4."
+        ),
+        FailedCheck("silver.orders", "valid_total_amount", day, severe=True, description="many"),
+        FailedCheck("bronze.orders", "reject_rate", day, severe=True, description="held"),
+        FailedCheck("bronze.orders", "volume", day, severe=False, description="unusual"),
+    ]
+    assert launch._errors(checks) == [
+        f"gold.daily_sales sums_revenue ({other}): 3, not 4; likewise on 1 other date"
     ]
 
 

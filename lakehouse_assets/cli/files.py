@@ -46,6 +46,7 @@ from lakehouse_assets.store.lake import FilePath
 from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.contract import Dataset
 from lakehouse_assets.tables.registry import DATASETS
+from lakehouse_assets.tables.rules import LOST_ORIGIN
 from resources.settings import Settings
 
 
@@ -151,7 +152,7 @@ def _mended_in_vain(ledger: Ledger, path: FilePath, what: str) -> Iterator[str]:
         some, them = ("row", "it") if rows == 1 else ("rows", "them")
         yield (
             f"{path}: {rows:,} {some} of {file} mended {what}; the next run rejects {them} "
-            "(origin): export and mend what is rejected then"
+            f"(origin): mend what else it rejects then, and withdraw {file}"
         )
 
 
@@ -316,3 +317,10 @@ def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
         return
     rows = "1 rejected row; mend it" if count == 1 else f"{count:,} rejected rows; mend them"
     tell(f"{file}: {rows}, leave _origin_*, and land the file")
+    where = f" AND _batch_date = DATE '{day}'" if day else ""
+    lost = f"SELECT _row FROM t WHERE array_has(_rules, '{LOST_ORIGIN.name}'){where}"
+    if vain := len(ledger.lake.rows(DATASETS[dataset].rejected, lost)):
+        say(
+            f"{file}: {vain:,} of them mend what is not in force any more ({LOST_ORIGIN.name}): "
+            "take these out, and withdraw the file that they came in"
+        )

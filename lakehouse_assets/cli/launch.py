@@ -37,10 +37,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run had to say: ``failure`` where it failed for another reason than bad files."""
+    """What a run had to say: ``failure`` where it failed for another reason than bad files.
+
+    ``errors`` are of checks that are no warnings, of figures that do not agree above all.
+    """
 
     run_id: str
     failure: str | None
+    errors: Sequence[str]
     warnings: Sequence[str]
     notes: Sequence[str]
 
@@ -81,7 +85,10 @@ def materialize(
         # The step has stopped its job elsewhere, and Dagster has the run on record as canceled.
         raise KeyboardInterrupt from None
     report = run_report.read(instance, result.dagster_run)
-    return Outcome(run_id, _cause(result), _warnings(report.checks, report.files), report.lines)
+    failure, warnings = _cause(result), _warnings(report.checks, report.files)
+    # An audit that kept a table as it was is the failure, and a check as well.
+    errors = _errors([c for c in report.checks if c.description not in (failure or "")])
+    return Outcome(run_id, failure, errors, warnings, report.lines)
 
 
 def _listener(progress: Progress) -> Callable[[dg.EventLogEntry], None]:
@@ -118,6 +125,33 @@ def _cancel(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> No
     settings.locks.forget(run_id)
 
 
+def _errors(failed: Sequence[FailedCheck]) -> list[str]:
+    """A line for each check that is no warning: of tables; files and their rows have their own."""
+    others = {(d.silver.id, name) for d in DATASETS.values() for name in rule_checks(d)}
+    return [
+        _line(checks)
+        for (table, name), checks in _by_check(failed).items()
+        if any(check.severe for check in checks)
+        and name not in ABOUT_FILES
+        and (table, name) not in others
+    ]
+
+
+def _by_check(failed: Sequence[FailedCheck]) -> dict[tuple[str, str], list[FailedCheck]]:
+    found: dict[tuple[str, str], list[FailedCheck]] = {}
+    for check in failed:
+        found.setdefault((check.table, check.name), []).append(check)
+    return found
+
+
+def _line(checks: Sequence[FailedCheck]) -> str:
+    """What the newest of a check's outcomes says, and that others are like it."""
+    newest = max(checks, key=lambda check: check.day or "")
+    said = f"{newest.table} {newest.name} ({newest.day}): {newest.description.rstrip('.')}"
+    others = len(checks) - 1
+    return f"{said}; likewise on {others} other date{'s' * (others > 1)}" if others else f"{said}."
+
+
 def _warnings(failed: Sequence[FailedCheck], bad: Collection[str]) -> list[str]:
     """A line for each warning about a file, and one for each other check, whatever its dates.
 
@@ -125,13 +159,15 @@ def _warnings(failed: Sequence[FailedCheck], bad: Collection[str]) -> list[str]:
     ``bad`` are the clear lines of such files. Warnings about rejected rows are left out: how many
     there are, and where to see them, is said once.
     """
-    found: dict[tuple[str, str], list[FailedCheck]] = {}
     rejected = {(d.silver.id, name) for d in DATASETS.values() for name in rule_checks(d)}
-    for check in failed:
-        if not check.severe and (check.table, check.name) in rejected:
-            continue
-        if not check.severe or check.name in ABOUT_FILES:
-            found.setdefault((check.table, check.name), []).append(check)
+    found = _by_check(
+        [
+            check
+            for check in failed
+            if check.name in ABOUT_FILES
+            or (not check.severe and (check.table, check.name) not in rejected)
+        ]
+    )
     of_files: list[str] = []
     lines: list[str] = []
     for (table, name), checks in found.items():
@@ -139,9 +175,7 @@ def _warnings(failed: Sequence[FailedCheck], bad: Collection[str]) -> list[str]:
             told = [line for check in checks for line in check.description.splitlines()]
             of_files += [line for line in told if line not in bad]
             continue
-        newest = max(checks, key=lambda check: check.day or "")
-        others = f"; likewise on {len(checks) - 1} other date(s)" if len(checks) > 1 else ""
-        lines.append(f"{table} {name} ({newest.day}): {newest.description}{others}")
+        lines.append(_line(checks))
     return [*gathered(of_files), *lines]
 
 

@@ -69,8 +69,8 @@ def run_command(
     """Bring the tables up to date, through Dagster: without a date, whatever is pending.
 
     The run shows in `lakehouse ui`. It ends with 1 where a file of its dates is held or cannot be
-    read; everything else is published. Ctrl-C ends it at once and harms nothing: the next one
-    goes on from there.
+    read, or a table's figures do not agree; everything else is published. Ctrl-C ends it at once
+    and harms nothing: the next one goes on from there.
     """
     settings = Settings.load()
     asked, selected = _asked_dates(settings, day, since, until), _selected(tables)
@@ -112,13 +112,16 @@ def _run(
         tell(line)
     for line in (line for outcome in outcomes for line in outcome.warnings):
         say(f"warning: {line}")
+    errors = [line for outcome in outcomes for line in outcome.errors]
     print_books(ledger, dates, outcomes, waiting)
     # Last, so that they do not scroll away.
     for line in bad:
         say(line)
     _say_waiting(waiting)
+    for line in errors:
+        say(f"error: {line}")
     _fail_with(outcomes)
-    raise typer.Exit(int(bool(mine)))
+    raise typer.Exit(int(bool(mine or errors)))
 
 
 def _materialize(
@@ -252,13 +255,13 @@ def nothing_pending(ledger: Ledger, more: str = "") -> str:
 
 
 def _last_run(ledger: Ledger) -> str:
-    """Which run was the last, if any: it may be the sensor's, and news to who reads this."""
+    """Which run ended last, if any: it may be the sensor's, and news to who reads this."""
     published = ledger.state().published
     if not published:
         return ""
     run = published[-1]
     when = f" of {run.recorded_at:%Y-%m-%d %H:%M} UTC" if run.recorded_at else ""
-    return f"; run {(run.run_id or '')[:8]}{when} was the last that published"
+    return f"; the last run to end was {(run.run_id or '')[:8]}{when}"
 
 
 def _dry_run(settings: Settings, asked: Sequence[date], progress: Progress) -> None:

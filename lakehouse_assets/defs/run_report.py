@@ -109,7 +109,8 @@ def read(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
 def cause(event: dg.DagsterEvent) -> str:
     """Why a step failed, in one line: ``<table>: <what is wrong>``."""
     step = (event.step_key or "").replace("__", ".")  # as Dagster names the step of an asset
-    return f"{step}: {' '.join(_description(event).split())}"
+    said = " ".join(_description(event).split())
+    return said if said.startswith(f"{step}: ") else f"{step}: {said}"
 
 
 def waiting_files(event: dg.DagsterEvent) -> list[str]:

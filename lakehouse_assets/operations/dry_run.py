@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from pyspark.errors import PySparkException
+
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.pipeline.result import Result
 from lakehouse_assets.pipeline.run_table import run_table
 from lakehouse_assets.store import receipts
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse_assets.parse import Limits
+
+
+class DryRunError(LakehouseError):
+    """A table whose SQL the engine refuses."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,10 @@ def dry_run(
         results = []
         for table in table_ids():
             tell(table, None)
-            results.append(run_table(spark, copy, table, dates, "dry run", limits))
+            try:
+                results.append(run_table(spark, copy, table, dates, "dry run", limits))
+            except PySparkException as error:
+                raise DryRunError(f"{table}: {' '.join(str(error).split())}") from None
             tell(table, results[-1])
         after = Ledger(copy).state()
         books = receipts.current(copy.fresh(), dates=dates)

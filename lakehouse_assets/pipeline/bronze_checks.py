@@ -175,12 +175,13 @@ def volume(read_per_day: Mapping[date, int], day: date) -> Check:
     if day not in read_per_day:
         return Check("volume", True, day, Severity.WARN, "No file of this date is in force.")
     rows = read_per_day[day]
+    told = f"{rows:,} row{'' if rows == 1 else 's'}"
     if len(before) < _VOLUME_LEAST:
         few = f"{len(before)} date{'' if len(before) == 1 else 's'} with files before"
-        note = f"{rows:,} rows; {few}: too few to say what is usual."
+        note = f"{told}; {few}: too few to say what is usual."
         return Check("volume", True, day, Severity.WARN, note, {"rows": rows})
     usual = median(before)
     passed = usual / 2 <= rows <= usual * 2
     which = "as usual" if passed else "where that is not usual"
-    note = f"{rows:,} rows, {which}: the median of {len(before)} dates before is {usual:,.0f}."
+    note = f"{told}, {which}: the median of {len(before)} dates before is {usual:,.0f}."
     return Check("volume", passed, day, Severity.WARN, note, {"rows": rows, "median": usual})

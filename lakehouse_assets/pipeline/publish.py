@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakehouse_assets.errors import LakehouseError
 from lakehouse_assets.pipeline.difference import difference
 from lakehouse_assets.pipeline.select import cast, select
 from lakehouse_assets.pipeline.workspace import Workspace, among
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
 
-class AuditError(Exception):
+class AuditError(LakehouseError):
     """Rows that may not be published; nothing was."""
 
 
@@ -141,7 +142,10 @@ def _audit(
         [first] = grains.where("`count` > 1").limit(1).collect()
         sample = ", ".join(f"{c}={first[c]}" for c in grain)
         keys = ", ".join(f"`{c}`" for c in grain)
-        raise AuditError(f"{table.id}: grain ({keys}) repeats at {sample}; nothing published")
+        raise AuditError(
+            f"{table.id}: grain ({keys}) repeats at {sample}; nothing published: name in the "
+            "contract's grain all columns that tell rows apart"
+        )
     missing = {c: totals[f"_null_{c}"] for c in required if totals[f"_null_{c}"]}
     if missing:
         listed = ", ".join(f"{c} ({n})" for c, n in missing.items())

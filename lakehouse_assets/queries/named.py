@@ -107,10 +107,8 @@ def named(name: str) -> NamedQuery:
     queries = named_queries()
     if name not in queries:
         near = get_close_matches(name.lower(), queries, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise NamedQueryError(
-            f"no query is named {name!r}{meant}; `lakehouse query --list` lists them"
-        )
+        meant = f"did you mean {near[0]}?" if near else "`lakehouse query --list` lists them"
+        raise NamedQueryError(f"no query is named {name!r}; {meant}")
     return queries[name]
 
 
