@@ -133,8 +133,8 @@ def _ungrouped(select: exp.Select) -> str | None:
     for each in select.selects:
         if each.alias.lower() in known:  # grouped by its new name
             known |= {column.name.lower() for column in each.find_all(exp.Column)}
-    columns = (part for part in parts if isinstance(part, exp.Column))
-    return next((it.name for it in columns if it.name.lower() not in known), None)
+    plain = (part for part in parts if isinstance(part, exp.Column))
+    return next((it.name for it in plain if it.name.lower() not in known), None)
 
 
 def _on_top(node: exp.Expr) -> Iterator[exp.Expr]:
