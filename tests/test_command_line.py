@@ -454,7 +454,7 @@ def test_help_shows_words_and_no_types(house: Lakehouse) -> None:
     """Every command: no type of Python's, no text that Markdown has taken for markup."""
     names = [str(command.name) for command in app.registered_commands]
     assert len(names) > 15
-    for words in ([], ["new", "dataset"], *([name] for name in names)):
+    for words in ([], ["new"], ["new", "dataset"], *([name] for name in names)):
         told = house.here(*words, "-h", columns=200).out
         assert "Usage: " in told
         found = re.search(r"(?<!/)<(str|bool|int|path|file)>|list\[\w+\]|; /", told)

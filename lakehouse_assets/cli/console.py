@@ -42,8 +42,8 @@ def without_types(params: list[Any]) -> list[Any]:
     return params
 
 
-class _Group(TyperGroup):
-    """All commands."""
+class Group(TyperGroup):
+    """Commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Its own options."""
@@ -51,7 +51,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -157,25 +157,27 @@ def _mended_in_vain(ledger: Ledger, path: FilePath, what: str) -> Iterator[str]:
 
 
 @app.command("withdraw")
-def withdraw_command(file: Annotated[str, _file_argument(files_to_withdraw)]) -> None:
-    """Take a file's rows out of all tables, with the next run; older versions come back.
+def withdraw_command(files: Annotated[list[str], _file_argument(files_to_withdraw)]) -> None:
+    """Take files' rows out of all tables, with the next run; older versions come back.
 
-    Covers all that has landed at that place so far. `lakehouse reinstate` undoes it.
+    Covers all that has landed at these places so far. `lakehouse reinstate` undoes it.
     """
-    ledger, path = _named(file)
-    doubts = [*_mended_in_vain(ledger, path, "it")]
-    decide.withdraw(ledger, path)
-    _tell_decided(ledger, f"{path}: withdrawn")
-    for line in doubts:
-        say(line)
+    for file in files:
+        ledger, path = _named(file)
+        doubts = [*_mended_in_vain(ledger, path, "it")]
+        decide.withdraw(ledger, path)
+        _tell_decided(ledger, f"{path}: withdrawn")
+        for line in doubts:
+            say(line)
 
 
 @app.command("reinstate")
-def reinstate_command(file: Annotated[str, _file_argument(files_to_reinstate)]) -> None:
-    """Undo the last withdrawal of a file."""
-    ledger, path = _named(file)
-    decide.reinstate(ledger, path)
-    _tell_decided(ledger, f"{path}: reinstated")
+def reinstate_command(files: Annotated[list[str], _file_argument(files_to_reinstate)]) -> None:
+    """Undo the last withdrawal of each of these files."""
+    for file in files:
+        ledger, path = _named(file)
+        decide.reinstate(ledger, path)
+        _tell_decided(ledger, f"{path}: reinstated")
 
 
 @app.command("accept")

@@ -13,6 +13,7 @@ from lakehouse_assets.cli.console import (
     DatasetOption,
     Format,
     FormatOption,
+    Group,
     app,
     dataset_named,
     dataset_of,
@@ -29,7 +30,7 @@ from lakehouse_assets.store.ledger import Ledger
 from lakehouse_assets.tables.registry import DATASETS
 from resources.settings import Settings
 
-new = typer.Typer(no_args_is_help=True)
+new = typer.Typer(cls=Group, no_args_is_help=True)
 app.add_typer(new, name="new", help="Write a first version of something: a dataset's contract.")
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _print_tables(found: Sequence[Checked]) -> None:
         (
             str(it.file),
             it.dataset,
-            _STATES[it.judgement.kind],
+            _STATES[it.judgement.kind].replace("_", " "),
             it.judgement.read,
             it.faulty,
             it.judgement.unexpected,
