@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -89,10 +90,10 @@ def land_command(
     failed, told = False, False
     for file in files:
         name = dataset or dataset_of(file)
-        problem = name and _misplaced(file, name)
-        if problem:
-            say(f"{file}: not landed: {problem}")
-        if problem or name is None:
+        if name is not None and not file.name.lower().endswith(ENDINGS):
+            say(f"{file}: not landed: {NOT_A_KIND}")
+            name = None
+        if name is None:
             failed = True
             continue
         try:
@@ -111,39 +112,38 @@ def land_command(
     raise typer.Exit(int(failed))
 
 
-def _misplaced(file: Path, name: str) -> str | None:
-    """Why a file is none of a dataset's, as its ending or its columns show; None where it may be.
-
-    To look into a workbook takes a second: that is left to the run.
-    """
-    if not file.name.lower().endswith(ENDINGS):
-        return NOT_A_KIND
-    origins = file_dataset.of_origin(file, DATASETS.values(), sheets=False)
-    if origins and name not in origins:
-        others = " or ".join(sorted(origins))
-        return f"its rows come from {others}, not from {name}; give --dataset {others}"
-    if origins or file.name.lower().endswith(".xlsx"):
-        return None
-    fitting = file_dataset.of_columns(file, DATASETS.values())
-    if not fitting or name in fitting:
-        return None
-    others = " or ".join(sorted(fitting))
-    return f"its columns are those of {others}, not of {name}; give --dataset {others}"
-
-
 def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> Iterator[str]:
     """Why a file that has landed is perhaps not what was meant.
 
-    It counts as ``older`` than another; it takes the place of rows that others mend; or it is of
-    rows that were exported, and that nobody has mended.
+    It is another dataset's; it counts as ``older`` than another; it takes the place of rows that
+    others mend; or it is of rows that were exported, and that nobody has mended.
     """
     dataset = DATASETS[path.dataset]
+    if other := _other_dataset(file, dataset.name):
+        yield (
+            f"{path}: {other[0]} {other[1]}, not {dataset.name}; lakehouse withdraw "
+            f"{quote(str(path))}, and land it with --dataset {other[1]}"
+        )
+        return
     if file_dataset.of_origin(file, [dataset], sheets=False):  # its rows take others' places
         yield from (f"{path}: {line}" for line in repair(file, dataset, ledger).warnings())
         return
     if older:
         yield older
     yield from _mended_in_vain(ledger, path, "what this takes the place of")
+
+
+def _other_dataset(file: Path, name: str) -> tuple[str, str] | None:
+    """What shows that a file is another dataset's, and whose; None where nothing does.
+
+    To look into a workbook takes a second: that is left to the run.
+    """
+    origins = file_dataset.of_origin(file, DATASETS.values(), sheets=False)
+    if origins or file.name.lower().endswith(".xlsx"):
+        found, what = origins, "its rows come from"
+    else:
+        found, what = file_dataset.of_columns(file, DATASETS.values()), "its columns are those of"
+    return (what, " or ".join(sorted(found))) if found and name not in found else None
 
 
 def _mended_in_vain(ledger: Ledger, path: FilePath, what: str) -> Iterator[str]:
