@@ -44,8 +44,8 @@ def without_effect(
         for fact in past.landings
     }
     for row in sorted(pairs.groupBy("_lost", "_won").count().collect()):
-        loser, winner = landed[row["_lost"]], landed[row["_won"]]
-        if winner.seq < loser.seq:
+        loser, winner = landed.get(row["_lost"]), landed.get(row["_won"])
+        if loser and winner and winner.seq < loser.seq:  # no more than a line: it stops no run
             change = "1 row of it changes"
             if row["count"] > 1:
                 change = f"{row['count']:,} rows of it change"
