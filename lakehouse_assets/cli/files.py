@@ -323,6 +323,6 @@ def _export(ledger: Ledger, dataset: str, day: date | None, file: Path) -> None:
     lost = f"SELECT _row FROM t WHERE array_has(_rules, '{LOST_ORIGIN.name}'){where}"
     if vain := len(ledger.lake.rows(DATASETS[dataset].rejected, lost)):
         say(
-            f"{file}: {vain:,} of them mend what is not in force any more ({LOST_ORIGIN.name}): "
-            "take these out, and withdraw the file that they came in"
+            f"{file}: {vain:,} of them cannot be mended, as what they mend is not in force "
+            f"({LOST_ORIGIN.name}): take these out, and withdraw the file that they came in"
         )
