@@ -202,7 +202,16 @@ HAPPENINGS: dict[str, tuple[Step, ...]] = {
 
 
 @needs_postgres
-@pytest.mark.parametrize("happening", sorted(HAPPENINGS.keys() - {"lost"}))
+@pytest.mark.parametrize(
+    "happening",
+    [
+        "corrected",
+        *(
+            pytest.param(other, marks=pytest.mark.slow)
+            for other in sorted(HAPPENINGS.keys() - {"corrected", "lost"})
+        ),
+    ],
+)
 def test_whatever_happens_only_changes_are_loaded(shop: Shop, happening: str) -> None:
     shop.load()
     shop.happens(happening)
