@@ -32,7 +32,7 @@ from lakehouse_assets.tables import registry
 from lakehouse_assets.tables.registry import DATASETS, DERIVED
 from resources.dagster_instance import bury_dead_runs
 from resources.s3_events import Queue
-from resources.settings import RunnerName, Settings
+from resources.settings import Settings
 
 _POLL_SECONDS = 10
 """How often a queue is asked."""
@@ -182,8 +182,8 @@ def _request(start: Start, settings: Settings) -> dg.RunRequest:
     tags = {PLAN_TAG: start.plan, ATTEMPT_TAG: str(start.attempt)}
     return dg.RunRequest(
         run_key=start.key,
-        # In the cloud, what a run prints is kept; on a laptop it fills a person's terminal.
-        run_config=QUIET if settings.runner is RunnerName.LOCAL else None,
+        # In the cloud, what a run prints is kept; where alerts go to a terminal it fills that.
+        run_config=None if settings.sns_topics else QUIET,
         partition_key=start.dates[0].isoformat() if len(start.dates) == 1 else None,
         tags=tags | range_tags(start.dates),
     )
