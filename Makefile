@@ -53,8 +53,7 @@ test-long: install  ## Run the long tests: whole shops on Spark, more histories,
 test-athena: install  ## Compare every named query on Trino, Athena's engine (needs Maven)
 	@$(BIN)/python -m pytest -m athena
 
-# Beside the rest, and for as long as that is installed: deploy/locks/deploy.lock agrees with it.
-# Beside everything else: deploy, ui, bench.
+# Deploy, ui and bench, each beside the rest: its lock agrees with what is installed.
 $(VENV)/.installed-%: $(VENV)/.installed deploy/locks/%.lock
 	@echo "Installing what $* needs (a minute, once) ..."
 	@$(BIN)/pip install --no-deps --require-hashes -r deploy/locks/$*.lock $(COUNTED)

@@ -119,31 +119,23 @@ def _doubts(file: Path, path: FilePath, older: str | None, ledger: Ledger) -> It
     others mend; or it is of rows that were exported, and that nobody has mended.
     """
     dataset = DATASETS[path.dataset]
-    if other := _other_dataset(file, dataset.name):
+    told, what = file_dataset.of_origin(file, DATASETS.values(), sheets=False), "its rows come from"
+    mends = dataset.name in told  # its rows take others' places
+    # To look into a workbook takes a second: that is left to the run.
+    if not told and not file.name.lower().endswith(".xlsx"):
+        told, what = file_dataset.of_columns(file, DATASETS.values()), "its columns are those of"
+    if told and dataset.name not in told:
+        others = " or ".join(sorted(told))
         yield (
-            f"{path}: {other[0]} {other[1]}, not {dataset.name}; lakehouse withdraw "
-            f"{quote(str(path))}, and land it with --dataset {other[1]}"
+            f"{path}: {what} {others}, not {dataset.name}; lakehouse withdraw {quote(str(path))}, "
+            f"and land it with --dataset {others}"
         )
-        return
-    if file_dataset.of_origin(file, [dataset], sheets=False):  # its rows take others' places
+    elif mends:
         yield from (f"{path}: {line}" for line in repair(file, dataset, ledger).warnings())
-        return
-    if older:
-        yield older
-    yield from _mended_in_vain(ledger, path, "what this takes the place of")
-
-
-def _other_dataset(file: Path, name: str) -> tuple[str, str] | None:
-    """What shows that a file is another dataset's, and whose; None where nothing does.
-
-    To look into a workbook takes a second: that is left to the run.
-    """
-    origins = file_dataset.of_origin(file, DATASETS.values(), sheets=False)
-    if origins or file.name.lower().endswith(".xlsx"):
-        found, what = origins, "its rows come from"
     else:
-        found, what = file_dataset.of_columns(file, DATASETS.values()), "its columns are those of"
-    return (what, " or ".join(sorted(found))) if found and name not in found else None
+        if older:
+            yield older
+        yield from _mended_in_vain(ledger, path, "what this takes the place of")
 
 
 def _mended_in_vain(ledger: Ledger, path: FilePath, what: str) -> Iterator[str]:

@@ -127,14 +127,15 @@ def _cancel(instance: dg.DagsterInstance, run_id: str, settings: Settings) -> No
 
 def _errors(failed: Sequence[FailedCheck]) -> list[str]:
     """A line for each check that is no warning: of tables; files and their rows have their own."""
-    others = {(d.silver.id, name) for d in DATASETS.values() for name in rule_checks(d)}
-    return [
-        _line(checks)
-        for (table, name), checks in _by_check(failed).items()
-        if any(check.severe for check in checks)
-        and name not in ABOUT_FILES
-        and (table, name) not in others
-    ]
+    of_tables = [c for c in failed if c.severe and c.name not in ABOUT_FILES and not _of_rows(c)]
+    return [_line(checks) for checks in _by_check(of_tables).values()]
+
+
+def _of_rows(check: FailedCheck) -> bool:
+    """Whether it fails for rows that are rejected, of which a run says how many and where."""
+    return any(
+        check.table == d.silver.id and check.name in rule_checks(d) for d in DATASETS.values()
+    )
 
 
 def _by_check(failed: Sequence[FailedCheck]) -> dict[tuple[str, str], list[FailedCheck]]:
@@ -159,15 +160,7 @@ def _warnings(failed: Sequence[FailedCheck], bad: Collection[str]) -> list[str]:
     ``bad`` are the clear lines of such files. Warnings about rejected rows are left out: how many
     there are, and where to see them, is said once.
     """
-    rejected = {(d.silver.id, name) for d in DATASETS.values() for name in rule_checks(d)}
-    found = _by_check(
-        [
-            check
-            for check in failed
-            if check.name in ABOUT_FILES
-            or (not check.severe and (check.table, check.name) not in rejected)
-        ]
-    )
+    found = _by_check([c for c in failed if c.name in ABOUT_FILES or not (c.severe or _of_rows(c))])
     of_files: list[str] = []
     lines: list[str] = []
     for (table, name), checks in found.items():

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final, TextIO
 
 from lakehouse_assets.parse.model import ORIGIN
-from lakehouse_assets.store.lake import FilePath, Lake, content_id
+from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.store.ledger import State
 from lakehouse_assets.tables.contract import Dataset
 
@@ -52,12 +52,7 @@ def exported(
     lake: Lake, state: State, dataset: Dataset, day: date | None = None
 ) -> Iterator[list[str | None]]:
     """The rows that are rejected now (of a batch date), as the columns of an export have them."""
-    named: dict[str, tuple[FilePath, str]] = {
-        content_id(past.path, fact.digest): (past.path, fact.digest)
-        for past in state.of(dataset.name)
-        for fact in past.landings
-        if fact.digest
-    }
+    landed = state.landed(dataset.name)
     of = f"WHERE _batch_date = DATE '{day}'" if day else ""
     order = "ORDER BY _batch_date, _file, _sheet_no, _row"
     for row in lake.rows(dataset.rejected, f"SELECT * FROM t {of} {order}"):
@@ -65,8 +60,8 @@ def exported(
         # A repair hands its first origin on, and the line that it was made from.
         origin = [extra.get(name) for name in ORIGIN]
         if not any(origin):
-            path, digest = named[row["_content"]]
-            origin = [str(path), digest, str(row["_sheet_no"]), str(row["_row"])]
+            upload = landed[row["_content"]]
+            origin = [str(upload.path), upload.digest, str(row["_sheet_no"]), str(row["_row"])]
         values = [row[header] for header in dataset.headers]
         raw = row["_raw"] or extra.get("_raw")
         yield [*origin, *values, raw, ", ".join(row["_rules"])]

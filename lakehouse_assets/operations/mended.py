@@ -118,17 +118,17 @@ def mending(ledger: Ledger, dataset: Dataset, path: FilePath) -> dict[str, int]:
     """How many rows of other files mend rows of what is in force at a path, by those files."""
     state = ledger.state()
     origin = (str(path), state.at(path).in_force)
-    named = {content_id(p.path, p.in_force): p.path for p in state.of(dataset.name) if p.in_force}
-    repairing = state.repairing(dataset.name, named)
+    in_force = {content_id(p.path, p.in_force) for p in state.of(dataset.name) if p.in_force}
+    repairing = state.repairing(dataset.name, in_force)
     if origin[1] is None or not repairing:
         return {}
     listed = ", ".join(map(literal, sorted(repairing)))
     sql = f"SELECT _content, _extra FROM t WHERE _content IN ({listed})"
-    found = Counter[str]()
+    landed, found = state.landed(dataset.name), Counter[str]()
     for row in ledger.lake.rows(dataset.bronze, sql):
         extra = dict(row["_extra"] or ())
         if tuple((extra.get(name) or "").strip(BLANKS) for name in ORIGIN[:2]) == origin:
-            found[str(named[row["_content"]])] += 1
+            found[str(landed[row["_content"]].path)] += 1
     return dict(sorted(found.items()))
 
 

@@ -11,7 +11,6 @@ from lakehouse_assets.pipeline.select import none, select
 from lakehouse_assets.pipeline.table_changes import between
 from lakehouse_assets.pipeline.workspace import Workspace, among, union
 from lakehouse_assets.store.delta import TableVersion
-from lakehouse_assets.tables.column_lineage import mentioned
 from lakehouse_assets.tables.contract import Dataset, Derived
 from lakehouse_assets.tables.registry import DATASETS, sources
 
@@ -78,7 +77,7 @@ def in_scope(
     ``long`` to look through the rows are written down, as they are read again.
     """
     root, column = (derived.unit or "").split(".")
-    stage = work.stage_files(_mentioned(derived, matching(silver[root], [column], units), root))
+    stage = work.stage_files(matching(silver[root], [column], units))
     scoped = {root: stage.rows}
     whole = sources()[root].dataset
     keys = of_stage(work, stage, whole.key_columns) if len(silver) > 1 else None
@@ -90,18 +89,10 @@ def in_scope(
         by = whole.key_columns if mine is whole else links[:1]
         if by and keys:
             rows = matching(silver[name], by, keys)
-            scoped[name] = work.stage(_mentioned(derived, rows, name)) if name in long else rows
+            scoped[name] = work.stage(rows) if name in long else rows
         else:
             scoped[name] = silver[name]
     return scoped
-
-
-def _mentioned(derived: Derived, rows: DataFrame, name: str) -> DataFrame:
-    """An input's rows with what the SELECT makes use of, and the key: no more is worth writing."""
-    used = mentioned(derived) | {key.lower() for key in sources()[name].dataset.key_columns}
-    if "*" in used:
-        return rows
-    return rows.select(*(column for column in rows.columns if column.lower() in used))
 
 
 def path(start: str, end: str, datasets: Sequence[str]) -> list[tuple[str, str]]:

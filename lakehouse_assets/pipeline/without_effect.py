@@ -38,11 +38,7 @@ def without_effect(
     pairs = select(losers, *key, _lost="_content").join(
         select(winners, *key, _won="_content"), list(key)
     )
-    landed = {
-        content_id(past.path, fact.digest or ""): fact
-        for past in state.of(dataset.name)
-        for fact in past.landings
-    }
+    landed = state.landed(dataset.name)
     for row in sorted(pairs.groupBy("_lost", "_won").count().collect()):
         loser, winner = landed.get(row["_lost"]), landed.get(row["_won"])
         if loser and winner and winner.seq < loser.seq:  # no more than a line: it stops no run

@@ -82,6 +82,15 @@ class State:
         ]
         return sorted(found, key=lambda s: s.path)
 
+    def landed(self, dataset: str) -> dict[str, Fact]:
+        """What has landed of a dataset, the last time, by the identity of its upload."""
+        return {
+            content_id(past.path, fact.digest): fact
+            for past in self.of(dataset)
+            for fact in past.landings
+            if fact.digest
+        }
+
     def waiting(
         self, raw: Storage, dates: Sequence[date] | None = None
     ) -> list[tuple[FilePath, Judgement]]:

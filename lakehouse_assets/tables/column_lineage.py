@@ -146,24 +146,6 @@ def _on_top(node: exp.Expr) -> Iterator[exp.Expr]:
             yield from _on_top(part)
 
 
-@cache
-def mentioned(table: Derived) -> frozenset[str]:
-    """All names that the SELECT and its proofs mention, columns' among them, in lower case.
-
-    With ``*`` where they may take columns without a name.
-    """
-    contract = contract_of(table.table)
-    found: set[str] = set()
-    for text in (table.sql, *(proof.silver for proof in table.reconciliations)):
-        tree = _select(contract, text)
-        found.update(name.name.lower() for name in tree.find_all(exp.Identifier))
-        stars = (each.is_star for each in tree.find_all(exp.Select))
-        natural = (join.method.upper() == "NATURAL" for join in tree.find_all(exp.Join))
-        if any(stars) or any(natural):
-            found.add("*")
-    return frozenset(found)
-
-
 def unresolved(error: SqlglotError, tables: Iterable[Iterable[str]]) -> str:
     """What sqlglot cannot resolve, in one line, with the nearest of the tables' columns."""
     [line, *_] = str(error).split(". Line:")

@@ -70,7 +70,7 @@ def histories(folder: Path, history: int, engines: list[str]) -> dict[str, Path]
     """A lake with that many small days absorbed, for the product and for the scripts."""
     base = folder / f"history-{history}"
     days = [FIRST + timedelta(days=i) for i in range(history + 1)]
-    for file in _small_days(_shop(), history):
+    for file in _small_days(new_shop(), history):
         put(base, file)
     lakes = {}
     for maker in dict.fromkeys(map(_maker, engines)):
@@ -121,7 +121,7 @@ def _compare(
 
 def files_after(history: int, orders: int, items_per_order: int) -> list[Any]:
     """The files of the day after so many small days."""
-    shop = _shop()
+    shop = new_shop()
     for _ in _small_days(shop, history):  # the same shop, so that ids go on where history ended
         pass
     day = FIRST + timedelta(days=history + 1)
@@ -141,7 +141,8 @@ def _files(root: Path) -> dict[Path, int]:
     return {p: p.stat().st_size for p in (root / "processed").rglob("*") if p.is_file()}
 
 
-def _shop() -> Any:
+def new_shop() -> Any:
+    """A shop of a thousand products, before its first day."""
     from data.generate import Shop, Size
 
     return Shop(7, Size(products=1_000, users=20_000, orders_per_day=10, items_per_order=5, days=1))

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import xlsxwriter
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.__main__ import timed
+from tests.bench.__main__ import new_shop, timed
 from tests.bench.measure import FIRST, hashes
 
 _CONTENDERS: Final = ("sail", "duckdb")
@@ -42,11 +42,7 @@ class Shop:
 
     def __init__(self) -> None:
         """Begin on the day before the first, with products alone."""
-        from data.generate import Shop as Generated
-        from data.generate import Size
-
-        size = Size(products=1_000, users=20_000, orders_per_day=10, items_per_order=5, days=1)
-        self._shop = Generated(7, size)
+        self._shop = new_shop()
         files = self._shop.seed_files(FIRST)
         [self.products] = [_rows(f.content) for f in files if f.dataset == "products"]
         self._late: dict[str, _Rows] = {}
@@ -86,7 +82,7 @@ def _put(root: Path, dataset: str, day: date, rows: _Rows, name: str = "") -> No
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def _put_days(root: Path, days: list[date]) -> Shop:
+def _put_days(root: Path, days: list[date]) -> None:
     """So many messy days, with their products on the first."""
     shop = Shop()
     _put(root, "products", days[0], shop.products)
@@ -94,7 +90,6 @@ def _put_days(root: Path, days: list[date]) -> Shop:
         for dataset, rows in shop.messy_day(day):
             if dataset != "products":
                 _put(root, dataset, day, rows)
-    return shop
 
 
 class Bench:
@@ -123,7 +118,7 @@ class Bench:
         if any(other != told[next(iter(told))] for other in told.values()):
             raise SystemExit(f"the contenders disagree: {told}")
 
-    def lakes(self, make: Callable[[Path], Any]) -> dict[str, Path]:
+    def lakes(self, make: Callable[[Path], None]) -> dict[str, Path]:
         """The same raw files for each contender."""
         with tempfile.TemporaryDirectory(dir=self._folder) as made:
             make(Path(made))
@@ -134,6 +129,7 @@ class Bench:
         if not (self._folder / "history").exists():
             made = self.lakes(lambda root: _put_days(root, self.days))
             self.compare(f"backfill of {len(self.days)} days", made, self.days)
+            (self._folder / "history").mkdir()
             for name, root in made.items():
                 shutil.move(root, self._folder / "history" / name)
         return {name: self._copy(self._folder / "history" / name) for name in _CONTENDERS}
@@ -167,31 +163,26 @@ def daily(bench: Bench) -> None:
 
 def correction(bench: Bench) -> None:
     """One file corrects a twentieth of all orders."""
-    lakes, day = bench.after_days(), bench.days[-1] + timedelta(days=1)
-    for root in lakes.values():
-        rows: _Rows = []
-        for past in sorted((root / "raw" / "orders").iterdir()):
-            header, *orders = _rows((past / "orders.csv").read_bytes())
-            amount = header.index("total_amount")
-            rows += [[*it[:amount], "1.25", *it[amount + 1 :]] for it in orders[3::20]]
-        _put(root, "orders", day, [header, *rows])
-    bench.compare("correction of a twentieth of the orders", lakes, [day])
+    _changed(bench, "correction of a twentieth of the orders", "orders", "total_amount", "1.25", 20)
 
 
 def scattered(bench: Bench) -> None:
-    """Two thousand items from all over the history, with another place in their carts."""
+    """Some two thousand items from all over the history, with another place in their carts."""
+    apart = max(1, len(bench.days) * _ORDERS * 10 // 2_000)
+    _changed(bench, "2,000 scattered items", "order_items", "add_to_cart_order", "77", apart)
+
+
+def _changed(bench: Bench, what: str, dataset: str, column: str, value: str, apart: int) -> None:
+    """After the history, one file with a value for rows from all of it, so far ``apart``."""
     lakes, day = bench.after_days(), bench.days[-1] + timedelta(days=1)
     for root in lakes.values():
         rows: _Rows = []
-        folders = sorted((root / "raw" / "order_items").iterdir())
-        each = -(-2_000 // len(folders))
-        for past in folders:
-            header, *items = _rows((past / "order_items.csv").read_bytes())
-            place = header.index("add_to_cart_order")
-            some = items[5 :: max(1, len(items) // each)][:each]
-            rows += [[*it[:place], "77", *it[place + 1 :]] for it in some]
-        _put(root, "order_items", day, [header, *rows])
-    bench.compare("2,000 scattered items", lakes, [day])
+        for past in sorted((root / "raw" / dataset).iterdir()):
+            header, *found = _rows((past / f"{dataset}.csv").read_bytes())
+            at = header.index(column)
+            rows += [[*it[:at], value, *it[at + 1 :]] for it in found[3::apart]]
+        _put(root, dataset, day, [header, *rows])
+    bench.compare(what, lakes, [day])
 
 
 def small_files(bench: Bench) -> None:
@@ -227,10 +218,10 @@ def workbook(bench: Bench) -> None:
         sheet = book.add_worksheet()
         for at, row in enumerate(files["order_items"]):
             for column, text in enumerate(row):
-                if text:
-                    (sheet.write_number if text.isdigit() else sheet.write_string)(
-                        at, column, text if not text.isdigit() else int(text)
-                    )
+                if text.isdigit():
+                    sheet.write_number(at, column, int(text))
+                elif text:
+                    sheet.write_string(at, column, text)
     bench.compare("a workbook of a million rows", lakes, [FIRST, day])
 
 
