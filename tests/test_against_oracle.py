@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from data.generate import Fate, LandedFile, Shop, Size
 from lakehouse_assets.operations.maintenance import maintain_tables_of
-from lakehouse_assets.pipeline import bronze_reading
+from lakehouse_assets.pipeline import bronze_reading, derived
 from lakehouse_assets.store.lake import Lake
 from lakehouse_assets.tables.contract import Table
 from lakehouse_assets.tables.registry import table_ids
@@ -325,6 +325,15 @@ def test_silver_takes_in_no_more_of_bronze_than_the_ledger_tells(lake: World) ->
 
 def test_a_changed_product_reaches_the_days_on_which_it_was_sold(early: World) -> None:
     early.apply(Land("products", D2, "p.csv", _text("products", "1,1,Toys,Dragon")), Run())
+    early.settle()
+
+
+def test_inputs_that_are_long_to_look_through_give_the_same(
+    early: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What belongs to the units at hand is written down, where an input has many files."""
+    monkeypatch.setattr(derived, "_MANY_FILES", 1)
+    early.apply(_LATE, Run())
     early.settle()
 
 

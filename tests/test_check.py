@@ -133,7 +133,7 @@ def test_a_repair_is_known_as_one(spark: SparkSession, tmp_path: Path) -> None:
         assert "2 rejected rows" in house.here("rejected", "orders", "--export", str(to)).out
     file.write_text(file.read_text().replace("'=1", "20.00"))
     mends = "mends rejected rows: 2 of orders/2025-04-15/orders.csv"
-    kept = "1 of its 2 rows are as they were exported: they break the same"
+    kept = "1 of its 2 rows are as they were exported: they break the same rules"
     told = house.ok("check", str(file))
     assert f"{file}: {mends}\n" in told
     assert f"{file}: {kept}" in told

@@ -230,6 +230,7 @@ def test_a_query_s_file_that_says_too_little_is_one_line(
     """Who asks a table all the same is answered."""
     file = tmp_path / "bad.sql"
     file.write_text("SELECT 1")
+    # In the package's folder it would be in the way of all tests that run beside this one.
     monkeypatch.setattr(named, "QUERIES", [file])
     named.named_queries.cache_clear()
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from lakehouse_assets.operations.land import land
 from lakehouse_assets.pipeline import resolve
+from lakehouse_assets.tables import contract
 from lakehouse_assets.tables.natural_order import natural
 from lakehouse_assets.tables.registry import DATASETS
 from tests.support.nasty_texts import NAMES, all_verdicts
@@ -55,8 +56,11 @@ def test_landing_says_what_counts_as_older(lake: World, tmp_path: Path) -> None:
         return land(lake.ledger, tmp_path / name, "products", DAY).older
 
     lake.apply(*(Land("products", DAY, f"p-{n}.csv", product(str(n))) for n in (9, 10)), Run())
-    older = "products/2025-04-01/p.csv: landed after products/2025-04-01/p-10.csv, counts as older"
-    assert str(landed("p.csv", product("x"))).startswith(older)
+    older = (
+        "products/2025-04-01/p.csv: landed after products/2025-04-01/p-10.csv, counts as older: "
+        "of a row that both have, p-10.csv wins; give a correction a later --date or name"
+    )
+    assert landed("p.csv", product("x")) == older
     assert landed("p.csv", product("x")) is None  # no news
     assert landed("p-11.csv", product("y")) is None
     assert landed("p-10.csv", product("z")) is None  # p-11 is not in force yet
@@ -83,11 +87,9 @@ def test_a_run_says_which_rows_change_nothing(lake: World) -> None:
     lake.apply(Land("products", DAY, "p-1.csv", product("second") + same.encode()), Run())
     lake.apply(Land("products", DAY, "p-3.csv", product("third")), Run())
     found = [line for result in lake.results for line in result.lines if "nothing" in line]
-    [line] = found
-    assert line.startswith(
-        "products/2025-04-01/p-1.csv: 1 row of it changes nothing, as "
-        "products/2025-04-01/p-2.csv counts as newer; "
-    )
+    older, newer = (f"products/2025-04-01/p-{n}.csv" for n in (1, 2))
+    more = "a correction needs a later batch date or file name"
+    assert found == [f"{older}: 1 row of it changes nothing, as {newer} counts as newer; {more}"]
     lake.settle()
 
 
@@ -95,8 +97,11 @@ def test_a_lake_of_another_order_is_brought_over_once(
     lake: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the code before this order has left it: by the bytes of names."""
+    products = DATASETS["products"]
+    now = products.rules_digest
     with monkeypatch.context() as before:
-        before.setitem(vars(DATASETS["products"]), "rules_digest", "by bytes")
+        before.setattr(contract, "_VERSION_ORDER", "by bytes")
+        before.delitem(vars(products), "rules_digest")  # and there again in the end
         before.setattr(
             resolve, "newest_first", lambda columns: ", ".join(f"`{c}` DESC" for c in columns)
         )
@@ -105,6 +110,8 @@ def test_a_lake_of_another_order_is_brought_over_once(
         lake.run()
         assert [row["product_name"] for row in lake.rows("silver/products")] == ["p.csv"]
         assert not lake.plan()
+        assert products.rules_digest != now
+    assert products.rules_digest == now
     lake.reopen()  # as the code location is
     assert lake.plan().tables["silver.products"] == "rules changed"
     lake.apply(Run())

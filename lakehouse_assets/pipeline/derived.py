@@ -125,8 +125,11 @@ def _absorb(
     column = derived.unit.split(".")[1] if derived.unit else ""
     owned, others = parted(work, table, [column], units)
     if units is not None:
-        files = {n: len(work.lake.files(t, inputs[t.id].version)) for n, t in tables.items()}
-        long = [name for name, number in files.items() if number >= _MANY_FILES]
+        long = {
+            name
+            for name, source in tables.items()
+            if len(work.lake.files(source, inputs[source.id].version)) >= _MANY_FILES
+        }
         silver = in_scope(work, derived, silver, units, long)
         result.metadata["units_recomputed"] = units.count
     computed = work.stage(work.sql(derived.sql, silver))
